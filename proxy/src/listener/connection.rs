@@ -1,0 +1,118 @@
+//! What listeners share: a connection's identity, the settings in force, the signals they obey, and whom they
+//! tell what happened.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tidegate_config::model::{Limits, PlaintextMode};
+use tokio::sync::watch;
+
+/// Protocol between a client and this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// HTTP/3.
+    Http3,
+}
+
+impl Protocol {
+    /// Its ALPN-like name: `h1`, `h2` or `h3`, as in metrics and logs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Http1 => "h1",
+            Self::Http2 => "h2",
+            Self::Http3 => "h3",
+        }
+    }
+}
+
+/// What is known of a connection before its first request.
+#[derive(Debug, Clone)]
+pub struct ConnectionInfo {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The address it reached.
+    pub local: SocketAddr,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Present on HTTPS and HTTP/3.
+    pub tls: Option<TlsInfo>,
+    /// What plaintext does on the listener it came by; absent on TLS.
+    pub plaintext: Option<PlaintextMode>,
+}
+
+/// The outcome of a TLS handshake.
+#[derive(Debug, Clone)]
+pub struct TlsInfo {
+    /// Server name the client asked for, in lower case.
+    pub server_name: Option<Arc<str>>,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+}
+
+tokio::task_local! {
+    /// The connection of the request that runs in this task. Set by accept loops around every
+    /// `process_new_http`; absent in fills, which belong to no client.
+    pub static CONNECTION: Arc<ConnectionInfo>;
+}
+
+/// What listeners read at each new connection; swapped as a whole with the configuration.
+#[derive(Clone)]
+pub struct ListenerState {
+    /// Bounds.
+    pub limits: Limits,
+    /// TLS for TCP (ALPN `h2`, `http/1.1`); absent when no listener terminates TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// TLS 1.3 for QUIC (ALPN `h3`).
+    pub quic_tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// The settings in force.
+pub type SharedListenerState = Arc<ArcSwap<ListenerState>>;
+
+/// The signals every accept loop and connection obeys.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// While true, responses carry `Connection: close`, HTTP/2 and HTTP/3 connections get GOAWAY, requests in
+    /// flight finish, and new connections are still served. Can go back to false.
+    pub drain: watch::Receiver<bool>,
+    /// Once true, nothing more is accepted; connections then end as in a drain.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How a handshake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeOutcome {
+    /// Completed.
+    Completed,
+    /// The peer broke off or sent something invalid.
+    Failed,
+    /// Took longer than the limit.
+    TimedOut,
+}
+
+/// Why a connection was closed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// `limits.connections` reached.
+    Connections,
+    /// `limits.connections_per_address` reached.
+    ConnectionsPerAddress,
+}
+
+/// Told of what happens to connections; implemented by telemetry.
+pub trait ConnectionObserver: Send + Sync + 'static {
+    /// A connection is open and speaks this.
+    fn opened(&self, protocol: Protocol);
+    /// It is closed.
+    fn closed(&self, protocol: Protocol);
+    /// A TLS (`quic` false) or QUIC handshake ended.
+    fn handshake(&self, quic: bool, outcome: HandshakeOutcome);
+    /// A connection was closed at once.
+    fn refused(&self, reason: Refusal);
+}
