@@ -81,15 +81,22 @@ impl fmt::Display for Generation {
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected 1 to 63 characters of a-z, 0-9, '-', '_' or '.', starting with a letter or a digit")]
+#[error("expected {}", self.expected())]
 pub struct InvalidName;
+
+impl InvalidName {
+    /// What a name is.
+    #[must_use]
+    pub fn expected(&self) -> &'static str {
+        "1 to 63 characters of a-z, 0-9, '-', '_' or '.', starting with a letter or a digit"
+    }
+}
 
 const MAX_NAME_LENGTH: usize = 63; // a DNS label (RFC 1035 section 2.3.4), so that names can become host names
 
 fn check_name(text: &str) -> Result<(), InvalidName> {
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let characters_fit = text
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
+    let characters_fit =
+        text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
     if text.len() <= MAX_NAME_LENGTH && starts_well && characters_fit { Ok(()) } else { Err(InvalidName) }
 }

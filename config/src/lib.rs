@@ -1,14 +1,24 @@
 //! What operators write, and what is valid.
 //!
 //! Owns the documents as written ([`document`]), the validated model ([`model`]) and the way from one to the
-//! other ([`load`]). It knows neither sockets nor clocks nor tokio: a leaf that every other crate may use.
+//! other ([`load_files`]). It knows neither sockets nor clocks nor tokio: a leaf that every other crate may use.
 //!
 //! `Document` (as written, unknown fields refused) → `Model` (validated, cannot be built elsewhere) →
 //! [`Snapshot`], which carries the generation that readers hold one of for a whole request.
 
+pub mod document;
 pub mod ids;
+mod load;
 pub mod model;
+mod problem;
+mod read;
 mod snapshot;
+mod source;
+mod suggestion;
 pub mod units;
+mod validate;
+mod yaml;
 
+pub use load::{MAX_FILE_BYTES, MAX_FILES, load_files, load_texts};
+pub use problem::{Problem, Problems};
 pub use snapshot::Snapshot;

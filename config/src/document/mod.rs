@@ -1,0 +1,78 @@
+//! The documents as operators write them: one type for each kind, unknown fields refused, every default in its place.
+//!
+//! Owns names, shapes and defaults of fields. What values make sense, and whether what is referred to exists, is for
+//! `validate` to say. The documentation of each field becomes its description in the JSON Schema.
+
+mod cache_policy;
+mod certificate;
+mod node;
+mod origin_pool;
+mod region;
+mod site;
+mod units;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use cache_policy::{CachePolicyDocument, MediaFields};
+pub use certificate::CertificateDocument;
+pub use node::{
+    AccessLogField, AdminFields, CacheFields, LimitFields, ListenerFields, NodeDocument, PlaintextField, ProtocolField,
+};
+pub use origin_pool::{HostField, HttpVersionField, OriginFields, OriginPoolDocument, OriginTlsFields, TimeoutFields};
+pub use region::{CoordinateFields, PopDocument, RegionDocument};
+pub use site::{RouteFields, SiteDocument};
+pub use units::{ByteSizeText, DurationText};
+
+/// One document of a configuration file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Document {
+    /// This node.
+    Node(NodeDocument),
+    /// A part of the world.
+    Region(RegionDocument),
+    /// A place with nodes.
+    Pop(PopDocument),
+    /// Hosts and the routes below them.
+    Site(SiteDocument),
+    /// Where content comes from.
+    OriginPool(OriginPoolDocument),
+    /// A certificate chain and its key.
+    Certificate(CertificateDocument),
+    /// What may be stored and for how long.
+    CachePolicy(CachePolicyDocument),
+}
+
+/// Every kind, as `kind:` names it.
+pub const KINDS: [&str; 7] = ["node", "region", "pop", "site", "origin_pool", "certificate", "cache_policy"];
+
+impl Document {
+    /// Its kind, as `kind:` names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "node",
+            Self::Region(_) => "region",
+            Self::Pop(_) => "pop",
+            Self::Site(_) => "site",
+            Self::OriginPool(_) => "origin_pool",
+            Self::Certificate(_) => "certificate",
+            Self::CachePolicy(_) => "cache_policy",
+        }
+    }
+
+    /// Its name, as written.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Node(document) => &document.name,
+            Self::Region(document) => &document.name,
+            Self::Pop(document) => &document.name,
+            Self::Site(document) => &document.name,
+            Self::OriginPool(document) => &document.name,
+            Self::Certificate(document) => &document.name,
+            Self::CachePolicy(document) => &document.name,
+        }
+    }
+}

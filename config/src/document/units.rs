@@ -1,0 +1,108 @@
+//! Durations and sizes as texts with a unit, so that no reader of a file has to guess one.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::units::ByteSize;
+
+/// A span of time: a whole number and one of `ms`, `s`, `m`, `h`, `d`, such as `250ms` or `24h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationText(pub Duration);
+
+/// A number of bytes: a whole number and one of `B`, `KiB`, `MiB`, `GiB`, such as `64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteSizeText(pub ByteSize);
+
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl DurationText {
+    pub(crate) const fn millis(count: u64) -> Self {
+        Self(Duration::from_millis(count))
+    }
+
+    pub(crate) const fn seconds(count: u64) -> Self {
+        Self(Duration::from_secs(count))
+    }
+
+    pub(crate) const fn hours(count: u64) -> Self {
+        Self(Duration::from_secs(count * 3600))
+    }
+
+    /// As an operator would write it.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        write_with_unit(millis, &DURATION_UNITS, "s")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        parse_with_unit(text, &DURATION_UNITS).map(Self::millis)
+    }
+}
+
+impl ByteSizeText {
+    /// As an operator would write it.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        write_with_unit(self.0.0, &SIZE_UNITS, "B")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        parse_with_unit(text, &SIZE_UNITS).map(|bytes| Self(ByteSize(bytes)))
+    }
+}
+
+fn parse_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (count, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    count.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn write_with_unit(count: u64, units: &[(&str, u64)], unit_of_zero: &str) -> String {
+    if count == 0 {
+        return format!("0{unit_of_zero}");
+    }
+    match units.iter().find(|(_, factor)| count.is_multiple_of(*factor)) {
+        Some((unit, factor)) => format!("{}{unit}", count / factor),
+        None => count.to_string(),
+    }
+}
+
+macro_rules! text_with_unit {
+    ($type:ident, $name:literal, $expected:literal, $pattern:literal) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| de::Error::custom($expected))
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.to_text())
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+    };
+}
+
+text_with_unit!(DurationText, "Duration", "a duration such as 250ms, 30s, 5m, 24h or 7d", "^[0-9]+(ms|s|m|h|d)$");
+text_with_unit!(ByteSizeText, "ByteSize", "a size such as 512B, 8KiB, 64MiB or 2GiB", "^[0-9]+(B|KiB|MiB|GiB)$");
