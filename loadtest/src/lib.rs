@@ -1,0 +1,31 @@
+//! Load for servers of HTTP, from one process and one thread.
+//!
+//! Owns the clients, the schedule that bounds a run, and the report. Knows nothing of Tidegate's other crates: it
+//! measures any server. Closed-loop HTTP/3 stands here now, because no packaged tool speaks it; HTTP/1.1 and HTTP/2,
+//! open-loop arrival and player sessions become subcommands beside it.
+
+pub mod arguments;
+mod histogram;
+mod http3;
+mod report;
+mod schedule;
+mod tally;
+mod target;
+mod trust;
+
+use anyhow::Result;
+
+use arguments::{Command, Output};
+pub use report::Report;
+
+/// Runs one command and prints its report. The answer is whether every request was answered as expected.
+pub async fn run(command: Command) -> Result<bool> {
+    let (report, output) = match command {
+        Command::H3(options) => (http3::run(&options).await?, options.output),
+    };
+    match output {
+        Output::Text => print!("{report}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(report.is_clean())
+}
