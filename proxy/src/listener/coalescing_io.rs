@@ -1,0 +1,200 @@
+//! Gathers small writes to a client into few system calls (and, over TLS, few records).
+//!
+//! Owns a bounded buffer between a protocol and the stream below it. Two moments to flush:
+//! - [`FlushMoment::Immediate`], for HTTP/1: what was written since the last flush goes out at the next one, so that a
+//!   response's header section and a short body leave together. What does not fit is written straight from the
+//!   caller's memory, gathered with the buffer where the stream below can.
+//! - [`FlushMoment::NextRead`], for HTTP/2: a flush says that it is done and wakes the task; the true flush happens
+//!   when the connection reads next, which is in the same round of the scheduler. Meanwhile other streams of the
+//!   connection have written theirs, and one record carries the answers of many. The `h2` crate reads in every
+//!   poll of a connection, so that nothing waits for longer than one round.
+//!
+//! It knows nothing of HTTP, time-outs or TLS.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Most that an HTTP/1 connection gathers: a header section and a short body, and one TLS record (RFC 8446 section
+/// 5.1: 2^14 bytes). What is larger gains nothing by another copy.
+const IMMEDIATE_CAPACITY: usize = 16 << 10;
+
+/// Most that an HTTP/2 connection gathers in one round: four frames of the default size, and what rustls buffers by
+/// default below, so that a full buffer becomes one system call.
+const NEXT_READ_CAPACITY: usize = 64 << 10;
+
+/// What a connection keeps allocated while it has nothing to write: enough for a short response, and at the default
+/// limit of 65,536 connections 256 MiB at the very most.
+const KEPT_CAPACITY: usize = 4 << 10;
+
+/// When gathered bytes go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FlushMoment {
+    Immediate,
+    NextRead,
+}
+
+/// The stream below with gathered writes.
+#[derive(Debug)]
+pub(super) struct CoalescingIo<S> {
+    inner: S,
+    moment: FlushMoment,
+    gathered: Vec<u8>,
+    /// How much of `gathered` the stream below has taken.
+    taken: usize,
+    /// A flush was promised and is still to be done.
+    promised: bool,
+}
+
+impl<S> CoalescingIo<S> {
+    /// Flushes when asked to.
+    pub(super) fn immediate(inner: S) -> Self {
+        Self::new(inner, FlushMoment::Immediate)
+    }
+
+    /// Flushes at the read that follows.
+    pub(super) fn next_read(inner: S) -> Self {
+        Self::new(inner, FlushMoment::NextRead)
+    }
+
+    fn new(inner: S, moment: FlushMoment) -> Self {
+        Self { inner, moment, gathered: Vec::new(), taken: 0, promised: false }
+    }
+
+    fn capacity(&self) -> usize {
+        match self.moment {
+            FlushMoment::Immediate => IMMEDIATE_CAPACITY,
+            FlushMoment::NextRead => NEXT_READ_CAPACITY,
+        }
+    }
+
+    fn room(&self) -> usize {
+        self.capacity().saturating_sub(self.gathered.len())
+    }
+
+    /// Grows in one step where doubling would copy over and over.
+    fn reserve(&mut self, more: usize) {
+        if self.gathered.len() + more > KEPT_CAPACITY {
+            self.gathered.reserve(self.room());
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> CoalescingIo<S> {
+    /// Hands all that was gathered to the stream below, which may still hold it until it is flushed.
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let written = ready!(Pin::new(&mut self.inner).poll_write(context, &self.gathered[self.taken..]))?;
+            self.take(written)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Notes that the stream below took `written` bytes and returns how many of them were not gathered ones.
+    fn take(&mut self, written: usize) -> io::Result<usize> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let waiting = self.gathered.len() - self.taken;
+        if written < waiting {
+            self.taken += written;
+            return Ok(0);
+        }
+        self.gathered.clear();
+        self.gathered.shrink_to(KEPT_CAPACITY);
+        self.taken = 0;
+        Ok(written - waiting)
+    }
+
+    fn poll_true_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(context))?;
+        ready!(Pin::new(&mut self.inner).poll_flush(context))?;
+        self.promised = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes `bytes`, which do not fit, behind what was gathered, without copying them.
+    fn poll_write_through(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        while !self.gathered.is_empty() {
+            if !self.inner.is_write_vectored() {
+                ready!(self.poll_drain(context))?;
+                break;
+            }
+            let slices = [IoSlice::new(&self.gathered[self.taken..]), IoSlice::new(bytes)];
+            let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(context, &slices))?;
+            let beyond = self.take(written)?;
+            if beyond > 0 {
+                return Poll::Ready(Ok(beyond));
+            }
+        }
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    /// Copies what fits, once there is room for anything.
+    fn poll_gather(&mut self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.room() == 0 {
+            ready!(self.poll_drain(context))?;
+        }
+        let mut copied = 0;
+        for slice in slices {
+            let fitting = slice.len().min(self.room());
+            self.reserve(fitting);
+            self.gathered.extend_from_slice(&slice[..fitting]);
+            copied += fitting;
+        }
+        Poll::Ready(Ok(copied))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.promised
+            && let Poll::Ready(Err(error)) = self.poll_true_flush(context)
+        {
+            // The promise cannot be kept and the flush that made it has returned: reading is where it must show.
+            return Poll::Ready(Err(error));
+        }
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.moment == FlushMoment::Immediate && bytes.len() > self.room() {
+            return self.poll_write_through(context, bytes);
+        }
+        self.poll_gather(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_gather(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.moment == FlushMoment::Immediate || (self.gathered.is_empty() && !self.promised) {
+            return self.poll_true_flush(context);
+        }
+        self.promised = true;
+        context.waker().wake_by_ref();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_true_flush(context))?;
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,140 @@
+//! How many connections are open, in all and from one client address, over TCP and QUIC together.
+//!
+//! Owns the counts only: which limits apply is said at each admission, so that a configuration change takes
+//! effect with the next connection. Closing what is refused is the accept loops' business.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tidegate_config::model::Limits;
+
+use super::Refusal;
+
+/// Maps that the per-address counts are spread over, so that accept loops of several threads seldom wait for each
+/// other. A power of two; 64 is several times the threads of the largest machine we expect.
+const SHARDS: usize = 64;
+
+/// Prefix by which IPv6 clients are counted: a /64 is what one subscriber gets at least (RFC 6177), so that counting
+/// single addresses would limit nobody.
+const IPV6_PREFIX_BITS: u32 = 64;
+
+/// Counts open connections. Clones share the counts.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionLimit {
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    open: AtomicUsize,
+    by_address: [Mutex<HashMap<IpAddr, usize>>; SHARDS],
+    hasher: RandomState,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            open: AtomicUsize::new(0),
+            by_address: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+/// Keeps one connection counted; dropping it uncounts the connection.
+#[derive(Debug)]
+pub struct ConnectionGuard {
+    counts: Arc<Counts>,
+    /// Present when the connection is counted for its address as well.
+    address: Option<IpAddr>,
+}
+
+impl ConnectionLimit {
+    /// Nothing is open yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.counts.open.load(Ordering::Relaxed)
+    }
+
+    /// Counts one connection from `client`.
+    ///
+    /// # Errors
+    /// The limit that was reached; nothing is counted then.
+    pub fn admit(&self, client: IpAddr, limits: &Limits) -> Result<ConnectionGuard, Refusal> {
+        let counts = &self.counts;
+        if counts.open.fetch_add(1, Ordering::Relaxed) >= limits.connections {
+            counts.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::Connections);
+        }
+        let mut guard = ConnectionGuard { counts: Arc::clone(counts), address: None };
+        if let Some(most) = limits.connections_per_address {
+            let address = counted_address(client);
+            if !counts.add(address, most) {
+                return Err(Refusal::ConnectionsPerAddress);
+            }
+            guard.address = Some(address);
+        }
+        Ok(guard)
+    }
+}
+
+impl Counts {
+    fn shard(&self, address: IpAddr) -> &Mutex<HashMap<IpAddr, usize>> {
+        let hash = self.hasher.hash_one(address) as usize;
+        &self.by_address[hash % SHARDS]
+    }
+
+    /// Whether there was room for one more.
+    fn add(&self, address: IpAddr, most: usize) -> bool {
+        let mut shard = self.shard(address).lock();
+        let count = shard.entry(address).or_insert(0);
+        if *count < most {
+            *count += 1;
+            return true;
+        }
+        if *count == 0 {
+            shard.remove(&address);
+        }
+        false
+    }
+
+    fn remove(&self, address: IpAddr) {
+        let mut shard = self.shard(address).lock();
+        if let Some(count) = shard.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                shard.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        if let Some(address) = self.address {
+            self.counts.remove(address);
+        }
+        self.counts.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The address under which a client is counted.
+fn counted_address(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let mask = u128::MAX << (128 - IPV6_PREFIX_BITS);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    }
+}

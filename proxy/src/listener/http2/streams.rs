@@ -1,0 +1,59 @@
+//! Tasks of an HTTP/2 connection's streams: how many run, since when none does, and waiting for the last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Streams {
+    running: AtomicUsize,
+    none_left: Notify,
+    /// Reference for `last_ended`.
+    begin: Instant,
+    /// Milliseconds after `begin` when the last running task ended.
+    last_ended: AtomicU64,
+}
+
+/// Counts one task until dropped.
+#[derive(Debug)]
+pub(super) struct StreamGuard(Arc<Streams>);
+
+impl Streams {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { running: AtomicUsize::new(0), none_left: Notify::new(), begin: now, last_ended: AtomicU64::new(0) }
+    }
+
+    pub(super) fn begin(streams: &Arc<Self>) -> StreamGuard {
+        streams.running.fetch_add(1, Ordering::Relaxed);
+        StreamGuard(Arc::clone(streams))
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Since when none runs, if none does.
+    pub(super) fn last_ended(&self) -> Instant {
+        self.begin + Duration::from_millis(self.last_ended.load(Ordering::Relaxed))
+    }
+
+    pub(super) async fn all_ended(&self) {
+        while self.running() > 0 {
+            self.none_left.notified().await;
+        }
+    }
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        let streams = &self.0;
+        if streams.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let millis = u64::try_from(streams.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+            streams.last_ended.store(millis, Ordering::Relaxed);
+            streams.none_left.notify_one();
+        }
+    }
+}

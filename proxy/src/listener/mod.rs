@@ -1,0 +1,27 @@
+//! Public listeners: our own accept loops for TCP, TLS and QUIC.
+//!
+//! Owns connections: accepting, limits, handshakes, time-outs, drain. Every connection, whatever it speaks,
+//! hands its requests to the one `HttpServerApp` (the proxy), so that three protocols share one pipeline.
+//! It knows nothing of sites, caches or origins.
+
+mod client_stream;
+mod coalescing_io;
+mod connection;
+mod connection_limit;
+mod http1;
+mod http2;
+pub mod http3;
+mod patience;
+mod refusal;
+mod socket;
+mod stalling_socket;
+mod tcp;
+mod tls;
+
+pub use connection::{
+    CONNECTION, ConnectionInfo, ConnectionObserver, HandshakeOutcome, ListenerState, Protocol, Refusal,
+    SharedListenerState, Signals, TlsInfo,
+};
+pub use connection_limit::{ConnectionGuard, ConnectionLimit};
+pub use socket::{PortSharing, bind_tcp, bind_udp};
+pub use tcp::{TcpListenerSettings, serve_tcp};

@@ -1,0 +1,38 @@
+//! Answers that a listener gives itself, because a request never becomes one that the proxy could see.
+//!
+//! Owns the reasons and their bytes on HTTP/1. Everything that is a well-formed request within the limits is the
+//! proxy's to answer.
+
+use http::StatusCode;
+
+/// Why a request was answered by the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestRefusal {
+    /// The header section did not come in time (RFC 9110 section 15.5.9).
+    HeaderTimeout,
+    /// The request target exceeds `limits.target_bytes` (RFC 9110 section 15.5.15).
+    TargetTooLong,
+    /// Fields exceed `limits.header_bytes` or `limits.header_count` (RFC 6585 section 5).
+    FieldsTooLarge,
+}
+
+impl RequestRefusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    /// The whole response on HTTP/1, after which the connection closes: where the next request would begin is unknown.
+    pub(super) fn http1_response(self) -> &'static [u8] {
+        match self {
+            Self::HeaderTimeout => b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            Self::TargetTooLong => b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            Self::FieldsTooLarge => {
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            }
+        }
+    }
+}

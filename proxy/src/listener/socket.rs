@@ -1,0 +1,75 @@
+//! Binding public sockets.
+//!
+//! Owns socket options that accepted connections inherit, so that accepting costs no system call for them. What is
+//! done with the sockets is for the accept loops.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// Connections that the kernel completes before they are accepted. The kernel cuts it to `net.core.somaxconn`
+/// (4,096 by default); a burst of clients after a failover must fit.
+const BACKLOG: i32 = 4096;
+
+/// When the kernel starts to probe a silent TCP peer, between probes, and after how many it gives up: a client that
+/// vanished is found within two minutes even while nothing is sent to it.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+
+/// Receive and send buffer of a UDP socket: all QUIC connections of a worker share it, so that it must hold what
+/// arrives while the worker is busy for some milliseconds. The kernel cuts it to `net.core.rmem_max` silently.
+const UDP_BUFFER: usize = 4 << 20;
+
+/// Whether several sockets may be bound to the same address, among which the kernel spreads connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortSharing {
+    /// A second socket on the address is refused.
+    Exclusive,
+    /// `SO_REUSEPORT`: one socket a worker.
+    Shared,
+}
+
+/// Binds and listens; the listener is non-blocking, as `tokio::net::TcpListener::from_std` needs it.
+///
+/// # Errors
+/// What the kernel says, such as `AddrInUse`.
+pub fn bind_tcp(address: SocketAddr, sharing: PortSharing) -> io::Result<TcpListener> {
+    let socket = new_socket(address, Type::STREAM, Protocol::TCP, sharing)?;
+    // A restarted node must be able to take its port while old connections linger in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Binds a non-blocking UDP socket for QUIC.
+///
+/// # Errors
+/// What the kernel says, such as `AddrInUse`.
+pub fn bind_udp(address: SocketAddr, sharing: PortSharing) -> io::Result<UdpSocket> {
+    let socket = new_socket(address, Type::DGRAM, Protocol::UDP, sharing)?;
+    socket.set_recv_buffer_size(UDP_BUFFER)?;
+    socket.set_send_buffer_size(UDP_BUFFER)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn new_socket(address: SocketAddr, kind: Type, protocol: Protocol, sharing: PortSharing) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // IPv4 has listeners of its own; a dual-stack socket would take their port and show mapped addresses.
+        socket.set_only_v6(true)?;
+    }
+    if sharing == PortSharing::Shared {
+        socket.set_reuse_port(true)?;
+    }
+    Ok(socket)
+}
