@@ -1,0 +1,14 @@
+//! The operator's side of a node: its life cycle, and the listener that shows and steers it.
+//!
+//! Owns whether the node wants traffic. It serves no client of a site and knows nothing of requests.
+
+mod access;
+mod answer;
+mod lifecycle;
+mod routes;
+mod server;
+mod token;
+
+pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
+pub use server::{AdminState, serve};
+pub use token::{AdminToken, TokenError};

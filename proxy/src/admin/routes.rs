@@ -1,0 +1,114 @@
+//! The table of the operator's routes and what each does. A new one is one line in [`ROUTES`] and one function.
+//!
+//! Handlers answer at once: what takes long is started here and shown in `/status`.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, Answer};
+use super::lifecycle::{DrainPhase, LifecycleState};
+use super::server::AdminState;
+
+/// A request that passed the access check.
+pub(super) struct Call<'a> {
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    pub(super) method: &'a Method,
+    /// For routes to come that take documents.
+    #[expect(dead_code, reason = "no route takes a document yet")]
+    pub(super) body: Bytes,
+}
+
+struct Route {
+    method: Method,
+    path: &'static str,
+    handler: fn(&AdminState, &Call<'_>) -> Answer,
+}
+
+const ROUTES: [Route; 7] = [
+    Route { method: Method::GET, path: "/metrics", handler: metrics },
+    Route { method: Method::GET, path: "/live", handler: live },
+    Route { method: Method::GET, path: "/ready", handler: ready },
+    Route { method: Method::GET, path: "/status", handler: status },
+    Route { method: Method::POST, path: "/drain", handler: drain },
+    Route { method: Method::POST, path: "/undrain", handler: undrain },
+    Route { method: Method::GET, path: "/", handler: index },
+];
+
+/// Answers a call. HEAD is answered as GET; the server leaves the body out.
+pub(super) fn dispatch(state: &AdminState, call: &Call<'_>) -> Answer {
+    let method = if call.method == Method::HEAD { &Method::GET } else { call.method };
+    let mut on_path = ROUTES.iter().filter(|route| route.path == call.path).peekable();
+    if on_path.peek().is_none() {
+        return answer::error(StatusCode::NOT_FOUND, "not_found", "no such path; GET / lists those there are");
+    }
+    let allowed: Vec<&str> = on_path.clone().map(|route| route.method.as_str()).collect();
+    match on_path.find(|route| route.method == *method) {
+        Some(route) => (route.handler)(state, call),
+        None => answer::method_not_allowed(&allowed.join(", ")),
+    }
+}
+
+fn index(_: &AdminState, _: &Call<'_>) -> Answer {
+    let routes: Vec<_> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    answer::json_value(StatusCode::OK, &json!({ "routes": routes }))
+}
+
+fn metrics(state: &AdminState, _: &Call<'_>) -> Answer {
+    answer::body(StatusCode::OK, answer::METRICS_TYPE, state.metrics.render())
+}
+
+fn live(state: &AdminState, _: &Call<'_>) -> Answer {
+    answer::json_bytes(StatusCode::OK, state.lifecycle.live_json(&state.node))
+}
+
+fn ready(state: &AdminState, _: &Call<'_>) -> Answer {
+    let ready = state.lifecycle.verdict().ready;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer::json_bytes(status, state.lifecycle.verdict_json(&state.node))
+}
+
+fn status(state: &AdminState, _: &Call<'_>) -> Answer {
+    let verdict = state.lifecycle.verdict();
+    let usage = state.metrics.cache().usage();
+    let open = state.metrics.open_connections();
+    let connections: Map<String, Value> = open.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
+    let status = json!({
+        "node": state.node.as_str(),
+        "region": state.region.as_str(),
+        "pop": state.pop.as_str(),
+        "version": state.version,
+        "uptime_seconds": state.started.elapsed().as_secs(),
+        "generation": state.metrics.generation().0,
+        "state": verdict.state.label(),
+        "ready": verdict.ready,
+        "reason": verdict.reason,
+        "connections": connections,
+        "fills_in_flight": state.metrics.fills().in_flight(),
+        "cache": { "bytes": usage.bytes, "entries": usage.entries, "capacity_bytes": usage.capacity },
+    });
+    answer::json_value(StatusCode::OK, &status)
+}
+
+fn drain(state: &AdminState, call: &Call<'_>) -> Answer {
+    let phase = match call.query {
+        None | Some("" | "phase=dns") => DrainPhase::Dns,
+        Some("phase=connections") => DrainPhase::Connections,
+        Some(_) => {
+            let message = "the query of /drain is empty, phase=dns or phase=connections";
+            return answer::error(StatusCode::BAD_REQUEST, "invalid_query", message);
+        }
+    };
+    changed(state, state.lifecycle.drain(phase))
+}
+
+fn undrain(state: &AdminState, _: &Call<'_>) -> Answer {
+    changed(state, state.lifecycle.undrain())
+}
+
+/// Shows the state after a change; a node that stops takes no more orders.
+fn changed(state: &AdminState, now: LifecycleState) -> Answer {
+    let status = if now == LifecycleState::Stopping { StatusCode::CONFLICT } else { StatusCode::OK };
+    answer::json_bytes(status, state.lifecycle.verdict_json(&state.node))
+}

@@ -1,0 +1,1 @@
+//! The operator's listener as its clients see it.

@@ -1,0 +1,10 @@
+//! From a request's target to the site and route that answer it.
+//!
+//! Owns the canonical form of hosts and paths and the table that is searched with it. It decides neither what may
+//! be stored nor which origin is asked.
+
+mod canonical;
+mod table;
+
+pub use canonical::{CanonicalHost, CanonicalPath, HostError, PathError, split_target};
+pub use table::{RouteEntry, RouteMatch, RouteTable, SiteEntry, SiteIndex};

@@ -1,0 +1,1 @@
+//! Which site and route a request meets.

@@ -1,0 +1,1 @@
+//! What reaches the log and what does not.

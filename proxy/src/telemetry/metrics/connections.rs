@@ -1,0 +1,76 @@
+//! Figures of connections, told by the listeners.
+
+use prometheus::{IntCounter, IntGauge};
+
+use super::Metrics;
+use super::family::Families;
+use super::site::{PROTOCOLS, protocol_index};
+use crate::listener::{ConnectionObserver, HandshakeOutcome, Protocol, Refusal};
+
+const TRANSPORTS: [&str; 2] = ["tcp", "quic"];
+const OUTCOMES: [&str; 3] = ["completed", "failed", "timed_out"];
+const REFUSALS: [&str; 2] = ["connections", "connections_per_address"];
+
+pub(super) struct ConnectionMetrics {
+    open: [IntGauge; PROTOCOLS.len()],
+    total: [IntCounter; PROTOCOLS.len()],
+    handshakes: [[IntCounter; OUTCOMES.len()]; TRANSPORTS.len()],
+    refused: [IntCounter; REFUSALS.len()],
+}
+
+impl ConnectionMetrics {
+    pub(super) fn register(families: &Families<'_>) -> Self {
+        let open = families.gauges("tidegate_connections_open", "Open client connections.", &["protocol"]);
+        let total = families.counters("tidegate_connections_total", "Client connections opened.", &["protocol"]);
+        let handshakes = families.counters(
+            "tidegate_handshakes_total",
+            "TLS and QUIC handshakes with clients.",
+            &["transport", "outcome"],
+        );
+        let refused = families.counters(
+            "tidegate_connections_refused_total",
+            "Client connections closed at once, by the limit that was reached.",
+            &["reason"],
+        );
+        Self {
+            open: PROTOCOLS.map(|protocol| open.with_label_values(&[protocol.label()])),
+            total: PROTOCOLS.map(|protocol| total.with_label_values(&[protocol.label()])),
+            handshakes: TRANSPORTS
+                .map(|transport| OUTCOMES.map(|outcome| handshakes.with_label_values(&[transport, outcome]))),
+            refused: REFUSALS.map(|reason| refused.with_label_values(&[reason])),
+        }
+    }
+
+    pub(super) fn open(&self) -> [(&'static str, i64); 3] {
+        PROTOCOLS.map(|protocol| (protocol.label(), self.open[protocol_index(protocol)].get()))
+    }
+}
+
+impl ConnectionObserver for Metrics {
+    fn opened(&self, protocol: Protocol) {
+        let index = protocol_index(protocol);
+        self.connections.open[index].inc();
+        self.connections.total[index].inc();
+    }
+
+    fn closed(&self, protocol: Protocol) {
+        self.connections.open[protocol_index(protocol)].dec();
+    }
+
+    fn handshake(&self, quic: bool, outcome: HandshakeOutcome) {
+        let outcome = match outcome {
+            HandshakeOutcome::Completed => 0,
+            HandshakeOutcome::Failed => 1,
+            HandshakeOutcome::TimedOut => 2,
+        };
+        self.connections.handshakes[usize::from(quic)][outcome].inc();
+    }
+
+    fn refused(&self, reason: Refusal) {
+        let reason = match reason {
+            Refusal::Connections => 0,
+            Refusal::ConnectionsPerAddress => 1,
+        };
+        self.connections.refused[reason].inc();
+    }
+}

@@ -1,0 +1,52 @@
+//! Registration of metric families. Names, help and labels are constants of this folder, so a failure is a mistake
+//! in the program that the first test meets.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+const CONSTANT: &str = "metric names, labels and buckets are valid constants, each registered once";
+
+/// Makes families and registers them.
+pub(super) struct Families<'a>(&'a Registry);
+
+impl<'a> Families<'a> {
+    pub(super) fn new(registry: &'a Registry) -> Self {
+        Self(registry)
+    }
+
+    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(IntCounter::new(name, help).expect(CONSTANT))
+    }
+
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels).expect(CONSTANT))
+    }
+
+    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(IntGauge::new(name, help).expect(CONSTANT))
+    }
+
+    pub(super) fn float_counter(&self, name: &str, help: &str) -> Counter {
+        self.register(Counter::new(name, help).expect(CONSTANT))
+    }
+
+    pub(super) fn float_gauge(&self, name: &str, help: &str) -> Gauge {
+        self.register(Gauge::new(name, help).expect(CONSTANT))
+    }
+
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels).expect(CONSTANT))
+    }
+
+    pub(super) fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(options, labels).expect(CONSTANT))
+    }
+
+    pub(super) fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {
+        self.0.register(Box::new(collector.clone())).expect(CONSTANT);
+        collector
+    }
+}

@@ -1,0 +1,149 @@
+//! The closed sets that label values come from. Each has an `ALL` in the order of its discriminants, so that a value
+//! can index an array of handles.
+
+use http::StatusCode;
+
+macro_rules! label_set {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $label:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$variant,)+];
+            /// How many there are.
+            pub const COUNT: usize = [$($label,)+].len();
+
+            /// Its name in metrics and logs.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)+
+                }
+            }
+        }
+    };
+}
+
+label_set!(
+    /// Class of a status code (RFC 9110 section 15).
+    StatusClass {
+        /// 100 to 199.
+        Informational => "1xx",
+        /// 200 to 299.
+        Success => "2xx",
+        /// 300 to 399.
+        Redirection => "3xx",
+        /// 400 to 499.
+        ClientError => "4xx",
+        /// 500 and above.
+        ServerError => "5xx",
+    }
+);
+
+impl From<StatusCode> for StatusClass {
+    fn from(status: StatusCode) -> Self {
+        match status.as_u16() {
+            ..200 => Self::Informational,
+            200..300 => Self::Success,
+            300..400 => Self::Redirection,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+}
+
+label_set!(
+    /// How the cache answered a request.
+    CacheOutcome {
+        /// From a fresh stored object.
+        Hit => "hit",
+        /// By a fill that this request started.
+        Miss => "miss",
+        /// By a fill that another request had started.
+        Collapsed => "collapsed",
+        /// From a stored object past its freshness.
+        Stale => "stale",
+        /// From a stored object that the origin confirmed.
+        Revalidated => "revalidated",
+        /// By the origin, as the request or the policy rules the cache out.
+        Pass => "pass",
+        /// The cache was not asked: redirects, refusals, health checks.
+        None => "none",
+    }
+);
+
+label_set!(
+    /// How a fill ended.
+    FillOutcome {
+        /// The object is stored.
+        Stored => "stored",
+        /// Streamed to its readers and not stored.
+        Streamed => "streamed",
+        /// The origin confirmed the object that was stored.
+        Revalidated => "revalidated",
+        /// The origin answered with what must not be stored.
+        Uncacheable => "uncacheable",
+        /// The origin failed or broke off.
+        Failed => "failed",
+        /// Nobody was left to read it.
+        Abandoned => "abandoned",
+    }
+);
+
+label_set!(
+    /// Why an object left the cache.
+    EvictionCause {
+        /// Room was needed.
+        Capacity => "capacity",
+        /// A newer one took its place.
+        Replaced => "replaced",
+        /// It was too old to be of use.
+        Expired => "expired",
+        /// It was invalidated.
+        Invalidated => "invalidated",
+    }
+);
+
+label_set!(
+    /// What came of a request to an origin.
+    OriginOutcome {
+        /// 1xx, as a final answer: 101.
+        Informational => "1xx",
+        /// 2xx.
+        Success => "2xx",
+        /// 3xx.
+        Redirection => "3xx",
+        /// 4xx.
+        ClientError => "4xx",
+        /// 5xx.
+        ServerError => "5xx",
+        /// No complete response head came.
+        Failed => "failed",
+    }
+);
+
+impl From<StatusCode> for OriginOutcome {
+    fn from(status: StatusCode) -> Self {
+        match StatusClass::from(status) {
+            StatusClass::Informational => Self::Informational,
+            StatusClass::Success => Self::Success,
+            StatusClass::Redirection => Self::Redirection,
+            StatusClass::ClientError => Self::ClientError,
+            StatusClass::ServerError => Self::ServerError,
+        }
+    }
+}
+
+label_set!(
+    /// What became of a configuration that was read.
+    ReloadOutcome {
+        /// It is in force.
+        Applied => "applied",
+        /// The one before stays.
+        Rejected => "rejected",
+    }
+);

@@ -1,0 +1,1 @@
+//! Which trace contexts are taken over, and what goes on.
