@@ -1,0 +1,77 @@
+//! The limits of the node document in the form this listener uses them, taken once a connection.
+
+use std::time::Duration;
+
+use tidegate_config::model::Limits;
+
+/// What RFC 9114 section 4.2.2 adds to the size of a field section for each field.
+const FIELD_OVERHEAD: u64 = 32;
+
+/// What one connection and its requests may use.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    /// Requests at the same time.
+    pub(super) streams: u32,
+    /// Requests altogether.
+    pub(super) requests: u32,
+    /// Names and values of one request.
+    pub(super) header_bytes: u64,
+    /// Fields of one request.
+    pub(super) header_count: usize,
+    /// Its target.
+    pub(super) target_bytes: usize,
+    /// The QUIC handshake.
+    pub(super) handshake_timeout: Duration,
+    /// From the first byte of a request to the end of its field section.
+    pub(super) header_timeout: Duration,
+    /// Between two pieces of a request body.
+    pub(super) body_timeout: Duration,
+    /// A response that the client does not take.
+    pub(super) write_timeout: Duration,
+    /// A connection on which nothing happens.
+    pub(super) idle_timeout: Duration,
+    /// A connection's whole life.
+    pub(super) lifetime: Duration,
+}
+
+impl Bounds {
+    /// The size of a field section as HTTP/3 counts it.
+    pub(super) fn field_section_size(&self) -> u64 {
+        self.header_bytes.saturating_add(FIELD_OVERHEAD.saturating_mul(self.header_count as u64))
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        Self {
+            streams: 128,
+            requests: 1_000,
+            header_bytes: 16 * 1024,
+            header_count: 100,
+            target_bytes: 8 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(30),
+            lifetime: Duration::from_secs(600),
+        }
+    }
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            streams: limits.streams,
+            requests: limits.requests_per_connection,
+            header_bytes: limits.header_bytes.0,
+            header_count: limits.header_count,
+            target_bytes: limits.target_bytes.as_usize(),
+            handshake_timeout: limits.handshake_timeout,
+            header_timeout: limits.header_timeout,
+            body_timeout: limits.body_timeout,
+            write_timeout: limits.write_timeout,
+            idle_timeout: limits.idle_timeout,
+            lifetime: limits.connection_lifetime,
+        }
+    }
+}

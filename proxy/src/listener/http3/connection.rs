@@ -1,0 +1,169 @@
+//! The life of one HTTP/3 connection after its handshake: requests, GOAWAY, end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h3::error::Code;
+use h3::server::RequestResolver;
+use pingora_core::apps::HttpServerApp;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::quic_adapter::{AcceptedHalves, Connection, Role, variable_integer};
+use super::request::{RequestContext, RequestOutcome, serve_request};
+use crate::listener::Signals;
+
+/// Streams that never became a request, after which a connection is closed: mistakes of a client are few, and each
+/// costs us work that is no request.
+const REFUSED_REQUESTS: u32 = 32;
+/// How long a connection stays after GOAWAY with nothing in flight, at least: requests sent before the client saw
+/// the GOAWAY arrive within a round trip.
+const GOODBYE_MINIMUM: Duration = Duration::from_millis(100);
+/// The same in round trips: one for GOAWAY and what crossed it, the rest against a measurement that is too short.
+const GOODBYE_ROUND_TRIPS: u32 = 3;
+/// How long GOAWAY may wait for the client's flow control. It is five bytes; who has no room for them gets none.
+const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
+
+type H3Connection = h3::server::Connection<Connection, Bytes>;
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Requests are welcome.
+    Open,
+    /// GOAWAY is sent; what is in flight finishes.
+    Leaving,
+}
+
+/// One connection and its requests.
+pub(super) struct Http3Connection<A> {
+    h3: H3Connection,
+    accepted: AcceptedHalves,
+    context: Arc<RequestContext<A>>,
+    requests: JoinSet<RequestOutcome>,
+    stage: Stage,
+    accepted_count: u32,
+    refused_count: u32,
+    /// When the last request ended, or the connection began.
+    quiet_since: Instant,
+}
+
+impl<A> Http3Connection<A>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    /// Opens the control streams; `None` when the client does not let us.
+    pub(super) async fn open(context: Arc<RequestContext<A>>) -> Option<Self> {
+        let bounds = &context.bounds;
+        let size = bounds.field_section_size();
+        // The adapter's bound is on the encoded section. Huffman coding may lengthen a value up to fourfold only in
+        // the worst case, which no client chooses; decoded size is what h3 measures.
+        let adapter = Connection::new(context.connection.clone(), Role::Server { field_section_bytes: size });
+        let accepted = adapter.accepted();
+        let mut builder = h3::server::builder();
+        builder.max_field_section_size(size).send_grease(false);
+        let h3 = tokio::time::timeout(bounds.handshake_timeout, builder.build(adapter)).await.ok()?.ok()?;
+        Some(Self {
+            h3,
+            accepted,
+            context,
+            requests: JoinSet::new(),
+            stage: Stage::Open,
+            accepted_count: 0,
+            refused_count: 0,
+            quiet_since: Instant::now(),
+        })
+    }
+
+    /// Serves requests until the client leaves, a limit is reached or the signals say so, and waits for those in
+    /// flight.
+    pub(super) async fn serve(mut self, mut signals: Signals) {
+        let end_of_life = Instant::now() + self.context.bounds.lifetime;
+        loop {
+            self.leave_if_told(&signals, end_of_life).await;
+            let deadline = self.deadline(end_of_life);
+            tokio::select! {
+                accepted = self.h3.accept() => match accepted {
+                    Ok(Some(resolver)) => self.spawn(resolver),
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::debug!(peer = %self.context.info.peer, %error, "HTTP/3 connection ended");
+                        break;
+                    }
+                },
+                Some(ended) = self.requests.join_next() => self.ended(ended),
+                () = changed(&mut signals.drain) => {}
+                () = changed(&mut signals.stop) => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    let idle = self.stage == Stage::Leaving || deadline < end_of_life;
+                    if self.requests.is_empty() && idle {
+                        break;
+                    }
+                }
+            }
+            if self.refused_count >= REFUSED_REQUESTS {
+                let code = variable_integer(Code::H3_EXCESSIVE_LOAD.value());
+                self.context.connection.close(code, b"too many malformed requests");
+                break;
+            }
+        }
+        while self.requests.join_next().await.is_some() {}
+    }
+
+    /// When something is due though nothing happens: the end of an idle connection, of one that said goodbye, or of
+    /// the connection's life.
+    fn deadline(&self, end_of_life: Instant) -> Instant {
+        match (self.stage, self.requests.is_empty()) {
+            (Stage::Leaving, true) => {
+                let goodbye = GOODBYE_MINIMUM.max(self.context.connection.rtt() * GOODBYE_ROUND_TRIPS);
+                self.quiet_since + goodbye
+            }
+            (Stage::Open, true) => (self.quiet_since + self.context.bounds.idle_timeout).min(end_of_life),
+            (Stage::Open, false) => end_of_life,
+            // Whoever waits for the requests bounds how long.
+            (Stage::Leaving, false) => Instant::now() + self.context.bounds.lifetime,
+        }
+    }
+
+    /// Says GOAWAY when it is time. A connection that came during a drain gets one request first: with GOAWAY before
+    /// it, nobody could be served while draining.
+    async fn leave_if_told(&mut self, signals: &Signals, end_of_life: Instant) {
+        let stopping = *signals.stop.borrow();
+        let draining = *signals.drain.borrow() && self.accepted_count > 0;
+        let worn = self.accepted_count >= self.context.bounds.requests || Instant::now() >= end_of_life;
+        if self.stage == Stage::Leaving || !(stopping || draining || worn) {
+            return;
+        }
+        self.stage = Stage::Leaving;
+        self.quiet_since = Instant::now();
+        // The largest id first, so that requests already on their way are served (RFC 9114 section 5.2). Past its
+        // number of requests a connection gets none of them.
+        let more = if self.accepted_count >= self.context.bounds.requests { 1 } else { usize::MAX };
+        // An error shows at the next accept.
+        tokio::time::timeout(GOAWAY_TIMEOUT, self.h3.shutdown(more)).await.ok();
+    }
+
+    fn spawn(&mut self, resolver: RequestResolver<Connection, Bytes>) {
+        let Some(halves) = self.accepted.lock().take() else { return };
+        self.accepted_count += 1;
+        self.requests.spawn(serve_request(Arc::clone(&self.context), resolver, halves));
+    }
+
+    fn ended(&mut self, ended: Result<RequestOutcome, JoinError>) {
+        self.quiet_since = Instant::now();
+        match ended {
+            Ok(RequestOutcome::Served) => {}
+            Ok(RequestOutcome::Refused) => self.refused_count += 1,
+            // The stream was reset when the task's session was dropped; other requests go on.
+            Err(error) => tracing::error!(peer = %self.context.info.peer, %error, "request task failed"),
+        }
+    }
+}
+
+/// Waits for a new value; for ever when there will be none.
+async fn changed(signal: &mut tokio::sync::watch::Receiver<bool>) {
+    if signal.changed().await.is_err() {
+        std::future::pending().await
+    }
+}

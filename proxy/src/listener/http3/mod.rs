@@ -1,0 +1,24 @@
+//! HTTP/3: QUIC connections whose requests run through the same pipeline as those of TCP.
+//!
+//! From the outside in: `endpoint` admits connections, `connection` serves one and says GOAWAY, `request` takes one
+//! stream through checks (`request_head`) and the pipeline, `session` is what the pipeline holds of it
+//! (`request_body`, `response`). `quic_adapter` joins h3 and quinn, `frame` reads and writes what h3 leaves to us.
+//! Knows nothing of sites, caches or origins.
+
+mod bounds;
+mod connection;
+mod endpoint;
+mod frame;
+mod quic_adapter;
+mod request;
+mod request_body;
+mod request_head;
+mod response;
+mod session;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use endpoint::{ServeError, serve};
+pub use session::Http3Session;
+pub use transport::server_crypto;

@@ -1,0 +1,137 @@
+//! The life of one request stream: from its field section to the delivery of its response.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h3::error::{Code, StreamError};
+use h3::server::{RequestResolver, RequestStream};
+use http::Request;
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::SocketDigest;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+
+use super::bounds::Bounds;
+use super::frame::bare_response;
+use super::quic_adapter::{BidiStream, BodyError, Connection, StreamHalves, variable_integer};
+use super::request_head::request_head;
+use super::session::Http3Session;
+use crate::listener::{CONNECTION, ConnectionInfo};
+
+/// What a connection's requests share.
+pub(super) struct RequestContext<A> {
+    pub(super) app: Arc<A>,
+    pub(super) shutdown: ShutdownWatch,
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) connection: quinn::Connection,
+    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) socket: Arc<SocketDigest>,
+}
+
+/// How a request stream went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestOutcome {
+    /// The pipeline took it.
+    Served,
+    /// It never became a request.
+    Refused,
+}
+
+/// Serves one request stream; returns when the client has all of the response, or will not.
+pub(super) async fn serve_request<A>(
+    context: Arc<RequestContext<A>>,
+    resolver: RequestResolver<Connection, Bytes>,
+    halves: StreamHalves,
+) -> RequestOutcome
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let bounds = &context.bounds;
+    let outcome = match tokio::time::timeout(bounds.header_timeout, resolver.resolve_request()).await {
+        Ok(Ok((request, stream))) => serve_resolved(&context, request, stream, &halves).await,
+        Ok(Err(error)) => refuse_unresolved(&context, &error, &halves).await,
+        Err(_) => refuse(&context, &halves, 408).await,
+    };
+    deliver(&context, &halves).await;
+    outcome
+}
+
+async fn serve_resolved<A>(
+    context: &RequestContext<A>,
+    request: Request<()>,
+    stream: RequestStream<BidiStream, Bytes>,
+    halves: &StreamHalves,
+) -> RequestOutcome
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let head = match request_head(request, &context.bounds) {
+        Ok(head) => head,
+        Err(malformed) => {
+            tracing::debug!(peer = %context.info.peer, %malformed, "request refused");
+            return refuse(context, halves, malformed.status()).await;
+        }
+    };
+    let (connection, socket) = (context.connection.clone(), Arc::clone(&context.socket));
+    let session = Http3Session::new(head, stream, halves.clone(), connection, socket, &context.bounds).await;
+    let session = ServerSession::new_custom(Box::new(session));
+    // Nothing comes back: an HTTP/3 stream carries one request.
+    let served = context.app.process_new_http(session, &context.shutdown);
+    CONNECTION.scope(Arc::clone(&context.info), served).await;
+    RequestOutcome::Served
+}
+
+/// A field section that h3 did not take: it reset the stream, queued a 431, or was shown an error by the adapter.
+async fn refuse_unresolved<A>(
+    context: &RequestContext<A>,
+    error: &StreamError,
+    halves: &StreamHalves,
+) -> RequestOutcome {
+    tracing::debug!(peer = %context.info.peer, %error, "request stream refused");
+    let refusal = halves.receive.lock().take_refusal();
+    match refusal {
+        Some(BodyError::FieldSectionTooLarge) => refuse(context, halves, 431).await,
+        Some(error) => {
+            if error.closes_connection() {
+                context.connection.close(variable_integer(error.code().value()), b"");
+            }
+            halves.send.lock().reset(error.code());
+            RequestOutcome::Refused
+        }
+        None => {
+            if matches!(error, StreamError::HeaderTooBig { .. }) {
+                finish(context, halves).await;
+            }
+            RequestOutcome::Refused
+        }
+    }
+}
+
+/// Answers with a bare status.
+async fn refuse<A>(context: &RequestContext<A>, halves: &StreamHalves, status: u16) -> RequestOutcome {
+    halves.send.lock().push(bare_response(status));
+    finish(context, halves).await;
+    RequestOutcome::Refused
+}
+
+/// Sends what is queued and ends the stream; a client that does not take it within the time-out is left alone.
+async fn finish<A>(context: &RequestContext<A>, halves: &StreamHalves) {
+    let flush = poll_fn(|cx| halves.send.lock().poll_flush(cx));
+    if let Ok(Ok(())) = tokio::time::timeout(context.bounds.write_timeout, flush).await {
+        halves.send.lock().finish();
+    }
+}
+
+/// Waits until the client has acknowledged the response: a connection closed earlier would take it along.
+async fn deliver<A>(context: &RequestContext<A>, halves: &StreamHalves) {
+    let delivered = {
+        let mut half = halves.send.lock();
+        // Not finished by now means that it broke off; this holder would otherwise keep it open.
+        half.reset(Code::H3_INTERNAL_ERROR);
+        half.stopped()
+    };
+    halves.receive.lock().stop(Code::H3_NO_ERROR);
+    // An error means that the client is too slow or gone: the response is lost either way.
+    tokio::time::timeout(context.bounds.write_timeout, delivered).await.ok();
+}
