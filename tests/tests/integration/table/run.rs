@@ -1,0 +1,269 @@
+//! Asks the rows and compares.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tidegate_tests::client::{Client, End, Protocol, Request, Response};
+use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
+use tidegate_tests::origin::{Body, Origin, Script, Step};
+use tidegate_tests::within;
+
+use super::row::{Reuse, Row};
+
+/// Rows under way at once: enough to hide the waits of each, few enough for two cores.
+const CONCURRENCY: usize = 12;
+/// How long a joined request may keep its head back before the fill goes on. Some must: a HEAD or a suffix range of
+/// a body whose length is not known yet. Nothing is asserted about this time.
+const HEAD_GRACE: Duration = Duration::from_millis(250);
+
+/// What the cache knows when the row's request comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing.
+    Miss,
+    /// The answer to the row's `warm` request.
+    Hit,
+    /// The half of it, and the origin waits.
+    Joined,
+}
+
+struct Table {
+    edge: Edge,
+    origin: Origin,
+    clients: BTreeMap<Protocol, Client>,
+    mode: Mode,
+}
+
+/// Runs all rows over all protocols.
+///
+/// # Panics
+/// With the list of everything that differs.
+pub(crate) async fn run(rows: Vec<Row>, mode: Mode) {
+    let origin = Origin::start().await;
+    let edge = Edge::start(&EdgeConfig::to(&origin)).await;
+    let mut clients = BTreeMap::new();
+    for protocol in Protocol::SECURE {
+        clients.insert(protocol, edge.client(protocol).await);
+    }
+    let table = Arc::new(Table { edge, origin, clients, mode });
+    let count = rows.len();
+    let running = rows.into_iter().map(|row| {
+        let table = Arc::clone(&table);
+        async move { table.check_row(&row).await }
+    });
+    let failures: Vec<Vec<String>> = futures::stream::iter(running).buffer_unordered(CONCURRENCY).collect().await;
+    let failures: Vec<String> = failures.concat();
+    assert!(failures.is_empty(), "{} differences in {count} rows, {mode:?}:\n{}", failures.len(), failures.join("\n"));
+}
+
+impl Table {
+    async fn check_row(&self, row: &Row) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut answers: Vec<(Protocol, Response)> = Vec::new();
+        for protocol in Protocol::SECURE {
+            let label = format!("{} over {protocol:?}", row.name);
+            match self.ask(row, protocol).await {
+                Ok(response) => {
+                    failures.extend(
+                        self.wrong(row, protocol, &response).into_iter().map(|text| format!("{label}: {text}")),
+                    );
+                    answers.push((protocol, response));
+                }
+                Err(error) => failures.push(format!("{label}: {error:#}")),
+            }
+        }
+        for pair in answers.windows(2) {
+            let [(one, first), (other, second)] = pair else { continue };
+            let differing = differences(first, second);
+            failures.extend(differing.into_iter().map(|text| format!("{}: {one:?} and {other:?}: {text}", row.name)));
+        }
+        failures
+    }
+
+    /// What is wrong with this response, and with how often the origin was asked for it.
+    fn wrong(&self, row: &Row, protocol: Protocol, response: &Response) -> Vec<String> {
+        let expected = match self.mode {
+            Mode::Miss => row.on_miss.as_ref(),
+            Mode::Hit => None,
+            Mode::Joined => row.on_join.as_ref(),
+        };
+        let expected = expected.unwrap_or(&row.expected);
+        let mut wrong = expected.differences(&row.script, &row.request, response);
+        if let End::Broken(how) = &response.end {
+            wrong.push(format!("body cut: {how}"));
+        }
+        let asked = self.asked(row, protocol);
+        let fits = match (self.mode, row.reuse) {
+            (_, Reuse::Open) => true,
+            (Mode::Miss, _) => asked <= 1,
+            (Mode::Hit, Reuse::Shared | Reuse::SharedWhenWhole) | (Mode::Joined, Reuse::Shared) => asked == 1,
+            (Mode::Joined, Reuse::SharedWhenWhole | Reuse::NeverWhenWhole) => asked <= 2,
+            (Mode::Hit | Mode::Joined, Reuse::Never) | (Mode::Hit, Reuse::NeverWhenWhole) => asked == 2,
+        };
+        if !fits {
+            wrong.push(format!("the origin was asked {asked} times ({:?})", row.reuse));
+        }
+        if self.mode == Mode::Hit && row.reuse == Reuse::Shared && response.status < 400 {
+            let status = response.field("cache-status").unwrap_or("none");
+            if !status.contains("; hit") {
+                wrong.push(format!("no hit by Cache-Status: {status}"));
+            }
+        }
+        wrong
+    }
+
+    fn asked(&self, row: &Row, protocol: Protocol) -> usize {
+        let host = self.host(protocol);
+        let mut paths = vec![path(&row.request), path(&row.warm)];
+        paths.dedup();
+        // Any spelling of the host counts: the row may vary it.
+        let same = |asked: &str| asked.to_ascii_lowercase().starts_with(&host);
+        paths.iter().map(|path| self.origin.requests(path).iter().filter(|asked| same(asked.host())).count()).sum()
+    }
+
+    async fn ask(&self, row: &Row, protocol: Protocol) -> anyhow::Result<Response> {
+        let host = self.host(protocol);
+        let gate = self.origin.gate(&format!("{host} {}", row.name));
+        let script = match self.mode {
+            Mode::Joined => paused(row.script.clone(), &format!("{host} {}", row.name)),
+            Mode::Miss | Mode::Hit => row.script.clone(),
+        };
+        let authority = authority(&row.request.authority, &host);
+        for path in [path(&row.warm), path(&row.request)] {
+            self.origin.on_host(&host, path, script.clone());
+            self.origin.on_host(&authority, path, script.clone());
+        }
+        let warm = row.warm.clone().authority(&host);
+        let request = row.request.clone().authority(&authority);
+        let client = &self.clients[&protocol];
+        match self.mode {
+            Mode::Miss => within(row.name, client.request(request)).await,
+            Mode::Hit => {
+                within(row.name, client.request(warm)).await?;
+                within(row.name, client.request(request)).await
+            }
+            Mode::Joined => within(row.name, join(client, warm, request, &gate)).await,
+        }
+    }
+
+    /// Each protocol and mode has a host, and thus a part of the cache, of its own.
+    fn host(&self, protocol: Protocol) -> String {
+        let mode = format!("{:?}", self.mode).to_ascii_lowercase();
+        format!("{}-{mode}.{HOST}", protocol.label())
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.edge.stderr());
+        }
+    }
+}
+
+/// The first request starts the fill, the second comes while the origin waits; then the origin goes on.
+async fn join(
+    client: &Client,
+    warm: Request,
+    request: Request,
+    gate: &tidegate_tests::origin::Gate,
+) -> anyhow::Result<Response> {
+    let first = client.request(warm);
+    let second = async {
+        gate.reached().await;
+        let opening = client.open(request);
+        let mut opening = std::pin::pin!(opening);
+        let early = tokio::time::timeout(HEAD_GRACE, opening.as_mut()).await;
+        gate.open();
+        let streaming = match early {
+            Ok(streaming) => streaming?,
+            Err(_) => opening.await?,
+        };
+        streaming.finish().await
+    };
+    let (first, second) = tokio::join!(first, second);
+    first?;
+    second
+}
+
+/// The script with a stop in the middle of the body, or before the head when there is no body to stop in.
+fn paused(script: Script, gate: &str) -> Script {
+    match &script.body {
+        Body::Pattern { size, .. } if *size > 1 && script.steps.is_empty() => {
+            let half = size / 2;
+            script.pausing_after(half, gate)
+        }
+        _ => script.before(Step::Gate(gate.to_owned())),
+    }
+}
+
+fn path(request: &Request) -> &str {
+    request.target.split('?').next().unwrap_or_default()
+}
+
+/// The row's spelling of the host, in which `{host}` and `{HOST}` stand for the host of protocol and mode.
+fn authority(pattern: &str, host: &str) -> String {
+    if pattern.is_empty() {
+        return host.to_owned();
+    }
+    pattern.replace("{host}", host).replace("{HOST}", &host.to_ascii_uppercase())
+}
+
+/// Fields that may differ between protocols: they belong to the connection or to the moment.
+/// - `date`, `x-request-id`: each response has its own;
+/// - `alt-svc`: for clients that do not speak HTTP/3 yet;
+/// - `connection`, `keep-alive`, `transfer-encoding`: exist in HTTP/1.1 alone.
+const IGNORED: [&str; 6] = ["date", "x-request-id", "alt-svc", "connection", "keep-alive", "transfer-encoding"];
+
+fn differences(one: &Response, other: &Response) -> Vec<String> {
+    let mut differences = Vec::new();
+    if one.status != other.status {
+        differences.push(format!("status {} and {}", one.status, other.status));
+    }
+    let (first, second) = (comparable(one), comparable(other));
+    for (name, value) in first.iter().filter(|field| !second.contains(field)) {
+        differences.push(format!("only the first has {name}: {value}"));
+    }
+    for (name, value) in second.iter().filter(|field| !first.contains(field)) {
+        differences.push(format!("only the second has {name}: {value}"));
+    }
+    if without_boundary(one) != without_boundary(other) {
+        differences.push(format!("bodies of {} and {} bytes differ", one.body.len(), other.body.len()));
+    }
+    if one.trailers != other.trailers {
+        differences.push(format!("trailers {:?} and {:?}", one.trailers, other.trailers));
+    }
+    differences
+}
+
+/// Fields without those that may differ; what counts seconds or is random is made equal first.
+fn comparable(response: &Response) -> Vec<(String, String)> {
+    let fields = response.fields.iter().filter(|(name, _)| !IGNORED.contains(&name.as_str()));
+    let even = |(name, value): &(String, String)| {
+        let host = |value: &str| {
+            let labels = Protocol::SECURE.map(|protocol| format!("{}-", protocol.label()));
+            labels.iter().fold(value.to_owned(), |value, label| value.replace(label.as_str(), "hN-"))
+        };
+        let value = match name.as_str() {
+            "age" => "seconds".to_owned(),
+            "cache-status" | "server-timing" => value.chars().filter(|c| !c.is_ascii_digit()).collect(),
+            "content-type" if value.starts_with("multipart/byteranges") => "multipart/byteranges".to_owned(),
+            _ => host(value),
+        };
+        (name.clone(), value)
+    };
+    let mut fields: Vec<_> = fields.map(even).collect();
+    fields.sort();
+    fields
+}
+
+/// The body with the boundary of a multipart answer, which may be random, made equal.
+fn without_boundary(response: &Response) -> Vec<u8> {
+    let kind = response.field("content-type").unwrap_or_default();
+    match kind.strip_prefix("multipart/byteranges; boundary=") {
+        Some(boundary) => String::from_utf8_lossy(&response.body).replace(boundary.trim_matches('"'), "B").into_bytes(),
+        None => response.body.to_vec(),
+    }
+}
