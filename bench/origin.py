@@ -1,0 +1,69 @@
+"""The origin that fills the caches: a few generated files, served from a thread of the benchmark itself.
+
+It counts its requests. While a cache is measured the count must stand still: that proves that every measured
+response was a hit, whatever its fields say.
+"""
+
+import http.server
+import os
+import threading
+
+FRESH_SECONDS = 24 * 3600  # longer than any run, so that nothing is revalidated while it is measured
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A cache that drops an idle connection is no news; a failed fill shows as a miss."""
+
+
+class Origin:
+    """Serves `files` (path to bytes) on a loopback port, and can write them to a folder for a file server."""
+
+    def __init__(self, files):
+        self.files = files
+        self.requests = 0
+        self._lock = threading.Lock()
+        self._server = QuietServer(("127.0.0.1", 0), self._handler())
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def write_files(self, folder):
+        for path, body in self.files.items():
+            with open(os.path.join(folder, path.lstrip("/")), "wb") as file:
+                file.write(body)
+
+    def _handler(origin):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 60
+
+            def do_GET(self):
+                with origin._lock:
+                    origin.requests += 1
+                body = origin.files.get(self.path)
+                self.send_response(200 if body is not None else 404)
+                body = body or b""
+                self.send_header("Content-Type", "application/octet-stream")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", f"public, max-age={FRESH_SECONDS}")
+                self.send_header("ETag", f'"{len(body)}"')
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
