@@ -10,6 +10,9 @@ const MAX_ATTEMPTS = 3;
 /** More than an hour of two-second segments; older ones are forgotten. */
 const MAX_RECORDS = 4000;
 
+/** The page shows how the edge delivers; what the browser kept from before would show nothing. */
+const BROWSER_CACHE = "no-store";
+
 /** Tells listeners by the event "change" whenever a record is added or completed. */
 export class Deliveries extends EventTarget {
   constructor() {
@@ -37,7 +40,8 @@ export class Deliveries extends EventTarget {
     const limit = AbortSignal.timeout(FETCH_TIMEOUT_MS);
     const started = performance.now();
     try {
-      const response = await fetch(url, { signal: signal ? AbortSignal.any([signal, limit]) : limit });
+      const combined = signal ? AbortSignal.any([signal, limit]) : limit;
+      const response = await fetch(url, { cache: BROWSER_CACHE, signal: combined });
       if (!response.ok) throw refusal(url, response.status);
       const body = await response.arrayBuffer();
       const record = this.add(url, kind, response, body.byteLength, performance.now() - started);
@@ -49,39 +53,59 @@ export class Deliveries extends EventTarget {
     }
   }
 
-  /** Asks for the fields of a file that a media element fetches itself, where scripts see none. */
-  async probe(url, kind) {
+  /** Asks for the fields of a file that a media element fetches itself, where scripts see no fields. */
+  async probe(url) {
     const started = performance.now();
-    const response = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+    const limit = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+    const response = await fetch(url, { method: "HEAD", cache: BROWSER_CACHE, signal: limit }).catch(() => {
+      throw new Error(`${name(url)} could not be fetched: the connection failed or was refused.`);
+    });
     if (!response.ok) throw refusal(url, response.status);
-    const bytes = Number(response.headers.get("content-length") ?? 0);
-    return this.add(url, kind, response, bytes, performance.now() - started);
+    return this.add(url, "probe", response, 0, performance.now() - started);
   }
 
   add(url, kind, response, bytes, ms) {
-    const record = {
-      url, kind, bytes, ms: Math.round(ms), protocol: "",
-      cacheStatus: response.headers.get("cache-status") ?? "", edge: edgeOf(response.headers),
-    };
-    this.records.push(record);
-    if (this.records.length > MAX_RECORDS) this.records.shift();
-    this.observe(performance.getEntriesByName(url, "resource"));
+    const cacheStatus = response.headers.get("cache-status") ?? "";
+    const record = { url, kind, bytes, ms: Math.round(ms), protocol: "", cacheStatus, edge: edgeOf(response.headers) };
+    this.keep(record);
+    this.observe(performance.getEntriesByName(url, "resource").filter(({ initiatorType }) => initiatorType === "fetch"));
     this.dispatchEvent(new Event("change"));
     return record;
   }
 
+  keep(record) {
+    this.records.push(record);
+    if (this.records.length > MAX_RECORDS) this.records.shift();
+  }
+
+  /** What the browser reports: protocols of our own fetches, and what media elements fetched without us. */
   observe(entries) {
     let changed = false;
-    for (const { name: url, nextHopProtocol } of entries) {
+    for (const entry of entries) {
+      if (entry.initiatorType === "video" || entry.initiatorType === "audio") {
+        // A stream's element reports its blob: address, which is no delivery.
+        if (!entry.name.startsWith("http")) continue;
+        this.keep(fetchedByElement(entry));
+        changed = true;
+        continue;
+      }
       for (const record of this.records) {
-        if (record.url === url && record.protocol === "" && nextHopProtocol !== "") {
-          record.protocol = nextHopProtocol;
+        if (record.url === entry.name && record.protocol === "" && entry.nextHopProtocol !== "") {
+          record.protocol = entry.nextHopProtocol;
           changed = true;
         }
       }
     }
     if (changed) this.dispatchEvent(new Event("change"));
   }
+}
+
+/** Of such a request scripts see no fields but Server-Timing. */
+function fetchedByElement({ name: url, encodedBodySize, duration, nextHopProtocol, serverTiming }) {
+  const edge = serverTiming.find((member) => member.name === "edge")?.description ?? "";
+  return {
+    url, kind: "file", bytes: encodedBodySize, ms: Math.round(duration), protocol: nextHopProtocol, cacheStatus: "", edge,
+  };
 }
 
 /** The last part of a URL's path, for people. */

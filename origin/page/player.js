@@ -33,8 +33,8 @@ window.player = {
   get paused() { return state.element.paused; },
   get ended() { return state.element.ended; },
   get error() { return state.error; },
-  /** Media segments only: { url, kind, protocol, cacheStatus, edge, bytes, ms }. */
-  get segments() { return deliveries.records.filter(({ kind }) => ["video", "audio", "file"].includes(kind)); },
+  /** Segments and whole media files only: { url, kind, protocol, cacheStatus, edge, bytes, ms }. */
+  get segments() { return deliveries.records.filter(({ kind }) => ["video", "audio", "file", "probe"].includes(kind)); },
   /** Everything fetched, playlists included. */
   get deliveries() { return [...deliveries.records]; },
   play: () => play(),
@@ -69,7 +69,7 @@ async function startStream(source, url) {
 /** The element fetches by itself; the probe shows how the file is delivered. */
 async function startFile(url) {
   state.element.src = url;
-  await deliveries.probe(url, "file");
+  await deliveries.probe(url);
 }
 
 /** Browsers may refuse sound before the first click; then the picture starts without. */
@@ -111,11 +111,10 @@ function showProgress() {
 function showDeliveries() {
   const { records } = deliveries;
   const media = window.player.segments;
-  const newest = records.at(-1);
-  if (!newest) return;
+  if (records.length === 0) return;
   const hits = media.filter(isHit).length;
   const known = media.filter(({ cacheStatus }) => cacheStatus !== "").length;
-  view("fact-edge").textContent = newest.edge || "none (straight from the origin)";
+  view("fact-edge").textContent = records.findLast(({ edge }) => edge)?.edge ?? "none (straight from the origin)";
   view("fact-protocol").textContent = records.findLast(({ protocol }) => protocol)?.protocol ?? "–";
   view("fact-hits").textContent = known === 0 ? "–" : `${hits} of ${known}`;
   view("fact-bytes").textContent = size(records.reduce((sum, { bytes }) => sum + bytes, 0));
@@ -127,7 +126,7 @@ function row(record) {
   const file = document.createElement("th");
   file.scope = "row";
   file.title = record.url;
-  file.textContent = name(record.url);
+  file.textContent = record.kind === "probe" ? `${name(record.url)} (HEAD)` : name(record.url);
   const cache = cell(record.cacheStatus || "–", "cache");
   if (record.cacheStatus) cache.classList.add(isHit(record) ? "hit" : "miss");
   line.append(

@@ -33,7 +33,7 @@ export class Stream {
     this.source = new MediaSource();
     this.objectUrl = URL.createObjectURL(this.source);
     this.element.src = this.objectUrl;
-    await once(this.source, "sourceopen", this.stopped.signal);
+    await first(this.source, ["sourceopen"], this.stopped.signal);
     this.source.duration = this.presentation.duration;
     for (const kind of ["video", "audio"]) {
       const renditions = [...this.presentation[kind]].sort((a, b) => a.bandwidth - b.bandwidth);
@@ -80,16 +80,17 @@ class Track {
   async run() {
     const { element, stopped } = this.stream;
     while (!stopped.signal.aborted) {
-      const position = this.missingFrom(element.currentTime);
       const rendition = this.choose();
       const { initialisation, segments } = await rendition.load();
+      // From here to the next wait nothing else runs, so no seek is missed.
+      const position = this.missingFrom(element.currentTime);
       const segment = segments.find(({ start, duration }) => start + duration > position + TOLERANCE_SECONDS);
       this.complete = segment === undefined;
       if (this.complete) {
         this.stream.endIfComplete();
-        await once(element, "seeking", stopped.signal);
+        await first(element, ["seeking"], stopped.signal);
       } else if (position - element.currentTime > BUFFER_AHEAD_SECONDS) {
-        await Promise.race([once(element, "timeupdate", stopped.signal), once(element, "seeking", stopped.signal)]);
+        await first(element, ["timeupdate", "seeking"], stopped.signal);
       } else {
         await this.append(rendition, initialisation, segment);
       }
@@ -130,19 +131,22 @@ class Track {
   async change(action) {
     const { stopped } = this.stream;
     stopped.signal.throwIfAborted();
-    const failed = once(this.buffer, "error", stopped.signal).then(() => {
-      throw new Error(`The browser could not decode the ${this.kind} it received.`);
-    });
-    const done = once(this.buffer, "updateend", stopped.signal);
+    const done = first(this.buffer, ["updateend", "error"], stopped.signal);
     action();
-    await Promise.race([done, failed]);
+    if ((await done).type === "error") throw new Error(`The browser could not decode the ${this.kind} it received.`);
   }
 }
 
-/** The next event of this name; rejects when the stream is stopped. */
-function once(target, event, signal) {
+/** The first event of any of these names; rejects when the stream is stopped. Leaves no listeners behind. */
+function first(target, names, signal) {
   return new Promise((resolve, reject) => {
-    target.addEventListener(event, resolve, { once: true });
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    const settled = new AbortController();
+    const settle = (finish) => (value) => {
+      settled.abort();
+      finish(value);
+    };
+    const listening = { signal: settled.signal };
+    for (const name of names) target.addEventListener(name, settle(resolve), listening);
+    signal.addEventListener("abort", settle(() => reject(signal.reason)), listening);
   });
 }

@@ -77,7 +77,7 @@ impl Asked {
     fn within(&self, length: u64) -> Option<RangeInclusive<u64>> {
         let end = length.checked_sub(1)?;
         match *self {
-            Self::From(first) => (first <= end).then(|| first..=end),
+            Self::From(first) => (first <= end).then_some(first..=end),
             Self::FromTo(first, last) => (first <= end).then(|| first..=last.min(end)),
             Self::Last(0) => None,
             Self::Last(count) => Some(length.saturating_sub(count)..=end),

@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -69,6 +69,7 @@ pub async fn serve(
         options: Arc::new(options),
         tasks: JoinSet::new(),
         graceful: GracefulShutdown::new(),
+        stopping: watch::Sender::new(()),
     };
     let mut shutdown = pin!(shutdown);
     let ended = tokio::select! {
@@ -85,7 +86,10 @@ struct Connections {
     options: Arc<OriginOptions>,
     permits: Arc<Semaphore>,
     tasks: JoinSet<()>,
+    /// Ends connections that have begun to speak.
     graceful: GracefulShutdown,
+    /// Dropped to end connections that have not said anything yet.
+    stopping: watch::Sender<()>,
 }
 
 impl Connections {
@@ -116,9 +120,16 @@ impl Connections {
     }
 
     fn start(&mut self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let (site, options, watcher) = (Arc::clone(&self.site), Arc::clone(&self.options), self.graceful.watcher());
+        let (site, options) = (Arc::clone(&self.site), Arc::clone(&self.options));
+        let (watcher, mut stopping) = (self.graceful.watcher(), self.stopping.subscribe());
         self.tasks.spawn(async move {
-            if let Err(failure) = serve_connection(stream, site, &options, watcher).await {
+            let version = tokio::select! {
+                version = timeout(options.header_timeout, Version::of(&stream)) => version,
+                _ = stopping.changed() => return,
+            };
+            if let Ok(Ok(version)) = version
+                && let Err(failure) = serve_connection(stream, version, site, &options, watcher).await
+            {
                 tracing::debug!(%failure, "a connection ended early");
             }
             drop(permit);
@@ -127,6 +138,7 @@ impl Connections {
 
     /// Asks every connection to end after its running responses, and cuts what outlives the grace.
     async fn end(mut self, grace: Duration) {
+        drop(self.stopping);
         if timeout(grace, self.graceful.shutdown()).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "connections outlived the shutdown's grace and are cut");
         }
@@ -137,13 +149,13 @@ impl Connections {
 /// One connection from its first byte to its last.
 async fn serve_connection(
     stream: TcpStream,
+    version: Version,
     site: Arc<Site>,
     options: &OriginOptions,
     watcher: Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // Playlists are answers of one small packet; none shall wait for another.
     stream.set_nodelay(true)?;
-    let version = timeout(options.header_timeout, Version::of(&stream)).await??;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(options.write_timeout));
     let io = TokioIo::new(Box::pin(stream));

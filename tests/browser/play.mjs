@@ -86,6 +86,8 @@ async function play() {
     headless: true,
     userDataDir: profile,
     args: flags(),
+    // Unlike a socket, the pipe closes with this process: should it be killed outright, the browser ends by itself.
+    pipe: true,
     timeout: remaining(),
   });
   const page = await browser.newPage();
@@ -112,7 +114,7 @@ function flags() {
     return `MAP ${host} ${address}`;
   });
   const found = [...QUIET_FLAGS, `--host-resolver-rules=${[...maps, "MAP * ~NOTFOUND", ...unmapped()].join(", ")}`];
-  if (options["quic-origin"].length > 0) found.push("--enable-quic", `--origin-to-force-quic-on=${options["quic-origin"].join(",")}`);
+  if (options["quic-origin"].length > 0) found.push(`--origin-to-force-quic-on=${options["quic-origin"].join(",")}`);
   if (options.spki.length > 0) found.push(`--ignore-certificate-errors-spki-list=${options.spki.join(",")}`);
   return found;
 }
