@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -153,15 +153,20 @@ async fn respond(state: &AdminState, request: Request<Incoming>, ends: Ends) -> 
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Answer> {
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(body_too_large()); // by its Content-Length; nothing of it is waited for
+    }
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let message = format!("a request body has at most {MAX_BODY_BYTES} bytes");
-            Err(answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(body_too_large()),
         Ok(Err(_)) => Err(answer::error(StatusCode::BAD_REQUEST, "invalid_body", "the request body broke off")),
         Err(_) => Err(answer::error(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the request body came too slowly")),
     }
+}
+
+fn body_too_large() -> Answer {
+    let message = format!("a request body has at most {MAX_BODY_BYTES} bytes");
+    answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message)
 }
 
 #[cfg(test)]

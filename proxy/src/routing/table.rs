@@ -118,9 +118,9 @@ impl SiteEntry {
             return RouteMatch::Found(entry);
         }
         let mut allowed = Vec::new();
-        for method in on_path().flat_map(|entry| allowed_methods(&entry.route.methods)) {
-            if !allowed.contains(&method) {
-                allowed.push(method);
+        for method in on_path().flat_map(|entry| &entry.route.methods) {
+            if !allowed.contains(method) {
+                allowed.push(method.clone());
             }
         }
         if allowed.is_empty() { RouteMatch::NotFound } else { RouteMatch::MethodNotAllowed(allowed) }
@@ -146,14 +146,9 @@ fn takes_path(pattern: &PathPattern, path: &str) -> bool {
     }
 }
 
-/// GET brings HEAD along: a HEAD answer is a GET answer without its body (RFC 9110 section 9.3.2).
+/// As written: a route for GET takes no HEAD unless it says so.
 fn takes_method(methods: &[Method], method: &Method) -> bool {
-    methods.is_empty() || methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
-}
-
-fn allowed_methods(methods: &[Method]) -> impl Iterator<Item = Method> + '_ {
-    let implied = methods.contains(&Method::GET).then_some(Method::HEAD);
-    methods.iter().cloned().chain(implied)
+    methods.is_empty() || methods.contains(method)
 }
 
 #[cfg(test)]

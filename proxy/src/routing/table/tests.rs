@@ -1,1 +1,139 @@
 //! Which site and route a request meets.
+
+use std::path::PathBuf;
+
+use super::*;
+
+const DOCUMENTS: &str = r#"
+kind: node
+name: eu-1
+pop: eu-a
+listeners: [{address: "127.0.0.1:0", protocol: http}]
+---
+kind: region
+name: eu
+---
+kind: pop
+name: eu-a
+region: eu
+---
+kind: origin_pool
+name: films
+origins: [{name: one, url: "http://127.0.0.1:8081", region: eu}]
+---
+kind: origin_pool
+name: uploads
+origins: [{name: two, url: "http://127.0.0.1:8082", region: eu}]
+---
+kind: site
+name: exact
+hosts: [media.example, "127.0.11.1", "[::1]"]
+routes:
+  - {name: upload, path: /upload/*, methods: [POST, PUT], origin_pool: uploads}
+  - {name: status, path: /upload/status, methods: [GET], origin_pool: films}
+  - {name: vod, path: /vod/*, methods: [GET, HEAD], origin_pool: films}
+  - {name: page, path: /, origin_pool: films}
+---
+kind: site
+name: wide
+hosts: ["*.example"]
+routes: [{name: all, origin_pool: films}]
+---
+kind: site
+name: narrow
+hosts: ["*.live.example"]
+routes: [{name: all, origin_pool: films}]
+"#;
+
+const ANY_SITE: &str = r#"
+---
+kind: site
+name: any
+hosts: ["*"]
+routes: [{name: all, origin_pool: films}]
+"#;
+
+fn table(documents: &str) -> RouteTable {
+    let texts = [(PathBuf::from("edge.yaml"), documents.to_owned())];
+    RouteTable::build(&tidegate_config::load_texts(&texts).unwrap_or_else(|problems| panic!("{problems}")))
+}
+
+fn check_site(table: &RouteTable, host: &str, expected: Option<&str>) {
+    let (host, _) = CanonicalHost::parse(host).unwrap();
+    assert_eq!(table.find_site(&host).map(|entry| entry.site.name.as_str()), expected, "{host}");
+}
+
+fn check_route(method: Method, path: &str, expected: &str) {
+    let table = table(DOCUMENTS);
+    let (host, _) = CanonicalHost::parse("media.example").unwrap();
+    let found = match table.find_site(&host).unwrap().find_route(path, &method) {
+        RouteMatch::Found(entry) => format!("{} {}", entry.route.name, entry.origin_pool.name),
+        RouteMatch::MethodNotAllowed(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
+        RouteMatch::NotFound => "not found".to_owned(),
+    };
+    assert_eq!(found, expected, "{method} {path}");
+}
+
+#[test]
+fn the_exact_host_wins_then_the_longest_suffix() {
+    let table = table(DOCUMENTS);
+    check_site(&table, "media.example", Some("exact"));
+    check_site(&table, "MEDIA.example.:8443", Some("exact"));
+    check_site(&table, "127.0.11.1:8080", Some("exact"));
+    check_site(&table, "[0::1]:8443", Some("exact"));
+    check_site(&table, "other.example", Some("wide"));
+    check_site(&table, "a.b.example", Some("wide"));
+    check_site(&table, "a.media.example", Some("wide"));
+    check_site(&table, "live.example", Some("wide"));
+    check_site(&table, "a.live.example", Some("narrow"));
+    check_site(&table, "a.b.live.example", Some("narrow"));
+}
+
+#[test]
+fn a_wildcard_covers_neither_its_own_suffix_nor_names_that_merely_end_alike() {
+    let table = table(DOCUMENTS);
+    for host in ["example", "badexample", "a.example.org", "192.0.2.1", "[::2]"] {
+        check_site(&table, host, None);
+    }
+}
+
+#[test]
+fn the_site_for_any_host_comes_last() {
+    let table = table(&format!("{DOCUMENTS}{ANY_SITE}"));
+    check_site(&table, "media.example", Some("exact"));
+    check_site(&table, "a.example", Some("wide"));
+    check_site(&table, "192.0.2.1", Some("any"));
+    check_site(&table, "elsewhere.test", Some("any"));
+}
+
+#[test]
+fn the_first_route_that_takes_path_and_method_wins() {
+    check_route(Method::POST, "/upload/a", "upload uploads");
+    check_route(Method::POST, "/upload/status", "upload uploads");
+    check_route(Method::GET, "/upload/status", "status films");
+    check_route(Method::GET, "/vod/", "vod films");
+    check_route(Method::HEAD, "/vod/a/b.m4s", "vod films");
+    check_route(Method::DELETE, "/", "page films");
+}
+
+#[test]
+fn methods_of_all_routes_on_a_path_are_allowed_when_none_takes_the_request() {
+    check_route(Method::POST, "/vod/a", "GET,HEAD");
+    check_route(Method::DELETE, "/upload/status", "POST,PUT,GET");
+    check_route(Method::HEAD, "/upload/status", "POST,PUT,GET");
+}
+
+#[test]
+fn a_path_that_no_route_takes_is_not_found() {
+    check_route(Method::GET, "/vod", "not found");
+    check_route(Method::GET, "/vodka/a", "not found");
+    check_route(Method::GET, "/VOD/a", "not found");
+    check_route(Method::GET, "/index.html", "not found");
+}
+
+#[test]
+fn sites_are_listed_in_the_order_of_their_indices() {
+    let table = table(DOCUMENTS);
+    let names: Vec<_> = table.sites().iter().map(|entry| (entry.index.0, entry.site.name.as_str())).collect();
+    assert_eq!(names, [(0, "exact"), (1, "wide"), (2, "narrow")]);
+}

@@ -54,7 +54,7 @@ fn status_number(status: &str, field: &str) -> Option<i64> {
 
 /// Fields 14 and 15 of proc_pid_stat(5). The command name before them may contain anything, so they are counted
 /// from its closing parenthesis.
-fn processor_seconds(stat: &str) -> Option<f64> {
+pub(super) fn processor_seconds(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut ticks = fields.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
     Some((ticks.next()?.ok()? + ticks.next()?.ok()?) / TICKS_PER_SECOND)
