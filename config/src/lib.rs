@@ -6,12 +6,14 @@
 //! `Document` (as written, unknown fields refused) → `Model` (validated, cannot be built elsewhere) →
 //! [`Snapshot`], which carries the generation that readers hold one of for a whole request.
 
+mod diff;
 pub mod document;
 pub mod ids;
 mod load;
 pub mod model;
 mod problem;
 mod read;
+mod schema;
 mod snapshot;
 mod source;
 mod suggestion;
@@ -19,6 +21,8 @@ pub mod units;
 mod validate;
 mod yaml;
 
+pub use diff::restart_required;
 pub use load::{MAX_FILE_BYTES, MAX_FILES, load_files, load_texts};
 pub use problem::{Problem, Problems};
+pub use schema::json_schema;
 pub use snapshot::Snapshot;

@@ -147,7 +147,7 @@ impl Loader {
         let Reading { value, gaps, faults } = read::<T>(&tree);
         let document = value.map(wrap);
         let label = match (&document, tree.entry(tree.root(), "name").and_then(|entry| tree.text(entry.1))) {
-            (Some(document), Some(name)) if !name.is_empty() => format!("{}.{name}", document.kind()),
+            (Some(document), Some(name)) if is_showable(name) => format!("{}.{name}", document.kind()),
             _ => format!("documents[{index}]"),
         };
         for fault in faults {
@@ -173,18 +173,24 @@ impl Loader {
 
     fn finish(mut self) -> Result<Model, Problems> {
         let model = validate(&self.sources, self.completeness, &mut self.report);
+        let has_node = self.sources.iter().any(|source| matches!(source.document, Document::Node(_)));
+        if !has_node && self.completeness == Completeness::Complete {
+            let file = self.files.first().map_or_else(|| PathBuf::from("-"), |file| file.to_path_buf());
+            let found = "no node document".to_owned();
+            self.report.push(0, &file, START, "node".to_owned(), found, "exactly one".to_owned());
+        }
         match model {
             Some(model) if self.report.is_empty() => Ok(model),
-            _ => {
-                if self.report.is_empty() {
-                    let file = self.files.first().map_or_else(|| PathBuf::from("-"), |file| file.to_path_buf());
-                    let found = "no node document".to_owned();
-                    self.report.push(0, &file, START, "node".to_owned(), found, "exactly one".to_owned());
-                }
-                Err(self.report.into_problems())
-            }
+            _ => Err(self.report.into_problems()),
         }
     }
+}
+
+/// Whether a name, right or wrong, makes a path that is read more easily with it.
+fn is_showable(name: &str) -> bool {
+    const MAX_CHARACTERS: usize = 63; // as long as names may be
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    !name.is_empty() && name.chars().count() <= MAX_CHARACTERS && name.chars().all(is_plain)
 }
 
 enum FileText {

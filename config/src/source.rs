@@ -169,10 +169,15 @@ impl Report {
         found: String,
         expected: String,
     ) {
-        if self.problems.len() < MAX_PROBLEMS {
+        if !self.is_full() {
             let Mark { line, column } = mark;
             self.problems.push((file_index, Problem { file: file.to_owned(), line, column, path, found, expected }));
         }
+    }
+
+    /// Whether nothing more is taken, so that looking for words is in vain.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
     }
 
     pub(crate) fn is_empty(&self) -> bool {

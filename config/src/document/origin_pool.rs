@@ -25,6 +25,7 @@ pub struct OriginPoolDocument {
     /// Attempts for a request that may be sent again, over all origins together, 1 to 5. Default: 2: one failure is
     /// hidden, while a pool in trouble gets no more than twice its load.
     #[serde(default = "attempts")]
+    #[schemars(range(min = 1, max = 5))]
     pub attempts: u8,
 }
 

@@ -23,8 +23,10 @@ pub struct RegionDocument {
 #[serde(deny_unknown_fields)]
 pub struct CoordinateFields {
     /// Degrees north, -90 to 90.
+    #[schemars(range(min = -90, max = 90))]
     pub latitude: f64,
     /// Degrees east, -180 to 180.
+    #[schemars(range(min = -180, max = 180))]
     pub longitude: f64,
 }
 

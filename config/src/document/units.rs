@@ -1,6 +1,7 @@
 //! Durations and sizes as texts with a unit, so that no reader of a file has to guess one.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -16,7 +17,9 @@ pub struct DurationText(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSizeText(pub ByteSize);
 
-const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const MILLIS_OF_DAY: u64 = 86_400_000;
+const DURATION_UNITS: [(&str, u64); 5] =
+    [("d", MILLIS_OF_DAY), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl DurationText {
@@ -36,7 +39,9 @@ impl DurationText {
     #[must_use]
     pub fn to_text(self) -> String {
         let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        write_with_unit(millis, &DURATION_UNITS, "s")
+        // One day is written `24h`, as everyone does.
+        let units = if millis == MILLIS_OF_DAY { &DURATION_UNITS[1..] } else { &DURATION_UNITS[..] };
+        write_with_unit(millis, units, "s")
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -77,8 +82,21 @@ macro_rules! text_with_unit {
     ($type:ident, $name:literal, $expected:literal, $pattern:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = Cow::<'de, str>::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| de::Error::custom($expected))
+                struct TextVisitor;
+
+                impl de::Visitor<'_> for TextVisitor {
+                    type Value = $type;
+
+                    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        formatter.write_str($expected)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        $type::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+                    }
+                }
+
+                deserializer.deserialize_str(TextVisitor)
             }
         }
 
@@ -106,3 +124,52 @@ macro_rules! text_with_unit {
 
 text_with_unit!(DurationText, "Duration", "a duration such as 250ms, 30s, 5m, 24h or 7d", "^[0-9]+(ms|s|m|h|d)$");
 text_with_unit!(ByteSizeText, "ByteSize", "a size such as 512B, 8KiB, 64MiB or 2GiB", "^[0-9]+(B|KiB|MiB|GiB)$");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_a_whole_number_and_a_unit() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(DurationText::parse(text), expected.map(DurationText::millis), "{text}");
+        };
+        check("250ms", Some(250));
+        check("30s", Some(30_000));
+        check("5m", Some(300_000));
+        check("24h", Some(86_400_000));
+        check("7d", Some(604_800_000));
+        check("0s", Some(0));
+        for text in ["", "s", "30", "-1s", "+1s", "1.5s", "1 s", "1S", "1min", "99999999999999999999s", "1s "] {
+            check(text, None);
+        }
+        check("18446744073709551615d", None);
+    }
+
+    #[test]
+    fn sizes_are_a_whole_number_and_a_unit() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(ByteSizeText::parse(text), expected.map(|bytes| ByteSizeText(ByteSize(bytes))), "{text}");
+        };
+        check("512B", Some(512));
+        check("8KiB", Some(8192));
+        check("64MiB", Some(64 << 20));
+        check("2GiB", Some(2 << 30));
+        for text in ["", "B", "8192", "8KB", "8kib", "8K", "1.5MiB", "99999999999GiB"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn written_texts_read_back_as_the_same_value() {
+        for millis in [0, 1, 999, 1000, 1500, 60_000, 3_600_000, MILLIS_OF_DAY, 7 * MILLIS_OF_DAY, u64::MAX] {
+            let duration = DurationText::millis(millis);
+            assert_eq!(DurationText::parse(&duration.to_text()), Some(duration));
+        }
+        for bytes in [0, 1, 1023, 1024, 1 << 20, (1 << 30) + 1, u64::MAX] {
+            let size = ByteSizeText(ByteSize(bytes));
+            assert_eq!(ByteSizeText::parse(&size.to_text()), Some(size));
+        }
+        assert_eq!(DurationText::hours(24).to_text(), "24h");
+    }
+}

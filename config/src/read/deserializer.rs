@@ -1,6 +1,8 @@
 //! Serde's view of a node of a tree. Every error leaves with the node it arose at.
 
-use serde::de::{DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::stand_in::StandIn;
@@ -117,8 +119,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         }
         match self.content() {
             Content::Text(text) => visitor.visit_str(text).map_err(|error: ReadError| error.at(self.node)),
-            Content::Bool(_) | Content::Integer(_) | Content::Float(_) => self.refuse("a text (put it in quotes)"),
-            _ => self.refuse("a text"),
+            other => self.refuse(expected_text(&visitor, other)),
         }
     }
 
@@ -202,6 +203,18 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 }
 
+/// What a type that is written as a text expects; those of the standard library say so in words of their own.
+fn expected_text<'de>(visitor: &impl Visitor<'de>, found: &Content) -> String {
+    let expected = (visitor as &dyn Expected).to_string();
+    match (expected.as_str(), found) {
+        ("a string" | "path string", Content::Bool(_) | Content::Integer(_) | Content::Float(_)) => {
+            "a text (put it in quotes)".to_owned()
+        }
+        ("a string" | "path string", _) => "a text".to_owned(),
+        _ => expected,
+    }
+}
+
 struct Elements<'t> {
     parent: NodeDeserializer<'t>,
     rest: std::slice::Iter<'t, NodeId>,
@@ -213,7 +226,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         let Some(&node) = self.rest.next() else { return Ok(None) };
         // A broken element keeps its place in the list, so that the indices of messages stay those of the file.
-        seed.deserialize(self.parent.sibling(node)).map(Some)
+        seed.deserialize(self.parent.sibling(node)).map(Some).map_err(|error| error.at(node))
     }
 }
 
@@ -248,7 +261,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         if let Some((key, value)) = self.next_entry() {
             self.value = Some(value);
-            return seed.deserialize(self.mapping.sibling(key)).map(Some);
+            return seed.deserialize(self.mapping.sibling(key)).map(Some).map_err(|error| error.at(key));
         }
         self.value = None;
         let NodeDeserializer { gaps, node, .. } = self.mapping;
@@ -260,8 +273,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
         match self.value.take() {
-            Some(value) => seed.deserialize(self.mapping.sibling(value)),
-            None => seed.deserialize(StandIn),
+            Some(value) => seed.deserialize(self.mapping.sibling(value)).map_err(|error| error.at(value)),
+            None => seed.deserialize(StandIn).map_err(|_| ReadError::without_stand_in().at(self.mapping.node)),
         }
     }
 }
@@ -294,7 +307,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
         match self.value {
-            Some(value) => seed.deserialize(value),
+            Some(value) => seed.deserialize(value).map_err(|error| error.at(value.node)),
             None => {
                 let name = self.name.tree.text(self.name.node).unwrap_or_default();
                 self.name.refuse(format!("a mapping with {name} and its value"))

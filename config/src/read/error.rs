@@ -21,11 +21,17 @@ pub(crate) enum Reason {
     UnknownField(&'static [&'static str]),
     UnknownVariant(&'static [&'static str]),
     Expected(String),
+    /// No stand-in fits the type of a missing field: what lacks it is as good as missing itself.
+    NoStandIn,
 }
 
 impl ReadError {
     pub(super) fn expected(expected: impl Into<String>) -> Self {
         Self { node: None, reason: Reason::Expected(expected.into()) }
+    }
+
+    pub(super) fn without_stand_in() -> Self {
+        Self { node: None, reason: Reason::NoStandIn }
     }
 
     /// Keeps the innermost place.
@@ -37,7 +43,7 @@ impl ReadError {
 
 pub(super) fn expected_field(found: &str, fields: &[&str]) -> String {
     match did_you_mean(found, fields.iter().copied()) {
-        Some(name) => format!("one of {} (did you mean {name}?)", list(fields.iter().copied())),
+        Some(name) => format!("a known field (did you mean {name}?)"),
         None if fields.is_empty() => "no field".to_owned(),
         None => format!("one of {}", list(fields.iter().copied())),
     }
@@ -57,6 +63,7 @@ impl fmt::Display for ReadError {
             Reason::UnknownField(fields) => write!(formatter, "unknown field, expected {fields:?}"),
             Reason::UnknownVariant(variants) => write!(formatter, "unknown value, expected {variants:?}"),
             Reason::Expected(expected) => write!(formatter, "expected {expected}"),
+            Reason::NoStandIn => formatter.write_str("no value can stand in"),
         }
     }
 }

@@ -120,20 +120,35 @@ fn note<T>(tree: &Tree, error: ReadError, reading: &mut Reading<T>) -> bool {
         }
         Reason::UnknownField(fields) => {
             let expected = error::expected_field(tree.text(node).unwrap_or_default(), fields);
-            push(reading, node, "an unknown field".to_owned(), expected)
+            push(tree, reading, node, "an unknown field".to_owned(), expected)
         }
         Reason::UnknownVariant(variants) => {
             let expected = error::expected_variant(tree.text(node).unwrap_or_default(), variants);
-            push(reading, node, found, expected)
+            push(tree, reading, node, found, expected)
         }
-        Reason::Expected(expected) => push(reading, node, found, expected),
+        Reason::Expected(expected) => push(tree, reading, node, found, expected),
+        Reason::NoStandIn => break_around(tree, node, reading),
     }
 }
 
-fn push<T>(reading: &mut Reading<T>, node: NodeId, found: String, expected: String) -> bool {
+/// Tells of a node and leaves it out; what was left out and still gets in the way takes what is around it along.
+fn push<T>(tree: &Tree, reading: &mut Reading<T>, node: NodeId, found: String, expected: String) -> bool {
     if !reading.gaps.broken.insert(node) {
-        return false;
+        return break_around(tree, node, reading);
     }
     reading.faults.push(Fault { node, field: None, found, expected });
     true
+}
+
+/// Leaves out the innermost collection that is still read, without a message of its own: what is wrong in it has been
+/// said. False at the root.
+fn break_around<T>(tree: &Tree, node: NodeId, reading: &mut Reading<T>) -> bool {
+    let mut around = Some(node);
+    while let Some(node) = around {
+        around = tree.parent(node);
+        if around.is_some() && reading.gaps.broken.insert(node) {
+            return true;
+        }
+    }
+    false
 }

@@ -57,13 +57,17 @@ impl<'de> Deserializer<'de> for StandIn {
         visitor.visit_enum(FirstVariant(variants.first().copied().unwrap_or_default()))
     }
 
+    fn deserialize_f64<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        visitor.visit_f64(0.0)
+    }
+
     fn deserialize_u64<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         visitor.visit_u64(0)
     }
 
     serde::forward_to_deserialize_any! {
         char str string bytes byte_buf identifier ignored_any unit_struct tuple tuple_struct struct
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32
     }
 }
 

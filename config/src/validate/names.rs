@@ -46,14 +46,16 @@ impl<'s> Names<'s> {
         let nothing = BTreeMap::new();
         let known = self.by_kind.get(kind).unwrap_or(&nothing);
         let is_built_in = kind == "cache_policy" && name == DEFAULT_CACHE_POLICY;
-        if known.contains_key(name) || is_built_in || self.completeness == Completeness::Partial {
+        if known.contains_key(name) || is_built_in || self.are_partial() || report.is_full() {
             return;
         }
         let names = || known.keys().copied();
         let expected = match did_you_mean(name, names()) {
-            _ if known.is_empty() => format!("the name of a {kind}, and there is no {kind} document"),
-            Some(likely) => format!("the name of a {kind}: {} (did you mean {likely}?)", list(names())),
-            None => format!("the name of a {kind}: {}", list(names())),
+            _ if known.is_empty() => format!("an existing {kind}, and there is no {kind} document"),
+            Some(likely) if known.len() > 1 => {
+                format!("an existing {kind}: {} (did you mean {likely}?)", list(names()))
+            }
+            _ => format!("an existing {kind}: {}", list(names())),
         };
         report.at(place, expected);
     }

@@ -20,6 +20,8 @@ use crate::units::ByteSize;
 
 /// Threads of one kind: more than any machine has cores.
 const MAX_WORKERS: u32 = 1024;
+/// Each has an accept loop of its own; ten addresses with all protocols on both IP versions need 60.
+const MAX_LISTENERS: usize = 64;
 /// The kernel's default bound on open files of one process is 1,048,576 (`fs.nr_open`).
 const MAX_CONNECTIONS: u32 = 1_048_576;
 /// Up to this many cores, one thread fetches from origins; beyond, a thread for each so many cores.
@@ -71,6 +73,10 @@ fn listeners(document: &NodeDocument, place: &Place<'_>, report: &mut Report) ->
     let place = place.field("listeners");
     if document.listeners.is_empty() {
         report.at(&place, "at least one listener");
+    }
+    if document.listeners.len() > MAX_LISTENERS {
+        report.found(&place, format!("{} listeners", document.listeners.len()), format!("at most {MAX_LISTENERS}"));
+        return Vec::new();
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for (index, fields) in document.listeners.iter().enumerate() {

@@ -111,10 +111,10 @@ fn tls(fields: &OriginFields, url: Option<&OriginUrl>, place: &Place<'_>, report
     let defaults = OriginTlsFields::default();
     let written = fields.tls.as_ref().unwrap_or(&defaults);
     let ca_file = written.ca_file.as_ref().map(|path| certificate::file(path, &place.field("ca_file"), report));
-    if let Some(name) = &written.server_name {
-        if let Err(expected) = check_host(name) {
-            report.at(&place.field("server_name"), expected);
-        }
+    if let Some(name) = &written.server_name
+        && let Err(expected) = check_host(name)
+    {
+        report.at(&place.field("server_name"), expected);
     }
     let url = url?;
     if !url.is_https {

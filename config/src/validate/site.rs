@@ -14,6 +14,9 @@ use crate::ids::{CachePolicyName, PoolName, RouteName, SiteName};
 use crate::model::{HostPattern, Route, Site};
 use crate::source::{Place, Report};
 
+/// Routes of one site. They are tried one after another, so more than this would be felt by every request.
+const MAX_ROUTES: usize = 1000;
+
 /// All sites that make sense.
 pub(super) fn sites(documents: &[Written<'_, SiteDocument>], names: &Names<'_>, report: &mut Report) -> Vec<Arc<Site>> {
     let mut taken = HashMap::new();
@@ -62,6 +65,9 @@ fn routes(document: &SiteDocument, place: &Place<'_>, names: &Names<'_>, report:
     let list = place.field("routes");
     if document.routes.is_empty() {
         report.at(&list, "at least one route");
+    } else if document.routes.len() > MAX_ROUTES {
+        report.found(&list, format!("{} routes", document.routes.len()), format!("at most {MAX_ROUTES}"));
+        return Vec::new();
     }
     check_unique(document.routes.iter().map(|route| route.name.as_str()), &list, report);
     let mut routes: Vec<Arc<Route>> = Vec::new();

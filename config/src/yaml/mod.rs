@@ -71,6 +71,11 @@ impl Tree {
         &self.node(id).content
     }
 
+    /// The collection that a node is a part of.
+    pub(crate) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        self.node(id).parent.map(|(parent, _)| parent)
+    }
+
     pub(crate) fn text(&self, id: NodeId) -> Option<&str> {
         match self.content(id) {
             Content::Text(text) => Some(text),
@@ -112,7 +117,8 @@ impl Tree {
 
     fn key_text(&self, key: NodeId) -> String {
         match self.content(key) {
-            Content::Text(text) => shorten(text),
+            Content::Text(text) => shorten(text).escape_debug().to_string(),
+            Content::Null => "null".to_owned(),
             other => other.to_string(),
         }
     }
@@ -131,6 +137,7 @@ impl fmt::Display for Content {
             Self::Integer(value) => write!(formatter, "{value}"),
             Self::Float(value) => write!(formatter, "{value}"),
             Self::Text(text) => write!(formatter, "{:?}", shorten(text)),
+            Self::Sequence(elements) if elements.is_empty() => formatter.write_str("an empty list"),
             Self::Sequence(_) => formatter.write_str("a list"),
             Self::Mapping(_) => formatter.write_str("a mapping"),
         }

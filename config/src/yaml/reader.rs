@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::scalar::resolve_plain;
 use super::{Content, Mark, Node, NodeId, Step, Tree};
@@ -116,7 +116,12 @@ impl Reader<'_> {
 
     fn recover(&mut self, error: &ScanError) -> bool {
         let place = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
-        self.refuse(place, error.info(), "well-formed YAML".to_owned());
+        match error.kind() {
+            ErrorKind::RecursionLimitExceeded => {
+                self.refuse(place, "one more level".to_owned(), format!("at most {MAX_NESTING} levels of nesting"));
+            }
+            _ => self.refuse(place, error.info(), "well-formed YAML".to_owned()),
+        }
         self.skip_document()
     }
 
