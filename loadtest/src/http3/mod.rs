@@ -11,6 +11,8 @@ mod request;
 mod response;
 mod server_stream;
 mod static_table;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
