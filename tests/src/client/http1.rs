@@ -95,11 +95,17 @@ pub(super) fn request_head(request: &Request) -> Vec<u8> {
 /// Reads a final head; interim ones (1xx) are passed over.
 pub(super) async fn read_head(reader: &mut RawReader, method: &str) -> anyhow::Result<Head> {
     loop {
-        let head = parse_head(&until(reader, b"\r\n\r\n").await.context("a response head")?, method)?;
+        let head = read_any_head(reader, method).await?;
         if head.status >= 200 {
             return Ok(head);
         }
     }
+}
+
+/// Reads the next head, interim or final.
+pub(super) async fn read_any_head(reader: &mut RawReader, method: &str) -> anyhow::Result<Head> {
+    let head = until(reader, b"\r\n\r\n").await.context("a response head")?;
+    parse_head(&head, method)
 }
 
 fn parse_head(bytes: &[u8], method: &str) -> anyhow::Result<Head> {

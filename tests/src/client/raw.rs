@@ -24,7 +24,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 pub struct RawConnection {
     pub(super) reader: RawReader,
     pub(super) writer: WriteHalf<Box<dyn Transport>>,
-    tls: Option<rustls::ProtocolVersion>,
+    session: Option<Session>,
+}
+
+/// What a handshake came to.
+#[derive(Debug)]
+struct Session {
+    version: Option<rustls::ProtocolVersion>,
+    key_exchange: Option<rustls::NamedGroup>,
     certificate: Option<Vec<u8>>,
 }
 
@@ -42,30 +49,39 @@ impl RawConnection {
     pub async fn open(target: &Target, secure: bool) -> anyhow::Result<Self> {
         let tcp = connect(target).await.with_context(|| format!("connecting to {}", target.address))?;
         if !secure {
-            return Ok(Self::over(Box::new(tcp), None, None));
+            return Ok(Self::over(Box::new(tcp), None));
         }
         let stream = handshake(tcp, target, "http/1.1").await?;
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.to_vec());
-        let version = session.protocol_version();
-        Ok(Self::over(Box::new(stream), version, certificate))
+        let (_, tls) = stream.get_ref();
+        let session = Session {
+            version: tls.protocol_version(),
+            key_exchange: tls.negotiated_key_exchange_group().map(|group| group.name()),
+            certificate: tls.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.to_vec()),
+        };
+        Ok(Self::over(Box::new(stream), Some(session)))
     }
 
-    fn over(stream: Box<dyn Transport>, tls: Option<rustls::ProtocolVersion>, certificate: Option<Vec<u8>>) -> Self {
+    fn over(stream: Box<dyn Transport>, session: Option<Session>) -> Self {
         let (input, writer) = tokio::io::split(stream);
-        Self { reader: RawReader { input, buffer: BytesMut::new() }, writer, tls, certificate }
+        Self { reader: RawReader { input, buffer: BytesMut::new() }, writer, session }
     }
 
     /// TLS version in use.
     #[must_use]
     pub fn tls_version(&self) -> Option<rustls::ProtocolVersion> {
-        self.tls
+        self.session.as_ref()?.version
+    }
+
+    /// Group of the key exchange.
+    #[must_use]
+    pub fn key_exchange(&self) -> Option<rustls::NamedGroup> {
+        self.session.as_ref()?.key_exchange
     }
 
     /// The server's own certificate in DER.
     #[must_use]
     pub fn certificate(&self) -> Option<&[u8]> {
-        self.certificate.as_deref()
+        self.session.as_ref()?.certificate.as_deref()
     }
 
     /// Sends these bytes as they are.
@@ -93,6 +109,14 @@ impl RawConnection {
     /// When none came or it is malformed.
     pub async fn head(&mut self, method: &str) -> anyhow::Result<Head> {
         http1::read_head(&mut self.reader, method).await
+    }
+
+    /// Reads an interim head (1xx), and returns its status; a final one is returned as well.
+    ///
+    /// # Errors
+    /// When none came or it is malformed.
+    pub async fn interim(&mut self) -> anyhow::Result<u16> {
+        Ok(http1::read_any_head(&mut self.reader, "POST").await?.status)
     }
 
     /// Reads a response to this method.

@@ -6,3 +6,13 @@ mod listeners;
 mod metrics;
 mod programs;
 mod table;
+
+use tidegate_tests::client::{End, Response};
+use tidegate_tests::pattern::Pattern;
+
+/// A 200 with so many bytes of the pattern with seed 0, ended cleanly.
+fn assert_whole(response: &Response, size: u64, what: &str) {
+    assert_eq!((response.status, &response.end), (200, &End::Clean), "{what}");
+    assert_eq!(response.body.len() as u64, size, "{what}");
+    assert_eq!(Pattern::new(0).check(0, &response.body), Ok(()), "{what}");
+}
