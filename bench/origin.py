@@ -48,9 +48,10 @@ class Origin:
             timeout = 60
 
             def do_GET(self):
-                with origin._lock:
-                    origin.requests += 1
                 body = origin.files.get(self.path)
+                if body is not None:  # health probes of other paths are no fills
+                    with origin._lock:
+                        origin.requests += 1
                 self.send_response(200 if body is not None else 404)
                 body = body or b""
                 self.send_header("Content-Type", "application/octet-stream")
