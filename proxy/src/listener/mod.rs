@@ -16,6 +16,8 @@ mod refusal;
 mod socket;
 mod stalling_socket;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use connection::{

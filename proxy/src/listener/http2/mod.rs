@@ -65,15 +65,16 @@ pub(super) async fn serve<A>(
     let greeting = handshake(stream, Some(options::server_options(limits)));
     let Ok(Ok(connection)) = timeout(limits.handshake_timeout, greeting).await else { return };
     let mut driver = Driver::new(connection, limits, closing);
-    driver.run(digest, |session, guard, signal| {
-        let app = Arc::clone(app);
-        let serving = async move {
-            let _guard = guard;
-            app.process_new_http(ServerSession::new_http2(session), &signal).await;
-        };
-        tokio::spawn(CONNECTION.scope(Arc::clone(&info), serving));
-    })
-    .await;
+    driver
+        .run(digest, |session, guard, signal| {
+            let app = Arc::clone(app);
+            let serving = async move {
+                let _guard = guard;
+                app.process_new_http(ServerSession::new_http2(session), &signal).await;
+            };
+            tokio::spawn(CONNECTION.scope(Arc::clone(&info), serving));
+        })
+        .await;
     let streams = Arc::clone(&driver.streams);
     // Whatever of the connection is left ends here, so that streams that still write learn that nobody reads.
     drop(driver);
