@@ -109,13 +109,24 @@ where
             () = changed(&mut signals.stop) => {}
         }
     }
-    // Attempts from now on are answered with CONNECTION_REFUSED.
-    endpoint.set_server_config(None);
-    while connections.join_next().await.is_some() {}
+    refuse_until_quiet(&endpoint, &mut connections).await;
     endpoint.close(variable_integer(Code::H3_NO_ERROR.value()), b"");
     // An error means that the last packets were not sent in time; clients then find out by themselves.
     tokio::time::timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await.ok();
     Ok(())
+}
+
+/// Refuses new connections until those that are open have ended.
+async fn refuse_until_quiet(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
+    while !connections.is_empty() {
+        tokio::select! {
+            _ended = connections.join_next() => {}
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) => incoming.refuse(),
+                None => return,
+            }
+        }
+    }
 }
 
 /// The configuration that new connections get.

@@ -125,13 +125,15 @@ async fn finish<A>(context: &RequestContext<A>, halves: &StreamHalves) {
 
 /// Waits until the client has acknowledged the response: a connection closed earlier would take it along.
 async fn deliver<A>(context: &RequestContext<A>, halves: &StreamHalves) {
+    halves.receive.lock().stop(Code::H3_NO_ERROR);
     let delivered = {
         let mut half = halves.send.lock();
         // Not finished by now means that it broke off; this holder would otherwise keep it open.
         half.reset(Code::H3_INTERNAL_ERROR);
-        half.stopped()
+        half.is_finished().then(|| half.stopped())
     };
-    halves.receive.lock().stop(Code::H3_NO_ERROR);
-    // An error means that the client is too slow or gone: the response is lost either way.
-    tokio::time::timeout(context.bounds.write_timeout, delivered).await.ok();
+    if let Some(delivered) = delivered {
+        // An error means that the client is too slow or gone: the response is lost either way.
+        tokio::time::timeout(context.bounds.write_timeout, delivered).await.ok();
+    }
 }

@@ -101,8 +101,15 @@ impl SendHalf {
         }
     }
 
+    /// Whether it ended well, so that its delivery can be awaited.
+    #[must_use]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
+    }
+
     /// A future that resolves when the peer sends STOP_SENDING or the connection ends: the only way a cancelled
     /// request shows while nothing is written (RFC 9114 section 4.1.1).
+    /// It also resolves once a finished stream is delivered, but not after a reset.
     #[must_use]
     pub(crate) fn stopped(&self) -> Stopped {
         Box::pin(self.stream.stopped())
