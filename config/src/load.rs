@@ -109,14 +109,19 @@ impl Loader {
             self.completeness = Completeness::Partial;
             return;
         };
+        let name = tree.entry(tree.root(), "name").and_then(|entry| tree.text(entry.1));
+        let label = match name.filter(|name| is_showable(name)) {
+            Some(name) => format!("{kind}.{name}"),
+            None => format!("documents[{index}]"),
+        };
         match kind {
-            "node" => self.add(file, index, tree, Document::Node),
-            "region" => self.add(file, index, tree, Document::Region),
-            "pop" => self.add(file, index, tree, Document::Pop),
-            "site" => self.add(file, index, tree, Document::Site),
-            "origin_pool" => self.add(file, index, tree, Document::OriginPool),
-            "certificate" => self.add(file, index, tree, Document::Certificate),
-            _ => self.add(file, index, tree, Document::CachePolicy),
+            "node" => self.add(file, &label, tree, Document::Node),
+            "region" => self.add(file, &label, tree, Document::Region),
+            "pop" => self.add(file, &label, tree, Document::Pop),
+            "site" => self.add(file, &label, tree, Document::Site),
+            "origin_pool" => self.add(file, &label, tree, Document::OriginPool),
+            "certificate" => self.add(file, &label, tree, Document::Certificate),
+            _ => self.add(file, &label, tree, Document::CachePolicy),
         }
     }
 
@@ -143,20 +148,16 @@ impl Loader {
         kind
     }
 
-    fn add<T: DeserializeOwned>(&mut self, file: &Arc<Path>, index: usize, tree: Tree, wrap: fn(T) -> Document) {
+    fn add<T: DeserializeOwned>(&mut self, file: &Arc<Path>, label: &str, tree: Tree, wrap: fn(T) -> Document) {
         let Reading { value, gaps, faults } = read::<T>(&tree);
-        let document = value.map(wrap);
-        let label = match (&document, tree.entry(tree.root(), "name").and_then(|entry| tree.text(entry.1))) {
-            (Some(document), Some(name)) if is_showable(name) => format!("{}.{name}", document.kind()),
-            _ => format!("documents[{index}]"),
-        };
-        for fault in faults {
-            self.report.fault((self.file_index(), file), &label, &tree, fault);
-        }
         let file_index = self.file_index();
-        match document {
+        for fault in faults {
+            self.report.fault((file_index, file), label, &tree, fault);
+        }
+        match value.map(wrap) {
             Some(document) => {
-                self.sources.push(Source { file: Arc::clone(file), file_index, document, label, tree, gaps });
+                let (file, label) = (Arc::clone(file), label.to_owned());
+                self.sources.push(Source { file, file_index, document, label, tree, gaps });
             }
             None => self.completeness = Completeness::Partial,
         }

@@ -187,6 +187,13 @@ impl Report {
     pub(crate) fn into_problems(mut self) -> Problems {
         self.problems.sort_by_key(|(file_index, problem)| (*file_index, problem.line, problem.column));
         self.problems.dedup();
-        Problems::new(self.problems.into_iter().map(|(_, problem)| problem).collect())
+        let is_full = self.is_full();
+        let mut problems: Vec<Problem> = self.problems.into_iter().map(|(_, problem)| problem).collect();
+        if let Some(last) = problems.last().filter(|_| is_full).cloned() {
+            let found = format!("{MAX_PROBLEMS} problems, so that the rest is not told");
+            let expected = "those before to be mended first".to_owned();
+            problems.push(Problem { path: "configuration".to_owned(), found, expected, ..last });
+        }
+        Problems::new(problems)
     }
 }

@@ -49,7 +49,7 @@ pub struct NodeDocument {
 #[serde(deny_unknown_fields)]
 pub struct ListenerFields {
     /// Address and port, such as `192.0.2.1:443` or `[::]:443`. IPv6 listeners take IPv6 only, so that `0.0.0.0` and
-    /// `[::]` stand beside each other.
+    /// `[::]` stand beside each other. Port 0 lets the system choose one, for tests.
     pub address: String,
     /// What is spoken there: `http` (plaintext HTTP/1.1), `https` (HTTP/1.1 and HTTP/2 over TLS 1.2 and 1.3), or `quic`
     /// (HTTP/3).

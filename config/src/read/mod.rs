@@ -9,7 +9,7 @@ mod deserializer;
 mod error;
 mod stand_in;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::DeserializeOwned;
 
@@ -23,6 +23,10 @@ use error::Reason;
 const MAX_ERRORS: usize = 100;
 /// Passes over one document: an error may need two, one to leave a value out and one to stand in for it.
 const MAX_PASSES: usize = 3 * MAX_ERRORS;
+/// Nodes looked at in all passes over one document, a second of work or so: a very large one gets fewer passes.
+const MAX_NODES_LOOKED_AT: usize = 20_000_000;
+/// Passes that even the largest document gets.
+const MIN_PASSES: usize = 4;
 
 /// What a pass must not take from the tree.
 #[derive(Debug, Default)]
@@ -30,7 +34,7 @@ pub(crate) struct Gaps {
     /// Nodes that are wrong.
     broken: HashSet<NodeId>,
     /// Fields of mappings that must be there and are not.
-    missing: HashSet<(NodeId, &'static str)>,
+    missing: HashMap<NodeId, Vec<&'static str>>,
 }
 
 impl Gaps {
@@ -39,7 +43,7 @@ impl Gaps {
     }
 
     pub(crate) fn is_missing(&self, mapping: NodeId, field: &str) -> bool {
-        self.missing.iter().any(|gap| gap.0 == mapping && gap.1 == field)
+        self.missing.get(&mapping).is_some_and(|fields| fields.contains(&field))
     }
 }
 
@@ -65,19 +69,23 @@ pub(crate) struct Reading<T> {
 pub(crate) fn read<T: DeserializeOwned>(tree: &Tree) -> Reading<T> {
     let mut reading = Reading { value: None, gaps: Gaps::default(), faults: Vec::new() };
     note_duplicate_fields(tree, tree.root(), &mut reading);
-    for _ in 0..MAX_PASSES {
+    for _ in 0..(MAX_NODES_LOOKED_AT / tree.len()).clamp(MIN_PASSES, MAX_PASSES) {
         match T::deserialize(NodeDeserializer::root(tree, &reading.gaps)) {
             Ok(value) => {
                 reading.value = Some(value);
-                break;
+                return reading;
             }
-            Err(error) => {
-                if reading.faults.len() >= MAX_ERRORS || !note(tree, error, &mut reading) {
-                    break;
+            Err(error) if reading.faults.len() < MAX_ERRORS => {
+                if !note(tree, error, &mut reading) {
+                    return reading;
                 }
             }
+            Err(_) => break,
         }
     }
+    let found = "so many errors that the rest of the document was not looked at".to_owned();
+    let expected = "those before to be mended first".to_owned();
+    reading.faults.push(Fault { node: tree.root(), field: None, found, expected });
     reading
 }
 
@@ -116,7 +124,10 @@ fn note<T>(tree: &Tree, error: ReadError, reading: &mut Reading<T>) -> bool {
                 let fault = Fault { node, field: Some(field.to_owned()), found: "nothing".to_owned(), expected };
                 reading.faults.push(fault);
             }
-            gaps.missing.insert((node, field))
+            let fields = gaps.missing.entry(node).or_default();
+            let is_new = !fields.contains(&field);
+            fields.push(field);
+            is_new
         }
         Reason::UnknownField(fields) => {
             let expected = error::expected_field(tree.text(node).unwrap_or_default(), fields);

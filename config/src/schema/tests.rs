@@ -1,9 +1,12 @@
 //! The schema agrees with what is loaded, judged by the keywords that it uses.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Number, Value, json};
 
 use super::json_schema;
-use crate::document::KINDS;
+use crate::document::{Document, KINDS};
+use crate::load_texts;
 use crate::yaml::{Content, NodeId, Tree, read_stream};
 
 const EXAMPLE: &str = include_str!("../../examples/edge.yaml");
@@ -109,6 +112,20 @@ fn schema_refuses_what_loading_refuses() {
     check("{kind: node, name: a, pop: b, listeners: [{address: 'c', protocol: d}]}");
     check("{kind: origin_pool, name: a, origins: [{name: b, url: c, region: d, http_version: 3}]}");
     check("{kind: origin_pool, name: a, origins: [], attempts: 6}");
+}
+
+#[test]
+fn documents_written_out_as_json_load_as_the_same_model() {
+    let write = |document: Value| {
+        let document: Document = serde_json::from_value(document).expect("a document");
+        serde_json::to_string_pretty(&document).expect("JSON")
+    };
+    let written: Vec<String> = documents(EXAMPLE).into_iter().map(write).collect();
+    let load = |text: String| {
+        let model = load_texts(&[(PathBuf::from("edge.yaml"), text)]);
+        format!("{:#?}", model.unwrap_or_else(|problems| panic!("{problems}")))
+    };
+    assert_eq!(load(written.join("\n---\n")), load(EXAMPLE.to_owned()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::names::parse_name;
-use super::range::check_duration;
+use super::range::{check_duration, check_length};
 use crate::document::{CachePolicyDocument, DurationText, MediaFields};
 use crate::ids::CachePolicyName;
 use crate::model::{CachePolicy, MediaDefaults};
@@ -13,6 +13,9 @@ use crate::source::{Place, Report};
 
 /// Freshness that no origin asked for: up to a year, the longest that caches of the field honour.
 const MOST_FRESHNESS: DurationText = DurationText::hours(365 * 24);
+
+/// Each is looked for in every response that is stored.
+const MAX_TARGETED_FIELDS: usize = 8;
 
 /// A policy as written.
 pub(super) fn cache_policy(
@@ -79,6 +82,9 @@ fn check_freshness(value: DurationText, place: &Place<'_>, report: &mut Report) 
 
 fn targeted_fields(document: &CachePolicyDocument, list: &Place<'_>, report: &mut Report) -> Vec<HeaderName> {
     let mut fields: Vec<HeaderName> = Vec::new();
+    if !check_length(document.targeted_fields.len(), MAX_TARGETED_FIELDS, list, report) {
+        return fields;
+    }
     for (index, text) in document.targeted_fields.iter().enumerate() {
         let place = list.element(index);
         match text.parse::<HeaderName>() {

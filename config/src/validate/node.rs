@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 
 use super::names::{Names, parse_name};
-use super::range::{check_duration, check_number, check_size};
+use super::range::{check_duration, check_length, check_number, check_size};
 use super::{Documents, Written, certificate};
 use crate::document::{
     AccessLogField, AdminFields, ByteSizeText, CacheFields, DurationText, LimitFields, ListenerFields, NodeDocument,
@@ -74,8 +74,7 @@ fn listeners(document: &NodeDocument, place: &Place<'_>, report: &mut Report) ->
     if document.listeners.is_empty() {
         report.at(&place, "at least one listener");
     }
-    if document.listeners.len() > MAX_LISTENERS {
-        report.found(&place, format!("{} listeners", document.listeners.len()), format!("at most {MAX_LISTENERS}"));
+    if !check_length(document.listeners.len(), MAX_LISTENERS, &place, report) {
         return Vec::new();
     }
     let mut listeners: Vec<Listener> = Vec::new();

@@ -8,7 +8,7 @@ use http::uri::Scheme;
 
 use super::host_pattern::check_host;
 use super::names::{Names, check_unique, parse_name};
-use super::range::{check_duration, check_number};
+use super::range::{check_duration, check_length, check_number};
 use super::{Written, certificate};
 use crate::document::{
     DurationText, HostField, HttpVersionField, OriginFields, OriginPoolDocument, OriginTlsFields, TimeoutFields,
@@ -20,6 +20,9 @@ use crate::units::Weight;
 
 /// Attempts over all origins: more would multiply the load of a pool in trouble beyond what it can recover from.
 const MAX_ATTEMPTS: u8 = 5;
+
+/// Origins of one pool: each is probed by every node, and weighed for every request that misses.
+const MAX_ORIGINS: usize = 256;
 
 /// All pools that make sense.
 pub(super) fn origin_pools(
@@ -50,6 +53,9 @@ fn origins(document: &OriginPoolDocument, list: &Place<'_>, names: &Names<'_>, r
         report.at(list, "at least one origin");
     } else if document.origins.iter().all(|origin| origin.weight == 0) {
         report.found(list, "origins that all have weight 0", "at least one origin with a weight above 0");
+    }
+    if !check_length(document.origins.len(), MAX_ORIGINS, list, report) {
+        return Vec::new();
     }
     check_unique(document.origins.iter().map(|origin| origin.name.as_str()), list, report);
     let origins = document.origins.iter().enumerate();

@@ -21,6 +21,14 @@ pub(super) fn check_number<T: PartialOrd + Display>(
     value
 }
 
+/// Tells when a list is longer than it may be; it is then not to be looked into.
+pub(super) fn check_length(length: usize, most: usize, place: &Place<'_>, report: &mut Report) -> bool {
+    if length > most {
+        report.found(place, format!("a list of {length}"), format!("at most {most}"));
+    }
+    length <= most
+}
+
 /// Tells when a time is out of its range.
 pub(super) fn check_duration(
     value: DurationText,

@@ -9,6 +9,7 @@ use super::Written;
 use super::host_pattern::parse_host_pattern;
 use super::names::{Names, check_unique, parse_name};
 use super::path_pattern::{covers, parse_path_pattern};
+use super::range::check_length;
 use crate::document::{RouteFields, SiteDocument};
 use crate::ids::{CachePolicyName, PoolName, RouteName, SiteName};
 use crate::model::{HostPattern, Route, Site};
@@ -16,6 +17,9 @@ use crate::source::{Place, Report};
 
 /// Routes of one site. They are tried one after another, so more than this would be felt by every request.
 const MAX_ROUTES: usize = 1000;
+
+/// Methods of one route: as many as IANA has registered.
+const MAX_METHODS: usize = 40;
 
 /// All sites that make sense.
 pub(super) fn sites(documents: &[Written<'_, SiteDocument>], names: &Names<'_>, report: &mut Report) -> Vec<Arc<Site>> {
@@ -65,8 +69,7 @@ fn routes(document: &SiteDocument, place: &Place<'_>, names: &Names<'_>, report:
     let list = place.field("routes");
     if document.routes.is_empty() {
         report.at(&list, "at least one route");
-    } else if document.routes.len() > MAX_ROUTES {
-        report.found(&list, format!("{} routes", document.routes.len()), format!("at most {MAX_ROUTES}"));
+    } else if !check_length(document.routes.len(), MAX_ROUTES, &list, report) {
         return Vec::new();
     }
     check_unique(document.routes.iter().map(|route| route.name.as_str()), &list, report);
@@ -105,6 +108,9 @@ fn route(fields: &RouteFields, place: &Place<'_>, names: &Names<'_>, report: &mu
 }
 
 fn methods(fields: &RouteFields, list: &Place<'_>, report: &mut Report) -> Option<Vec<Method>> {
+    if !check_length(fields.methods.len(), MAX_METHODS, list, report) {
+        return None;
+    }
     let mut methods = Vec::new();
     let mut all_fit = true;
     for (index, text) in fields.methods.iter().enumerate() {

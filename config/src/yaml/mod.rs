@@ -63,6 +63,11 @@ impl Tree {
         self.root
     }
 
+    /// How many nodes there are; at least one.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(crate) fn mark(&self, id: NodeId) -> Mark {
         self.node(id).mark
     }
