@@ -2,9 +2,9 @@
 //! in the program that the first test meets.
 
 use prometheus::core::Collector;
-use prometheus::{
-    Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::time_histogram::{Bounds, TimeHistograms};
 
 const CONSTANT: &str = "metric names, labels and buckets are valid constants, each registered once";
 
@@ -40,9 +40,9 @@ impl<'a> Families<'a> {
         self.register(IntGaugeVec::new(Opts::new(name, help), labels).expect(CONSTANT))
     }
 
-    pub(super) fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.register(HistogramVec::new(options, labels).expect(CONSTANT))
+    /// By site and protocol.
+    pub(super) fn time_histograms(&self, name: &str, help: &str, bounds: &Bounds) -> TimeHistograms {
+        self.register(TimeHistograms::new(name, help, bounds).expect(CONSTANT))
     }
 
     pub(super) fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {

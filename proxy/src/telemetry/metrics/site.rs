@@ -1,21 +1,22 @@
 //! Request figures of one site.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{IntCounter, IntCounterVec};
 
 use super::family::Families;
 use super::labels::{CacheOutcome, StatusClass};
+use super::time_histogram::{Bounds, TimeHistogram, TimeHistograms};
 use crate::listener::Protocol;
 
 /// A hit from memory takes less than a millisecond, a near origin tens, a far one hundreds; players give a segment
 /// up within seconds. Twelve bounds keep the series few.
-const FIRST_BYTE_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+const FIRST_BYTE_BUCKETS: Bounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// To the last byte it is the client's line that counts: segments take from milliseconds to their playing time,
 /// whole films and long polls minutes.
-const DURATION_BUCKETS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0, 300.0];
+const DURATION_BUCKETS: Bounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0, 300.0];
 
 pub(super) const PROTOCOLS: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Http3];
 
@@ -48,10 +49,11 @@ pub struct RequestFigures {
 }
 
 /// The families that sites have series in.
+#[derive(Clone)]
 pub(super) struct SiteFamilies {
     requests: IntCounterVec,
-    first_byte: HistogramVec,
-    duration: HistogramVec,
+    first_byte: TimeHistograms,
+    duration: TimeHistograms,
     request_bytes: IntCounterVec,
     response_bytes: IntCounterVec,
 }
@@ -65,20 +67,28 @@ impl SiteFamilies {
                 "Requests answered, by class of status and by the cache's part.",
                 &["site", "protocol", "status", "cache"],
             ),
-            first_byte: families.histograms(
+            first_byte: families.time_histograms(
                 "tidegate_time_to_first_byte_seconds",
                 "Time from the end of a request's head to the first byte of its response.",
-                &SITE,
                 &FIRST_BYTE_BUCKETS,
             ),
-            duration: families.histograms(
+            duration: families.time_histograms(
                 "tidegate_request_duration_seconds",
                 "Time from the end of a request's head to the last byte of its response.",
-                &SITE,
                 &DURATION_BUCKETS,
             ),
             request_bytes: families.counters("tidegate_request_bytes_total", "Request body bytes received.", &SITE),
             response_bytes: families.counters("tidegate_response_bytes_total", "Response body bytes sent.", &SITE),
+        }
+    }
+
+    fn transfer(&self, site: &str, protocol: Protocol) -> Transfer {
+        let labels = [site, protocol.label()];
+        Transfer {
+            first_byte: self.first_byte.add(site, protocol.label()),
+            duration: self.duration.add(site, protocol.label()),
+            request_bytes: self.request_bytes.with_label_values(&labels),
+            response_bytes: self.response_bytes.with_label_values(&labels),
         }
     }
 }
@@ -88,46 +98,26 @@ type ByCacheOutcome = [OnceLock<IntCounter>; CacheOutcome::COUNT];
 /// The figures of one site. Series appear with the first request that needs them.
 pub struct SiteMetrics {
     name: String,
-    requests: IntCounterVec,
+    families: SiteFamilies,
     by_protocol: [ProtocolMetrics; PROTOCOLS.len()],
 }
 
+#[derive(Default)]
 struct ProtocolMetrics {
     requests: [ByCacheOutcome; StatusClass::COUNT],
     transfer: OnceLock<Transfer>,
-    families: TransferFamilies,
-}
-
-#[derive(Clone)]
-struct TransferFamilies {
-    first_byte: HistogramVec,
-    duration: HistogramVec,
-    request_bytes: IntCounterVec,
-    response_bytes: IntCounterVec,
 }
 
 struct Transfer {
-    first_byte: Histogram,
-    duration: Histogram,
+    first_byte: Arc<TimeHistogram>,
+    duration: Arc<TimeHistogram>,
     request_bytes: IntCounter,
     response_bytes: IntCounter,
 }
 
 impl SiteMetrics {
     pub(super) fn new(families: &SiteFamilies, name: &str) -> Self {
-        let transfer = TransferFamilies {
-            first_byte: families.first_byte.clone(),
-            duration: families.duration.clone(),
-            request_bytes: families.request_bytes.clone(),
-            response_bytes: families.response_bytes.clone(),
-        };
-        let protocol =
-            || ProtocolMetrics { requests: Default::default(), transfer: OnceLock::new(), families: transfer.clone() };
-        Self {
-            name: name.to_owned(),
-            requests: families.requests.clone(),
-            by_protocol: [protocol(), protocol(), protocol()],
-        }
+        Self { name: name.to_owned(), families: families.clone(), by_protocol: Default::default() }
     }
 
     /// Records a finished request.
@@ -135,10 +125,10 @@ impl SiteMetrics {
         let slot = &self.by_protocol[protocol_index(figures.protocol)];
         let class = StatusClass::from(figures.status);
         slot.requests[class as usize][figures.cache as usize].get_or_init(|| self.counter(figures, class)).inc();
-        let transfer = slot.transfer.get_or_init(|| slot.families.resolve(&self.name, figures.protocol));
-        transfer.duration.observe(figures.duration.as_secs_f64());
+        let transfer = slot.transfer.get_or_init(|| self.families.transfer(&self.name, figures.protocol));
+        transfer.duration.observe(figures.duration);
         if let Some(time_to_first_byte) = figures.time_to_first_byte {
-            transfer.first_byte.observe(time_to_first_byte.as_secs_f64());
+            transfer.first_byte.observe(time_to_first_byte);
         }
         transfer.response_bytes.inc_by(figures.response_bytes);
         if figures.request_bytes > 0 {
@@ -148,18 +138,6 @@ impl SiteMetrics {
 
     fn counter(&self, figures: &RequestFigures, class: StatusClass) -> IntCounter {
         let labels = [self.name.as_str(), figures.protocol.label(), class.label(), figures.cache.label()];
-        self.requests.with_label_values(&labels)
-    }
-}
-
-impl TransferFamilies {
-    fn resolve(&self, site: &str, protocol: Protocol) -> Transfer {
-        let labels = [site, protocol.label()];
-        Transfer {
-            first_byte: self.first_byte.with_label_values(&labels),
-            duration: self.duration.with_label_values(&labels),
-            request_bytes: self.request_bytes.with_label_values(&labels),
-            response_bytes: self.response_bytes.with_label_values(&labels),
-        }
+        self.families.requests.with_label_values(&labels)
     }
 }
