@@ -187,6 +187,12 @@ impl Edge {
         &self.certificate.public_key_sha256
     }
 
+    /// PEM file with the authority of its certificate.
+    #[must_use]
+    pub fn authority_file(&self) -> &Path {
+        self.authority.certificate_file()
+    }
+
     /// A file in its directory.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

@@ -1,10 +1,12 @@
 //! The integration tests: an edge in a process of its own, an origin that can lie, clients of three protocols.
 
+mod browser;
+mod curl;
 mod fills;
 mod harness;
 mod listeners;
 mod metrics;
-mod programs;
+mod python;
 mod table;
 
 use tidegate_tests::client::{End, Response};
