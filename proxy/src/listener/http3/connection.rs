@@ -17,8 +17,8 @@ use crate::listener::Signals;
 /// Streams that never became a request, after which a connection is closed: mistakes of a client are few, and each
 /// costs us work that is no request.
 const REFUSED_REQUESTS: u32 = 32;
-/// How long a connection stays after GOAWAY with nothing in flight, at least: requests sent before the client saw
-/// the GOAWAY arrive within a round trip.
+/// How long requests are served after the first GOAWAY, at least: those sent before the client saw it arrive within a
+/// round trip (RFC 9114 section 5.2).
 const GOODBYE_MINIMUM: Duration = Duration::from_millis(100);
 /// The same in round trips: one for GOAWAY and what crossed it, the rest against a measurement that is too short.
 const GOODBYE_ROUND_TRIPS: u32 = 3;
@@ -32,8 +32,13 @@ type H3Connection = h3::server::Connection<Connection, Bytes>;
 enum Stage {
     /// Requests are welcome.
     Open,
-    /// GOAWAY is sent; what is in flight finishes.
-    Leaving,
+    /// The first GOAWAY is sent: requests that crossed it on their way are still served.
+    Leaving {
+        /// When the last GOAWAY is due.
+        until: Instant,
+    },
+    /// The last GOAWAY is sent: h3 rejects what comes, and what is in flight finishes.
+    Last,
 }
 
 /// One connection and its requests.
@@ -82,6 +87,9 @@ where
         let end_of_life = Instant::now() + self.context.bounds.lifetime;
         loop {
             self.leave_if_told(&signals, end_of_life).await;
+            if self.stage == Stage::Last && self.requests.is_empty() {
+                break;
+            }
             let deadline = self.deadline(end_of_life);
             tokio::select! {
                 accepted = self.h3.accept() => match accepted {
@@ -96,8 +104,7 @@ where
                 () = changed(&mut signals.drain) => {}
                 () = changed(&mut signals.stop) => {}
                 () = tokio::time::sleep_until(deadline) => {
-                    let idle = self.stage == Stage::Leaving || deadline < end_of_life;
-                    if self.requests.is_empty() && idle {
+                    if self.stage == Stage::Open && self.requests.is_empty() && deadline < end_of_life {
                         break;
                     }
                 }
@@ -111,37 +118,52 @@ where
         while self.requests.join_next().await.is_some() {}
     }
 
-    /// When something is due though nothing happens: the end of an idle connection, of one that said goodbye, or of
-    /// the connection's life.
+    /// When something is due though nothing happens: the end of an idle connection, the last GOAWAY, or the end of the
+    /// connection's life. How long requests in flight may take after that is for others to bound.
     fn deadline(&self, end_of_life: Instant) -> Instant {
-        match (self.stage, self.requests.is_empty()) {
-            (Stage::Leaving, true) => {
-                let goodbye = GOODBYE_MINIMUM.max(self.context.connection.rtt() * GOODBYE_ROUND_TRIPS);
-                self.quiet_since + goodbye
+        match self.stage {
+            Stage::Open if self.requests.is_empty() => {
+                (self.quiet_since + self.context.bounds.idle_timeout).min(end_of_life)
             }
-            (Stage::Open, true) => (self.quiet_since + self.context.bounds.idle_timeout).min(end_of_life),
-            (Stage::Open, false) => end_of_life,
-            // Whoever waits for the requests bounds how long.
-            (Stage::Leaving, false) => Instant::now() + self.context.bounds.lifetime,
+            Stage::Open => end_of_life,
+            Stage::Leaving { until } => until,
+            Stage::Last => Instant::now() + self.context.bounds.lifetime,
         }
     }
 
-    /// Says GOAWAY when it is time. A connection that came during a drain gets one request first: with GOAWAY before
-    /// it, nobody could be served while draining.
+    /// Says GOAWAY when it is time: first with the largest id, so that requests on their way are served, then with the
+    /// id of the next request (RFC 9114 section 5.2). A connection that came during a drain gets one request first:
+    /// with GOAWAY before it, nobody could be served while draining. Past its number of requests a connection gets no
+    /// more of them.
     async fn leave_if_told(&mut self, signals: &Signals, end_of_life: Instant) {
-        let stopping = *signals.stop.borrow();
-        let draining = *signals.drain.borrow() && self.accepted_count > 0;
-        let worn = self.accepted_count >= self.context.bounds.requests || Instant::now() >= end_of_life;
-        if self.stage == Stage::Leaving || !(stopping || draining || worn) {
-            return;
+        let now = Instant::now();
+        let worn_out = self.accepted_count >= self.context.bounds.requests;
+        match self.stage {
+            Stage::Open => {
+                let stopping = *signals.stop.borrow();
+                let draining = *signals.drain.borrow() && self.accepted_count > 0;
+                if worn_out {
+                    self.last_goaway().await;
+                } else if stopping || draining || now >= end_of_life {
+                    let goodbye = GOODBYE_MINIMUM.max(self.context.connection.rtt() * GOODBYE_ROUND_TRIPS);
+                    self.stage = Stage::Leaving { until: now + goodbye };
+                    self.goaway(usize::MAX).await;
+                }
+            }
+            Stage::Leaving { until } if worn_out || now >= until => self.last_goaway().await,
+            Stage::Leaving { .. } | Stage::Last => {}
         }
-        self.stage = Stage::Leaving;
-        self.quiet_since = Instant::now();
-        // The largest id first, so that requests already on their way are served (RFC 9114 section 5.2). Past its
-        // number of requests a connection gets none of them.
-        let more = if self.accepted_count >= self.context.bounds.requests { 1 } else { usize::MAX };
-        // An error shows at the next accept.
-        tokio::time::timeout(GOAWAY_TIMEOUT, self.h3.shutdown(more)).await.ok();
+    }
+
+    async fn last_goaway(&mut self) {
+        self.stage = Stage::Last;
+        // One more than the last: GOAWAY names the first request that was not served, h3 the last that is.
+        self.goaway(1).await;
+    }
+
+    async fn goaway(&mut self, more_requests: usize) {
+        // An error shows at the next accept; who has no room for the frame goes without.
+        tokio::time::timeout(GOAWAY_TIMEOUT, self.h3.shutdown(more_requests)).await.ok();
     }
 
     fn spawn(&mut self, resolver: RequestResolver<Connection, Bytes>) {

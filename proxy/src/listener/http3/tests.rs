@@ -6,5 +6,6 @@ mod clients;
 mod connections;
 mod harness;
 mod malformed;
+mod proxying;
 mod requests;
 mod responses;

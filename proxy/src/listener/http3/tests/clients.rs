@@ -15,8 +15,8 @@ use super::super::quic_adapter::{BidiStream, Connection, OpenStreams, Role};
 use super::harness::{Listening, within};
 
 /// A client's end of one QUIC connection.
-pub(super) async fn connect_quic(
-    listening: &Listening,
+pub(super) async fn connect_quic<A>(
+    listening: &Listening<A>,
     certificate: &CertificateDer<'static>,
 ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
     let mut roots = rustls::RootCertStore::empty();
@@ -55,7 +55,7 @@ pub(super) struct Answer {
 pub(super) type Exchange = RequestStream<BidiStream, Bytes>;
 
 impl Client {
-    pub(super) async fn connect(listening: &Listening) -> Self {
+    pub(super) async fn connect<A>(listening: &Listening<A>) -> Self {
         let (endpoint, connection) = connect_quic(listening, &listening.certificate).await.unwrap();
         let adapter = Connection::new(connection.clone(), Role::Client);
         let (mut driver, requests) = within("opening h3", h3::client::new(adapter)).await.unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use pingora_core::apps::HttpServerApp;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tidegate_config::model::Limits;
 use tokio::sync::watch;
@@ -87,20 +88,28 @@ pub(super) fn limits(changes: &str) -> Limits {
 }
 
 /// A listener that runs.
-pub(super) struct Listening {
+pub(super) struct Listening<A = Application> {
     pub(super) address: SocketAddr,
     pub(super) certificate: CertificateDer<'static>,
     pub(super) state: SharedListenerState,
     pub(super) drain: watch::Sender<bool>,
     pub(super) stop: watch::Sender<bool>,
     pub(super) observed: Arc<Observed>,
-    pub(super) application: Arc<Application>,
+    pub(super) application: Arc<A>,
     pub(super) serving: JoinHandle<Result<(), ServeError>>,
     _shutdown: watch::Sender<bool>,
 }
 
-/// Starts one with the default limits but for these.
+/// Starts one before the application of these tests, with the default limits but for these.
 pub(super) fn listen(changes: &str) -> Listening {
+    listen_for(Application::default(), changes)
+}
+
+/// Starts one before this application.
+pub(super) fn listen_for<A>(application: A, changes: &str) -> Listening<A>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = socket.local_addr().unwrap();
     let (certificate, tls) = identity();
@@ -110,7 +119,7 @@ pub(super) fn listen(changes: &str) -> Listening {
     let (stop, stop_receiver) = watch::channel(false);
     let (shutdown, shutdown_receiver) = watch::channel(false);
     let observed = Arc::new(Observed::default());
-    let application = Arc::new(Application::default());
+    let application = Arc::new(application);
     let serving = tokio::spawn(serve(
         socket,
         Arc::clone(&application),

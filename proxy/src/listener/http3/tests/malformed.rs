@@ -18,7 +18,7 @@ pub(super) struct Raw {
 
 impl Raw {
     /// Connects and opens one request stream; control streams are left out, which HTTP/3 servers tolerate at first.
-    pub(super) async fn open(listening: &Listening) -> Self {
+    pub(super) async fn open<A>(listening: &Listening<A>) -> Self {
         let (endpoint, connection) = connect_quic(listening, &listening.certificate).await.unwrap();
         let (send, receive) = connection.open_bi().await.unwrap();
         Self { connection, send, receive, _endpoint: endpoint }
