@@ -26,7 +26,8 @@ const QUEUE_LENGTH: usize = 16_384;
 /// Commands that may wait; more than one of a kind at a time says nothing new.
 const COMMAND_QUEUE_LENGTH: usize = 16;
 
-/// The access log of this process. Dropping it writes what is queued and ends the writer.
+/// The access log of this process. Once it is dropped the writer writes what is queued and ends; at the end of the
+/// process call [`Self::flush`], as nothing waits for the writer.
 pub struct AccessLog {
     queue: Option<Queue>,
 }

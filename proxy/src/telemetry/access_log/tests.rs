@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::UNIX_EPOCH;
 
 use http::{Method, StatusCode};
@@ -70,12 +70,22 @@ fn paths(lines: &str) -> Vec<String> {
     lines.lines().map(path).collect()
 }
 
-/// Takes one write at a time, each only when the test lets it.
-struct Gate(Receiver<io::Result<()>>);
+/// Takes one write at a time: tells of each, then waits for the test to let it through.
+struct Gate {
+    entered: Sender<()>,
+    open: Receiver<io::Result<()>>,
+}
+
+fn gate() -> (Receiver<()>, Sender<io::Result<()>>, writer::Output) {
+    let (entered, enters) = mpsc::channel();
+    let (opener, open) = mpsc::channel();
+    (enters, opener, writer::Output::Sink(Box::new(Gate { entered, open })))
+}
 
 impl Write for Gate {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.0.recv().unwrap_or(Ok(())).map(|()| lines.len())
+        self.entered.send(()).unwrap_or_default();
+        self.open.recv().unwrap_or(Ok(())).map(|()| lines.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -142,31 +152,31 @@ fn a_rotated_file_keeps_what_came_before_and_the_new_one_gets_the_rest() {
 
 #[test]
 fn a_full_queue_drops_and_counts_and_never_blocks() {
-    let (open, gate) = mpsc::channel();
+    let (enters, opener, output) = gate();
     let counters = Metrics::new("1").access_log();
-    let output = writer::Output::Sink(Box::new(Gate(gate)));
     let log = AccessLog::start_with(output, &edge(), counters.clone(), 2).unwrap();
-    // Nothing passes the gate: at most one batch of two is held by the writer, and two wait in the queue.
+    log.record(record("/held"));
+    enters.recv_timeout(PATIENCE).unwrap();
+    // The writer is held at the gate: two wait in the queue, the others are dropped.
     for _ in 0..10 {
         log.record(record("/"));
     }
-    assert!(counters.dropped.get() >= 6, "{}", counters.dropped.get());
-    drop(open);
+    assert_eq!(counters.dropped.get(), 8);
+    drop(opener);
     assert!(log.flush(PATIENCE));
-    assert_eq!(counters.written.get() + counters.dropped.get(), 10);
+    assert_eq!((counters.written.get(), counters.dropped.get()), (3, 8));
 }
 
 #[test]
 fn lines_that_cannot_be_written_are_counted_and_later_ones_are_written() {
-    let (open, gate) = mpsc::channel();
+    let (_enters, opener, output) = gate();
     let counters = Metrics::new("1").access_log();
-    let output = writer::Output::Sink(Box::new(Gate(gate)));
     let log = AccessLog::start_with(output, &edge(), counters.clone(), 8).unwrap();
-    open.send(Err(io::Error::from(io::ErrorKind::StorageFull))).unwrap();
+    opener.send(Err(io::Error::from(io::ErrorKind::StorageFull))).unwrap();
     log.record(record("/lost"));
     assert!(log.flush(PATIENCE));
     assert_eq!((counters.written.get(), counters.dropped.get()), (0, 1));
-    open.send(Ok(())).unwrap();
+    opener.send(Ok(())).unwrap();
     log.record(record("/kept"));
     assert!(log.flush(PATIENCE));
     assert_eq!((counters.written.get(), counters.dropped.get()), (1, 1));
@@ -174,8 +184,7 @@ fn lines_that_cannot_be_written_are_counted_and_later_ones_are_written() {
 
 #[test]
 fn a_flush_behind_a_stuck_writer_gives_up_in_time() {
-    let (_open, gate) = mpsc::channel();
-    let output = writer::Output::Sink(Box::new(Gate(gate)));
+    let (_enters, _opener, output) = gate();
     let log = AccessLog::start_with(output, &edge(), Metrics::new("1").access_log(), 8).unwrap();
     log.record(record("/"));
     assert!(!log.flush(Duration::from_millis(50)));
