@@ -1,5 +1,7 @@
 //! The integration tests: an edge in a process of its own, an origin that can lie, clients of three protocols.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its shared parts as well")]
+
 mod browser;
 mod curl;
 mod fills;

@@ -28,8 +28,6 @@ pub(crate) struct Row {
 pub(crate) enum Reuse {
     /// Once: the second is served from what the first brought.
     Shared,
-    /// Once on a hit; what joins a fill may be sent on.
-    SharedWhenWhole,
     /// Twice: each request goes to the origin.
     Never,
     /// Twice on a hit; what joins a fill may be served from that, being as fresh as can be.

@@ -98,8 +98,8 @@ impl Table {
         let fits = match (self.mode, row.reuse) {
             (_, Reuse::Open) => true,
             (Mode::Miss, _) => asked <= 1,
-            (Mode::Hit, Reuse::Shared | Reuse::SharedWhenWhole) | (Mode::Joined, Reuse::Shared) => asked == 1,
-            (Mode::Joined, Reuse::SharedWhenWhole | Reuse::NeverWhenWhole) => asked <= 2,
+            (Mode::Hit, Reuse::Shared) | (Mode::Joined, Reuse::Shared) => asked == 1,
+            (Mode::Joined, Reuse::NeverWhenWhole) => asked <= 2,
             (Mode::Hit | Mode::Joined, Reuse::Never) | (Mode::Hit, Reuse::NeverWhenWhole) => asked == 2,
         };
         if !fits {
