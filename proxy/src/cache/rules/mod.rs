@@ -1,0 +1,26 @@
+//! The rules of HTTP caching, as pure functions over header fields and times.
+//!
+//! Owns what RFC 9110, 9111, 9211, 9213 and 5861 say about storing, reusing, validating and slicing responses.
+//! It owns no store, no clock and no connection: the engine brings headers and times in and acts on the verdicts.
+//! Nothing in here panics, whatever bytes a header field holds.
+
+pub mod cache_status;
+pub mod conditional;
+pub mod decide;
+pub mod directives;
+pub mod entity_tag;
+pub mod freshness;
+pub mod hop_by_hop;
+pub mod invalidation;
+pub mod range;
+pub mod request_facts;
+pub mod storability;
+pub mod stored_fields;
+pub mod vary;
+
+mod http_date;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod testing;
