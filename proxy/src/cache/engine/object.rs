@@ -1,0 +1,30 @@
+//! A response as it is stored: immutable metadata beside a body that may still grow.
+
+use std::sync::Arc;
+
+use super::body::Body;
+use crate::cache::rules::decide::StoredMeta;
+use crate::cache::rules::storability::NotStored;
+
+/// One stored or arriving response.
+pub struct Object {
+    /// Status, fields, times and validators. A 304 makes a new object with new metadata and the same body.
+    pub meta: StoredMeta,
+    /// The body; growing while its fill runs.
+    pub body: Arc<Body>,
+    /// Why it is not stored, when the rules forbid it: then its fields are as the origin sent them, Age included.
+    pub not_stored: Option<NotStored>,
+}
+
+/// What an entry costs beside its body and fields: the allocations of index, metadata and body bookkeeping,
+/// measured at about 1.2 KiB and rounded up.
+const OVERHEAD: usize = 1536;
+
+impl Object {
+    /// Bytes that this object is accounted for in the memory tier.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let fields: usize = self.meta.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        self.body.length().unwrap_or(0) + (fields + OVERHEAD) as u64
+    }
+}

@@ -1,0 +1,5 @@
+//! The cache: the rules of HTTP caching ([`rules`], pure) and the engine that applies them.
+
+pub mod engine;
+pub mod key;
+pub mod rules;

@@ -1,0 +1,141 @@
+//! `impl ProxyHttp`: each callback of the pipeline delegates to its phase.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+use crate::admin::Lifecycle;
+use crate::cache::engine::CacheEngine;
+use crate::origin::{FillRequest, Resolver};
+use crate::phases;
+use crate::phases::SharedAccessLog;
+use crate::request_context::RequestContext;
+use crate::runtime_snapshot::RuntimeSnapshot;
+use crate::telemetry::{Metrics, RequestIdSource};
+
+/// Everything the phases use that outlives a request.
+pub struct EdgeProxy {
+    /// The configuration in force.
+    pub snapshot: Arc<ArcSwap<RuntimeSnapshot>>,
+    /// The cache.
+    pub cache: Arc<CacheEngine<FillRequest>>,
+    /// Addresses of origins.
+    pub resolver: Resolver,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Access log.
+    pub access_log: SharedAccessLog,
+    /// Ids of requests.
+    pub request_ids: RequestIdSource,
+    /// Whether this node serves, drains or stops.
+    pub lifecycle: Arc<Lifecycle>,
+}
+
+#[async_trait]
+impl ProxyHttp for EdgeProxy {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(self.snapshot.load_full(), self.request_ids.next_id())
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+        phases::run(self, session, context).await
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        phases::count_request_body(body.as_ref(), context)
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        phases::choose_origin(self, context).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        phases::prepare_origin_request(request, context)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        phases::note_origin_response(response, context);
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        _context: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        phases::shape_passed_response(self, session, response, context)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut RequestContext,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        phases::connection_failed(self, context, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut RequestContext,
+        reused: bool,
+    ) -> Box<Error> {
+        phases::exchange_failed(self, session, context, error.more_context(format!("peer {peer}")), reused)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+        phases::respond_error(session, error, context).await
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut RequestContext) {
+        phases::record_outcome(self, session, error, context);
+    }
+
+    /// The access log has every failed request with its reason; a second line for each would drown the rest.
+    fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
+        true
+    }
+}

@@ -1,0 +1,14 @@
+//! The edge node: terminates TLS, HTTP/1.1, HTTP/2 and HTTP/3, caches media and fetches from origins.
+
+pub mod admin;
+pub mod cache;
+mod edge_proxy;
+pub mod listener;
+pub mod media;
+pub mod origin;
+mod phases;
+mod request_context;
+pub mod routing;
+mod runtime_snapshot;
+pub mod server;
+pub mod telemetry;

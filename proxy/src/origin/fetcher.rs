@@ -1,0 +1,227 @@
+//! Fetching for the cache: a subrequest through the proxy's own pipeline, without a client.
+//!
+//! Owns the translation between the engine's seam and Pingora's subrequests. The parent session that Pingora asks
+//! for is made from bytes, so a fetch needs no client and outlives every one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, StatusCode};
+use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
+use pingora_core::protocols::http::{HttpTask, ServerSession};
+use pingora_error::ErrorType;
+use pingora_proxy::subrequest::{BodyMode, Ctx};
+use pingora_proxy::{Subrequest, SubrequestSpawner};
+use tokio::io::AsyncWriteExt;
+
+use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
+use crate::routing::{RouteEntry, SiteEntry};
+use crate::runtime_snapshot::RuntimeSnapshot;
+use crate::telemetry::{RequestId, TraceContext};
+
+/// What a fill carries into the pipeline.
+#[derive(Clone)]
+pub struct FillContext {
+    /// Configuration of the request that started it, kept until the fill ends.
+    pub snapshot: Arc<RuntimeSnapshot>,
+    /// Its site.
+    pub site: Arc<SiteEntry>,
+    /// Its route.
+    pub route: Arc<RouteEntry>,
+    /// Id of the request that started it.
+    pub request_id: RequestId,
+    /// Trace of the request that started it.
+    pub trace: Option<TraceContext>,
+    /// Whether that request came over TLS.
+    pub over_tls: bool,
+    /// Facts about the response that its fields do not tell, per fetch.
+    pub notes: Arc<FetchNotes>,
+}
+
+/// What the pipeline learnt of a response beside its fields.
+#[derive(Debug, Default)]
+pub struct FetchNotes {
+    /// Only the end of the connection ends the body.
+    pub close_delimited: AtomicBool,
+}
+
+/// A GET for an origin.
+#[derive(Clone)]
+pub struct FillRequest {
+    /// The target as the client sent it: origins get the original bytes.
+    pub target: Bytes,
+    /// End-to-end fields, `Host` included, without Range and preconditions.
+    pub fields: HeaderMap,
+    /// Everything else.
+    pub context: FillContext,
+}
+
+impl FetchRequest for FillRequest {
+    fn fields(&self) -> &HeaderMap {
+        &self.fields
+    }
+
+    fn with_fields(&self, fields: HeaderMap) -> Self {
+        Self { fields, ..self.clone() }
+    }
+}
+
+impl FillRequest {
+    /// The header section as an HTTP/1.1 message.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(b"GET ");
+        bytes.extend_from_slice(&self.target);
+        bytes.extend_from_slice(b" HTTP/1.1\r\n");
+        for (name, value) in &self.fields {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+}
+
+/// Fetches by subrequests of the proxy it is given.
+pub struct SubrequestFetcher {
+    proxy: Arc<dyn Subrequest + Send + Sync>,
+}
+
+impl SubrequestFetcher {
+    /// A fetcher whose subrequests this proxy serves.
+    #[must_use]
+    pub fn new(proxy: Arc<dyn Subrequest + Send + Sync>) -> Self {
+        Self { proxy }
+    }
+}
+
+impl Fetcher<FillRequest> for SubrequestFetcher {
+    fn fetch(&self, request: FillRequest) -> Box<dyn FetchStream> {
+        Box::new(SubrequestStream { state: State::Starting(SubrequestSpawner::new(Arc::clone(&self.proxy)), request) })
+    }
+}
+
+enum State {
+    Starting(SubrequestSpawner, FillRequest),
+    Running(Running),
+    Over,
+}
+
+/// A response that a subrequest delivers.
+struct SubrequestStream {
+    state: State,
+}
+
+struct Running {
+    handle: SubrequestHandle,
+    notes: Arc<FetchNotes>,
+    /// The last task said that nothing follows it.
+    ended: bool,
+    /// Ends the subrequest when the fill no longer wants it.
+    task: AbortOnDrop,
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl FetchStream for SubrequestStream {
+    fn next(&mut self) -> BoxFuture<'_, Result<FetchEvent, FetchError>> {
+        Box::pin(async move {
+            if let State::Starting(..) = self.state {
+                if let State::Starting(spawner, request) = std::mem::replace(&mut self.state, State::Over) {
+                    self.state = State::Running(start(&spawner, &request).await?);
+                }
+            }
+            match &mut self.state {
+                State::Running(running) => running.next().await,
+                _ => Ok(FetchEvent::End),
+            }
+        })
+    }
+}
+
+/// Runs the request through the pipeline in a task of its own, on the runtime of the fill that asked.
+async fn start(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<Running, FetchError> {
+    let bytes = request.to_bytes();
+    let (mut client, server) = tokio::io::duplex(bytes.len().max(1));
+    client.write_all(&bytes).await.map_err(|error| internal(&error.to_string()))?;
+    let mut parent = ServerSession::new_http1(Box::new(server));
+    match parent.read_request().await {
+        Ok(true) => {}
+        Ok(false) => return Err(internal("the fill's request was empty")),
+        Err(error) => return Err(internal(&error.to_string())),
+    }
+    let notes = Arc::new(FetchNotes::default());
+    let context = FillContext { notes: Arc::clone(&notes), ..request.context.clone() };
+    let context = Ctx::builder().body_mode(BodyMode::NoBody).user_ctx(Box::new(context)).build();
+    let (prepared, handle) = spawner.create_subrequest(&parent, context);
+    let task = AbortOnDrop(tokio::spawn(prepared.run()));
+    Ok(Running { handle, notes, ended: false, task })
+}
+
+impl Running {
+    async fn next(&mut self) -> Result<FetchEvent, FetchError> {
+        loop {
+            if self.ended {
+                return Ok(FetchEvent::End);
+            }
+            let Some(task) = self.handle.rx.recv().await else { return Err(self.broken_off()) };
+            self.ended = task.is_end();
+            match task {
+                // Interim responses (RFC 9110 section 15.2) are no answer.
+                HttpTask::Header(head, _) if head.status.is_informational() => self.ended = false,
+                HttpTask::Header(head, end) => {
+                    let parts = head.as_owned_parts();
+                    let close_delimited = self.notes.close_delimited.load(Ordering::Relaxed);
+                    return Ok(FetchEvent::Head { status: parts.status, fields: parts.headers, end, close_delimited });
+                }
+                HttpTask::Body(Some(bytes), _) if !bytes.is_empty() => return Ok(FetchEvent::Body(bytes)),
+                HttpTask::Trailer(Some(fields)) => return Ok(FetchEvent::Trailers(*fields)),
+                HttpTask::Failed(error) => return Err(failure(&error)),
+                HttpTask::Body(..) | HttpTask::UpgradedBody(..) | HttpTask::Trailer(None) | HttpTask::Done => {}
+            }
+        }
+    }
+
+    /// The channel closed before an end: an error, never a clean end.
+    fn broken_off(&mut self) -> FetchError {
+        self.task.0.abort();
+        match self.handle.subreq_proxy_error.try_recv() {
+            Ok(error) => failure(&error),
+            Err(_) => FetchError {
+                status: StatusCode::BAD_GATEWAY,
+                reason: "the origin's response ended before it was complete".to_owned(),
+            },
+        }
+    }
+}
+
+/// What a client is told of an error towards the origin.
+#[must_use]
+pub fn status_of(error: &pingora_error::Error) -> StatusCode {
+    match error.etype() {
+        ErrorType::HTTPStatus(code) => StatusCode::from_u16(*code).unwrap_or(StatusCode::BAD_GATEWAY),
+        ErrorType::ConnectTimedout
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+fn failure(error: &pingora_error::Error) -> FetchError {
+    FetchError { status: status_of(error), reason: error.to_string() }
+}
+
+fn internal(reason: &str) -> FetchError {
+    FetchError { status: StatusCode::INTERNAL_SERVER_ERROR, reason: reason.to_owned() }
+}

@@ -1,0 +1,133 @@
+//! Asks the cache engine, and writes what it answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use pingora_error::Result;
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::Flow;
+use super::match_route::target;
+use super::respond_error::answer;
+use super::serve_object::{Served, serve_object};
+use crate::cache::engine::{Answer, Lookup, Passage};
+use crate::cache::key::{CacheKey, Scheme};
+use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
+use crate::cache::rules::decide::PassReason;
+use crate::cache::rules::hop_by_hop;
+use crate::cache::rules::request_facts::RequestFacts;
+use crate::edge_proxy::EdgeProxy;
+use crate::origin::{FetchNotes, FillContext, FillRequest};
+use crate::request_context::{MatchedRoute, RequestContext};
+use crate::telemetry::CacheOutcome;
+
+/// Fields that make a request about a part or a version; a fill fetches the whole of whatever is there.
+const SELECTING: [header::HeaderName; 6] = [
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+];
+
+/// Answers from the cache, or lets the request pass.
+pub(super) async fn consult_cache(
+    proxy: &EdgeProxy,
+    session: &mut Session,
+    context: &mut RequestContext,
+) -> Result<Flow> {
+    let Some(matched) = &context.route else { return Ok(Flow::Continue) };
+    let request = session.req_header();
+    let key = cache_key(request, context, matched);
+    let facts = RequestFacts::new(&request.method, &request.headers);
+    let answered = {
+        let lookup = Lookup {
+            key: &key,
+            facts: &facts,
+            fields: &request.headers,
+            policy: &matched.route.cache_policy,
+            path: &matched.path,
+        };
+        proxy.cache.answer(&lookup, || fill_request(request, context, matched)).await
+    };
+    context.cache.key = Some(key);
+    match answered {
+        Answer::Object { object, reader, outcome } => {
+            let served = Served { object, reader, outcome };
+            serve_object(session, context, served).await.map(|()| Flow::Answered)
+        }
+        Answer::Pass(passage) => {
+            context.cache.outcome = CacheOutcome::Pass;
+            context.cache.passage = Some(passage_member(passage));
+            Ok(Flow::Continue)
+        }
+        Answer::GatewayTimeout => {
+            context.cache.outcome = CacheOutcome::None;
+            answer(session, context, StatusCode::GATEWAY_TIMEOUT).await
+        }
+        Answer::Failed(error) => {
+            context.cache.outcome = CacheOutcome::Miss;
+            if error.status == StatusCode::SERVICE_UNAVAILABLE {
+                context.response.fields.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            }
+            context.response.error = Some(error.reason);
+            answer(session, context, error.status).await
+        }
+    }
+}
+
+fn cache_key(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> CacheKey {
+    let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
+    let scheme = if over_tls { Scheme::Https } else { Scheme::Http };
+    let target = target(request);
+    let query = target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..));
+    let query = query.map(String::from_utf8_lossy);
+    CacheKey::new(scheme, context.arrival.host.as_deref().unwrap_or_default(), &matched.path, query.as_deref())
+}
+
+fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
+    let mut fields: HeaderMap = request.headers.clone();
+    hop_by_hop::strip_from_request(&mut fields);
+    for name in SELECTING {
+        fields.remove(name);
+    }
+    fields.remove(header::CONTENT_LENGTH);
+    if !fields.contains_key(header::HOST) {
+        let authority = request.uri.authority().map_or_else(
+            || context.arrival.host.clone().unwrap_or_default(),
+            |authority| authority.as_str().to_owned(),
+        );
+        if let Ok(value) = header::HeaderValue::from_str(&authority) {
+            fields.insert(header::HOST, value);
+        }
+    }
+    FillRequest {
+        target: Bytes::copy_from_slice(target(request)),
+        fields,
+        context: FillContext {
+            snapshot: Arc::clone(&context.snapshot),
+            site: Arc::clone(&matched.site),
+            route: Arc::clone(&matched.route),
+            request_id: context.arrival.request_id,
+            trace: context.arrival.trace.clone(),
+            over_tls: context.connection.as_ref().is_some_and(|connection| connection.tls.is_some()),
+            notes: Arc::new(FetchNotes::default()),
+        },
+    }
+}
+
+/// What `Cache-Status` says of a request that goes to the origin by itself (RFC 9211 section 2.2).
+fn passage_member(passage: Passage) -> Member {
+    let (reason, detail) = match passage {
+        Passage::Rule(reason @ PassReason::Disabled) => (ForwardReason::from(reason), None),
+        Passage::Rule(reason) => (ForwardReason::from(reason), None),
+        Passage::Head => (ForwardReason::UriMiss, Some("head")),
+        Passage::Unshareable => (ForwardReason::UriMiss, Some("not-shareable")),
+        Passage::Oversize => (ForwardReason::UriMiss, Some("too-large")),
+    };
+    let outcome = StatusOutcome::Forward { reason, status: None, stored: false, collapsed: false };
+    Member { outcome, ttl: None, detail }
+}

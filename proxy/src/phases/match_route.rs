@@ -1,0 +1,111 @@
+//! From target and Host to a route: canonical form first, and everything after sees only that.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora_error::Result;
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use tidegate_config::model::PlaintextMode;
+
+use super::Flow;
+use super::respond_error::{answer, redirect};
+use crate::request_context::{MatchedRoute, RequestContext};
+use crate::routing::{CanonicalHost, CanonicalPath, RouteMatch};
+
+/// Finds the route, or answers why there is none.
+pub(super) async fn match_route(session: &mut Session, context: &mut RequestContext) -> Result<Flow> {
+    match find(session.req_header(), context) {
+        Verdict::Route(route) => {
+            context.route = Some(route);
+            Ok(Flow::Continue)
+        }
+        Verdict::Refuse(status) => answer(session, context, status).await,
+        Verdict::Redirect(location) => redirect(session, context, &location).await,
+    }
+}
+
+enum Verdict {
+    Route(MatchedRoute),
+    Refuse(StatusCode),
+    Redirect(String),
+}
+
+fn find(request: &RequestHeader, context: &mut RequestContext) -> Verdict {
+    if let Some(status) = beyond_limits(request, context) {
+        return Verdict::Refuse(status);
+    }
+    let Some(authority) = authority(request) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
+    let Ok((host, _port)) = CanonicalHost::parse(authority) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
+    context.arrival.host = Some(host.as_str().to_owned());
+    if request.method == Method::CONNECT || request.method == Method::TRACE {
+        return Verdict::Refuse(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let snapshot = Arc::clone(&context.snapshot);
+    let Some(site) = snapshot.routes.find_site(&host) else {
+        return Verdict::Refuse(StatusCode::MISDIRECTED_REQUEST);
+    };
+    let target = target(request);
+    if let Some(PlaintextMode::Redirect { https_port }) = context.connection.as_ref().and_then(|it| it.plaintext) {
+        return Verdict::Redirect(https_url(host.as_str(), https_port, target));
+    }
+    let raw_path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let Ok(path) = CanonicalPath::parse(raw_path) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
+    match site.find_route(path.as_str(), &request.method) {
+        RouteMatch::Found(route) => {
+            let path = path.as_str().to_owned();
+            Verdict::Route(MatchedRoute { site: Arc::clone(site), route: Arc::clone(route), path })
+        }
+        RouteMatch::MethodNotAllowed(methods) => {
+            let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
+                context.response.fields.insert(header::ALLOW, value);
+            }
+            Verdict::Refuse(StatusCode::METHOD_NOT_ALLOWED)
+        }
+        RouteMatch::NotFound => Verdict::Refuse(StatusCode::NOT_FOUND),
+    }
+}
+
+/// Bounds that a listener may not have been able to answer with a status.
+fn beyond_limits(request: &RequestHeader, context: &RequestContext) -> Option<StatusCode> {
+    let limits = context.snapshot.limits();
+    if request.raw_path().len() > limits.target_bytes.as_usize() {
+        return Some(StatusCode::URI_TOO_LONG);
+    }
+    let fields = &request.headers;
+    let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if fields.len() > limits.header_count || bytes > limits.header_bytes.as_usize() {
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let length = fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse::<u64>().ok()?;
+    (length > limits.body_bytes.0).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+/// Host of the request: the Host field, or the authority of an absolute target. HTTP/1.0 may have neither.
+fn authority(request: &RequestHeader) -> Option<&[u8]> {
+    if let Some(host) = request.headers.get(header::HOST) {
+        return Some(host.as_bytes());
+    }
+    if let Some(authority) = request.uri.authority() {
+        return Some(authority.as_str().as_bytes());
+    }
+    (request.version == Version::HTTP_10).then_some(b"localhost")
+}
+
+/// The target in origin form, as sent.
+pub(super) fn target(request: &RequestHeader) -> &[u8] {
+    let raw = request.raw_path();
+    if raw.starts_with(b"/") || raw == b"*" {
+        return raw;
+    }
+    request.uri.path_and_query().map_or(b"/", |target| target.as_str().as_bytes())
+}
+
+fn https_url(host: &str, port: u16, target: &[u8]) -> String {
+    let target = String::from_utf8_lossy(target);
+    match port {
+        443 => format!("https://{host}{target}"),
+        _ => format!("https://{host}:{port}{target}"),
+    }
+}

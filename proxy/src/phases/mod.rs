@@ -1,0 +1,51 @@
+//! The phases of a request, in the order they run. Phases translate between the request and the features; the
+//! features decide.
+
+mod choose_origin;
+mod consult_cache;
+mod handle_origin_failure;
+mod health;
+mod identify_client;
+mod match_route;
+mod prepare_origin_request;
+mod record_outcome;
+mod respond_error;
+mod serve_object;
+mod shape_response;
+
+use pingora_error::Result;
+use pingora_proxy::Session;
+
+use crate::edge_proxy::EdgeProxy;
+use crate::request_context::RequestContext;
+
+pub use choose_origin::choose_origin;
+pub use handle_origin_failure::{connection_failed, exchange_failed};
+pub use prepare_origin_request::{count_request_body, prepare_origin_request};
+pub use record_outcome::{SharedAccessLog, record_outcome};
+pub use respond_error::respond_error;
+pub use shape_response::{note_origin_response, shape_passed_response};
+
+/// What a phase has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The next phase.
+    Continue,
+    /// A response has been written.
+    Answered,
+}
+
+/// Runs all phases before an origin is asked. `true` when the request is answered.
+pub async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+    if identify_client::adopt_fill(session, context) {
+        return Ok(false);
+    }
+    identify_client::identify_client(session, context);
+    if health::answer_health_check(proxy, session, context).await? == Flow::Answered {
+        return Ok(true);
+    }
+    if match_route::match_route(session, context).await? == Flow::Answered {
+        return Ok(true);
+    }
+    Ok(consult_cache::consult_cache(proxy, session, context).await? == Flow::Answered)
+}

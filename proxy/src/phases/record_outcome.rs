@@ -1,0 +1,101 @@
+//! The last phase, always: metrics and one line of the access log.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header;
+use pingora_error::Error;
+use pingora_proxy::Session;
+
+use crate::edge_proxy::EdgeProxy;
+use crate::listener::Protocol;
+use crate::request_context::RequestContext;
+use crate::telemetry::{AccessRecord, BoundedText, OriginOutcome, RequestFigures};
+
+/// nginx's status for a client that left before the answer: known to every dashboard, never sent.
+const CLIENT_LEFT: u16 = 499;
+
+/// Records a finished request.
+pub fn record_outcome(proxy: &EdgeProxy, session: &Session, error: Option<&Error>, context: &mut RequestContext) {
+    record_origin(proxy, session, context);
+    if context.is_fill() {
+        return;
+    }
+    let written = session.response_written().map(|head| head.status);
+    let status = written.or(context.response.status).unwrap_or_else(client_left);
+    let protocol = context.connection.as_ref().map_or(Protocol::Http1, |connection| connection.protocol);
+    let duration = context.arrival.instant.elapsed();
+    let first_byte = context.response.first_byte.map(|at| at.duration_since(context.arrival.instant));
+    let figures = RequestFigures {
+        protocol,
+        status,
+        cache: context.cache.outcome,
+        duration,
+        time_to_first_byte: first_byte,
+        request_bytes: session.body_bytes_read() as u64,
+        response_bytes: session.body_bytes_sent() as u64,
+    };
+    let site = context.route.as_ref().and_then(|matched| context.snapshot.site_metrics(&matched.site));
+    site.unwrap_or_else(|| proxy.metrics.no_site()).record(&figures);
+    let access_log = proxy.access_log.load();
+    if access_log.is_on() {
+        access_log.record(access_record(session, error, context, &figures));
+    }
+}
+
+/// What came of the request to an origin, when one answered.
+fn record_origin(proxy: &EdgeProxy, session: &Session, context: &RequestContext) {
+    let (Some(pool), Some(origin)) = (&context.origin.pool, &context.origin.current) else { return };
+    if let Some(head) = session.response_written() {
+        let outcome = OriginOutcome::from(head.status);
+        proxy.metrics.origin_handles(&pool.pool.name, &origin.origin.name).requested(outcome);
+    }
+}
+
+fn client_left() -> StatusCode {
+    StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+fn access_record(
+    session: &Session,
+    error: Option<&Error>,
+    context: &RequestContext,
+    figures: &RequestFigures,
+) -> AccessRecord {
+    let request = session.req_header();
+    let target = request.raw_path();
+    let mut parts = target.splitn(2, |byte| *byte == b'?');
+    let path = parts.next().unwrap_or_default();
+    let field = |name: header::HeaderName| request.headers.get(name).map(|value| value.as_bytes());
+    let problem = context.response.error.clone().or_else(|| error.map(ToString::to_string));
+    let client = context.connection.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.peer.ip());
+    AccessRecord {
+        time: context.arrival.time,
+        request_id: context.arrival.request_id,
+        trace_id: context.arrival.trace.as_ref().map_or(0, |trace| trace.parent.trace_id),
+        client,
+        protocol: figures.protocol,
+        tls_version: context.connection.as_ref().and_then(|it| it.tls.as_ref()).map(|tls| tls.version),
+        method: request.method.clone(),
+        host: context.arrival.host.as_ref().map(|host| BoundedText::new(host)),
+        path: BoundedText::new(path),
+        has_query: parts.next().is_some(),
+        status: figures.status,
+        bytes_sent: figures.response_bytes,
+        bytes_received: figures.request_bytes,
+        duration: figures.duration,
+        time_to_first_byte: figures.time_to_first_byte,
+        cache: figures.cache,
+        site: context.route.as_ref().map(|matched| matched.site.site.name.clone()),
+        route: context.route.as_ref().map(|matched| matched.route.route.name.clone()),
+        origin: context.origin_name(),
+        error: problem.map(|problem| BoundedText::new(&problem)),
+        user_agent: field(header::USER_AGENT).map(BoundedText::new),
+        referer: field(header::REFERER).map(BoundedText::new),
+        generation: context.snapshot.snapshot.generation,
+    }
+}
+
+/// The process-wide access log; replaced as a whole when the configuration names another target.
+pub type SharedAccessLog = Arc<arc_swap::ArcSwap<crate::telemetry::AccessLog>>;

@@ -1,0 +1,224 @@
+//! Writes a stored or arriving object to a client: preconditions, ranges, head, body.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::shape_response::{finish_head, frame_body};
+use crate::cache::engine::{Object, Outcome, Reader};
+use crate::cache::rules::cache_status::{CACHE_STATUS, ForwardReason, Member, Outcome as StatusOutcome};
+use crate::cache::rules::conditional::{Verdict, evaluate, not_modified_fields};
+use crate::cache::rules::range::{ByteRange, Multipart, RangeRequest, Resolved, unsatisfied_content_range};
+use crate::request_context::RequestContext;
+use crate::telemetry::CacheOutcome;
+
+/// Bytes handed to a connection at once. Large enough that a hit of usual size is one write, small enough that a
+/// slow client holds back little.
+const PIECE: usize = 256 * 1024;
+
+/// What is served.
+pub(super) struct Served {
+    pub(super) object: Arc<Object>,
+    pub(super) reader: Reader,
+    pub(super) outcome: Outcome,
+}
+
+/// What is written behind the head.
+enum Payload {
+    Nothing,
+    Whole,
+    Part(ByteRange),
+    Parts(Multipart),
+}
+
+/// Serves the object as the request asks for it.
+pub(super) async fn serve_object(session: &mut Session, context: &mut RequestContext, served: Served) -> Result<()> {
+    let Served { object, mut reader, outcome } = served;
+    context.cache.outcome = outcome_label(outcome);
+    let request = session.req_header();
+    let is_head = request.method == Method::HEAD;
+    let (mut head, payload) = match evaluate(&request.headers, object.meta.status, &object.meta.validators()) {
+        Verdict::Full => whole_or_part(&request.headers, is_head, &object, &mut reader, context).await?,
+        Verdict::NotModified => {
+            (head_of(StatusCode::NOT_MODIFIED, not_modified_fields(&object.meta.headers))?, Payload::Nothing)
+        }
+        Verdict::PreconditionFailed => (bodiless_head(StatusCode::PRECONDITION_FAILED)?, Payload::Nothing),
+    };
+    let now = SystemTime::now();
+    if object.not_stored.is_none() {
+        head.insert_header(header::AGE, object.meta.times.age_seconds(now))?;
+    }
+    head.append_header(CACHE_STATUS, status_member(&object, outcome, now).to_value())?;
+    finish_head(&mut head, context)?;
+    let payload = if is_head { Payload::Nothing } else { payload };
+    write(session, context, head, payload, reader).await
+}
+
+async fn whole_or_part(
+    request: &HeaderMap,
+    is_head: bool,
+    object: &Object,
+    reader: &mut Reader,
+    context: &RequestContext,
+) -> Result<(ResponseHeader, Payload)> {
+    let meta = &object.meta;
+    let ranged = !is_head && meta.status == StatusCode::OK && request.contains_key(header::RANGE);
+    if !ranged {
+        return Ok((whole_head(object)?, Payload::Whole));
+    }
+    let range = RangeRequest::parse(request, meta.etag.as_ref());
+    let mut resolved = range.resolve(length_of(object));
+    if resolved == Resolved::NeedsLength {
+        // An object that is kept ends within the fill's bounds; a window must be read from the front.
+        let length = reader.length_when_complete().await.map_err(truncated)?;
+        resolved = length.map_or(Resolved::Whole, |length| range.resolve(Some(length)));
+    }
+    let total = length_of(object).unwrap_or(0);
+    match resolved {
+        Resolved::Whole | Resolved::NeedsLength => Ok((whole_head(object)?, Payload::Whole)),
+        Resolved::Multi(_) if object.body.is_windowed() => Ok((whole_head(object)?, Payload::Whole)),
+        Resolved::Single(part) => {
+            let mut head = head_of(StatusCode::PARTIAL_CONTENT, meta.headers.clone())?;
+            head.insert_header(header::CONTENT_RANGE, part.content_range(total))?;
+            head.insert_header(header::CONTENT_LENGTH, part.length())?;
+            Ok((head, Payload::Part(part)))
+        }
+        Resolved::Multi(parts) => {
+            let seed = context.arrival.request_id.as_u128();
+            let frame = Multipart::new(&parts, total, meta.headers.get(header::CONTENT_TYPE), seed);
+            let mut head = head_of(StatusCode::PARTIAL_CONTENT, meta.headers.clone())?;
+            head.insert_header(header::CONTENT_TYPE, frame.content_type.clone())?;
+            head.insert_header(header::CONTENT_LENGTH, frame.content_length)?;
+            Ok((head, Payload::Parts(frame)))
+        }
+        Resolved::Unsatisfiable => {
+            let mut head = bodiless_head(StatusCode::RANGE_NOT_SATISFIABLE)?;
+            head.insert_header(header::CONTENT_RANGE, unsatisfied_content_range(total))?;
+            Ok((head, Payload::Nothing))
+        }
+    }
+}
+
+fn length_of(object: &Object) -> Option<u64> {
+    object.meta.body_length.or_else(|| object.body.length())
+}
+
+fn whole_head(object: &Object) -> Result<ResponseHeader> {
+    let mut head = head_of(object.meta.status, object.meta.headers.clone())?;
+    let bodiless = object.meta.status == StatusCode::NO_CONTENT;
+    if let (Some(length), false) = (length_of(object), bodiless) {
+        head.insert_header(header::CONTENT_LENGTH, length)?;
+    }
+    Ok(head)
+}
+
+fn bodiless_head(status: StatusCode) -> Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(status, Some(8))?;
+    head.insert_header(header::CONTENT_LENGTH, 0)?;
+    Ok(head)
+}
+
+fn head_of(status: StatusCode, fields: HeaderMap) -> Result<ResponseHeader> {
+    let mut response = http::Response::new(());
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    let (parts, ()) = response.into_parts();
+    Ok(ResponseHeader::from(parts))
+}
+
+async fn write(
+    session: &mut Session,
+    context: &mut RequestContext,
+    mut head: ResponseHeader,
+    payload: Payload,
+    mut reader: Reader,
+) -> Result<()> {
+    let status = head.status;
+    let bodiless = matches!(payload, Payload::Nothing) || status == StatusCode::NO_CONTENT;
+    if !bodiless {
+        frame_body(session, &mut head)?;
+    }
+    let declared = head.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+    let ends = bodiless || declared;
+    context.response.first_byte = Some(Instant::now());
+    session.write_response_header(Box::new(head), ends).await?;
+    if ends {
+        return Ok(());
+    }
+    match payload {
+        Payload::Nothing => Ok(()),
+        Payload::Whole => write_rest(session, &mut reader).await,
+        Payload::Part(part) => write_range(session, &mut reader, part, true).await,
+        Payload::Parts(frame) => {
+            for (head, part) in frame.parts {
+                session.write_response_body(Some(head), false).await?;
+                write_range(session, &mut reader, part, false).await?;
+            }
+            session.write_response_body(Some(frame.tail), true).await
+        }
+    }
+}
+
+/// The whole body. A body that ends short is an error: the client must see that it is cut, never a clean end.
+async fn write_rest(session: &mut Session, reader: &mut Reader) -> Result<()> {
+    while let Some(bytes) = reader.next(PIECE).await.map_err(truncated)? {
+        let last = reader.at_end();
+        session.write_response_body(Some(bytes), last).await?;
+        if last {
+            return Ok(());
+        }
+    }
+    session.write_response_body(Some(Bytes::new()), true).await
+}
+
+async fn write_range(session: &mut Session, reader: &mut Reader, part: ByteRange, last: bool) -> Result<()> {
+    reader.move_to(part.start);
+    let mut left = part.length();
+    while left > 0 {
+        let limit = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+        let Some(bytes) = reader.next(limit).await.map_err(truncated)? else {
+            return Err(Error::explain(ErrorType::ReadError, "the object is shorter than its length said"));
+        };
+        left -= bytes.len() as u64;
+        session.write_response_body(Some(bytes), last && left == 0).await?;
+    }
+    Ok(())
+}
+
+fn truncated(error: crate::cache::engine::BodyError) -> Box<Error> {
+    Error::because(ErrorType::ReadError, "reading from the cache", error).into_up()
+}
+
+fn outcome_label(outcome: Outcome) -> CacheOutcome {
+    match outcome {
+        Outcome::Hit => CacheOutcome::Hit,
+        Outcome::Stale => CacheOutcome::Stale,
+        Outcome::Revalidated { .. } => CacheOutcome::Revalidated,
+        Outcome::Miss { collapsed: true, .. } => CacheOutcome::Collapsed,
+        Outcome::Miss { .. } | Outcome::Unshared(_) => CacheOutcome::Miss,
+    }
+}
+
+fn status_member(object: &Object, outcome: Outcome, now: SystemTime) -> Member {
+    let ttl = Some(object.meta.times.ttl(now));
+    let forward = |reason, status, stored, collapsed| StatusOutcome::Forward { reason, status, stored, collapsed };
+    match outcome {
+        Outcome::Hit | Outcome::Stale => Member { outcome: StatusOutcome::Hit, ttl, detail: None },
+        Outcome::Revalidated { collapsed } => {
+            let status = Some(StatusCode::NOT_MODIFIED);
+            Member { outcome: forward(ForwardReason::Stale, status, true, collapsed), ttl, detail: None }
+        }
+        Outcome::Miss { reason, collapsed, stored } => {
+            Member { outcome: forward(ForwardReason::from(reason), None, stored, collapsed), ttl, detail: None }
+        }
+        Outcome::Unshared(why) => {
+            let outcome = forward(ForwardReason::UriMiss, None, false, false);
+            Member { outcome, ttl: None, detail: Some(why.label()) }
+        }
+    }
+}

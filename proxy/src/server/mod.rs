@@ -1,0 +1,197 @@
+//! The composition root: wires every part of an edge node once, runs it, and takes it down gracefully.
+//!
+//! Threads: one of its own for every worker (TCP), one runtime for QUIC, one for fills, and a control runtime for
+//! signals, reloads and the operator's listener. Nothing else in the crate knows how many there are.
+
+mod error;
+mod reload;
+mod sockets;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::{HttpProxy, http_proxy};
+use tidegate_config::model::Model;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::{AdminState, Lifecycle};
+use crate::cache::engine::CacheEngine;
+use crate::edge_proxy::EdgeProxy;
+use crate::listener::{ConnectionLimit, ConnectionObserver};
+use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
+use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
+
+pub use error::StartError;
+use reload::Reloader;
+use sockets::Sockets;
+use workers::Workers;
+
+/// Attempts that Pingora may make for one request: the ceiling of `attempts` of a pool, which is what counts.
+const MAX_ATTEMPTS: usize = 5;
+
+/// Idle connections to origins kept at most.
+const ORIGIN_POOL_SIZE: usize = 1_024;
+
+/// How often the files of certificates are looked at; a renewed one is in use within this time.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+
+/// How long the last lines of the access log may take to reach the disk.
+const LOG_FLUSH: Duration = Duration::from_secs(2);
+
+/// Runs an edge node from these files until it is told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// Why it could not start. Once it serves, nothing but a signal ends it.
+pub fn run(files: &[PathBuf], version: &'static str) -> Result<(), StartError> {
+    tidegate_certs::install_crypto_provider();
+    let model = Arc::new(tidegate_config::load_files(files).map_err(StartError::Configuration)?);
+    let control = runtime("control", 1)?;
+    let fills = runtime("fills", model.node.fill_workers)?;
+    let node = Node::assemble(files, &model, &fills, version)?;
+    let sockets = Sockets::bind(&model.node)?;
+    let outcome = control.block_on(node.serve(sockets, &model));
+    fills.shutdown_background();
+    control.shutdown_background();
+    outcome
+}
+
+fn runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(|source| StartError::Threads { name, source })
+}
+
+/// A node put together, not serving yet.
+struct Node {
+    proxy: Arc<HttpProxy<EdgeProxy>>,
+    lifecycle: Arc<Lifecycle>,
+    metrics: Arc<Metrics>,
+    admin: Arc<AdminState>,
+    reloader: Reloader,
+}
+
+impl Node {
+    fn assemble(
+        files: &[PathBuf],
+        model: &Arc<Model>,
+        fills: &Runtime,
+        version: &'static str,
+    ) -> Result<Self, StartError> {
+        let metrics = Metrics::new(version);
+        let lifecycle = Arc::new(Lifecycle::new());
+        let admin = Arc::new(AdminState {
+            metrics: Arc::clone(&metrics),
+            lifecycle: Arc::clone(&lifecycle),
+            node: model.node.name.clone(),
+            region: model.node.region.clone(),
+            pop: model.node.pop.clone(),
+            version,
+            started: Instant::now(),
+            token: ArcSwapOption::empty(),
+        });
+        let access_log = AccessLog::start(&model.node.access_log, &model.node.name, metrics.access_log())
+            .map_err(|source| StartError::AccessLog { target: model.node.access_log.clone(), source })?;
+        let access_log = Arc::new(ArcSwap::from_pointee(access_log));
+        let reloader =
+            Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), Arc::clone(&access_log))?;
+        let cache: Arc<CacheEngine<FillRequest>> =
+            CacheEngine::new(&model.node.cache, fills.handle().clone(), Arc::clone(&metrics));
+        let capacity = model.node.cache.capacity.0;
+        let figures = Arc::clone(&cache);
+        metrics.cache().read_usage_from(move || {
+            let figures = figures.figures();
+            CacheUsage { bytes: figures.bytes, entries: figures.entries, capacity }
+        });
+        let edge = EdgeProxy {
+            snapshot: reloader.snapshot(),
+            cache: Arc::clone(&cache),
+            resolver: Resolver::default(),
+            metrics: Arc::clone(&metrics),
+            access_log,
+            request_ids: RequestIdSource::new(),
+            lifecycle: Arc::clone(&lifecycle),
+        };
+        let proxy = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), edge));
+        let for_fills: Arc<HttpProxy<EdgeProxy>> = Arc::clone(&proxy);
+        cache.set_fetcher(Arc::new(SubrequestFetcher::new(for_fills)));
+        Ok(Self { proxy, lifecycle, metrics, admin, reloader })
+    }
+
+    /// Serves until a signal says stop, then lets requests in flight finish within the grace.
+    async fn serve(mut self, sockets: Sockets, model: &Model) -> Result<(), StartError> {
+        let mut signals = Signals::listen()?;
+        let observer: Arc<dyn ConnectionObserver> = Arc::clone(&self.metrics) as _;
+        let admin_listener = sockets.admin;
+        let workers = Workers {
+            app: Arc::clone(&self.proxy),
+            state: self.reloader.listener_state(),
+            signals: self.lifecycle.signals(),
+            observer,
+            limit: ConnectionLimit::new(),
+        };
+        let serving = workers.start(sockets.tcp, sockets.quic, model.node.workers)?;
+        if let Some(listener) = admin_listener {
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::Listener)?;
+            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.admin), self.lifecycle.signals().stop));
+        }
+        self.lifecycle.started();
+        log::info!(node = model.node.name.as_str(), workers = model.node.workers; "serving");
+        self.until_stopped(&mut signals).await;
+        self.lifecycle.stop();
+        let grace = self.reloader.grace();
+        if tokio::time::timeout(grace, serving.ended()).await.is_err() {
+            log::warn!("{} s of grace are over; connections that are left are cut", grace.as_secs());
+        }
+        self.reloader.flush_access_log(LOG_FLUSH);
+        log::info!("stopped");
+        Ok(())
+    }
+
+    async fn until_stopped(&mut self, signals: &mut Signals) {
+        let mut check = tokio::time::interval(CERTIFICATE_CHECK);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hangup.recv() => tokio::task::block_in_place(|| self.reloader.reload("SIGHUP")),
+                _ = check.tick() => tokio::task::block_in_place(|| self.reloader.reload_if_files_changed()),
+            }
+        }
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, StartError> {
+        let listen = |kind| signal(kind).map_err(StartError::Signals);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
+fn pingora_settings(model: &Model) -> ServerConf {
+    ServerConf {
+        threads: model.node.workers,
+        work_stealing: false,
+        max_retries: MAX_ATTEMPTS,
+        upstream_keepalive_pool_size: ORIGIN_POOL_SIZE,
+        ..ServerConf::default()
+    }
+}
