@@ -138,3 +138,60 @@ fn counted_address(client: IpAddr) -> IpAddr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn limits(connections: usize, per_address: Option<usize>) -> Limits {
+        let text = include_str!("../../../config/examples/edge.yaml").to_owned();
+        let model = tidegate_config::load_texts(&[(PathBuf::from("edge.yaml"), text)]).unwrap();
+        let mut limits = model.node.limits;
+        limits.connections = connections;
+        limits.connections_per_address = per_address;
+        limits
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn open_connections_are_bounded_in_all() {
+        let (limit, limits) = (ConnectionLimit::new(), limits(2, None));
+        let first = limit.admit(address("192.0.2.1"), &limits).unwrap();
+        let _second = limit.clone().admit(address("192.0.2.1"), &limits).unwrap();
+        assert_eq!(limit.admit(address("192.0.2.2"), &limits).unwrap_err(), Refusal::Connections);
+        drop(first);
+        assert_eq!(limit.open(), 1);
+        assert!(limit.admit(address("192.0.2.2"), &limits).is_ok());
+    }
+
+    #[test]
+    fn clients_are_counted_by_address_or_ipv6_prefix() {
+        let check = |first: &str, second: &str, shared: bool| {
+            let (limit, limits) = (ConnectionLimit::new(), limits(10, Some(1)));
+            let guard = limit.admit(address(first), &limits).unwrap();
+            assert_eq!(limit.admit(address(second), &limits).is_err(), shared, "{first} and {second}");
+            assert_eq!(limit.open(), 1, "what is refused is not counted");
+            drop(guard);
+            assert!(limit.admit(address(second), &limits).is_ok());
+        };
+        check("192.0.2.1", "192.0.2.1", true);
+        check("192.0.2.1", "192.0.2.2", false);
+        check("192.0.2.1", "::ffff:192.0.2.1", true);
+        check("2001:db8::1", "2001:db8::2", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_clients_that_left() {
+        let (limit, limits) = (ConnectionLimit::new(), limits(1000, Some(1)));
+        for last in 0..200 {
+            drop(limit.admit(IpAddr::from([192, 0, 2, last]), &limits).unwrap());
+        }
+        assert!(limit.counts.by_address.iter().all(|shard| shard.lock().is_empty()));
+    }
+}

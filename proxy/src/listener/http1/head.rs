@@ -117,3 +117,6 @@ fn content_length(value: &[u8]) -> BodyFraming {
         None => BodyFraming::Chunked,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,15 +184,12 @@ async fn requests_beyond_a_limit_are_refused_one_by_one() {
 
 #[tokio::test]
 async fn streams_reset_at_once_end_the_connection() {
-    let mut limits = limits();
-    limits.streams = 10;
-    let server = Server::tls(limits).await;
+    let server = Server::tls(limits()).await;
     let mut client = Client::connect(&server).await;
-    // Each request waits in its task for ever; the client forgets it at once.
     let outcome = within(async {
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             client.requests = client.requests.clone().ready().await?;
-            let request = Request::get(format!("https://{HOST}/wait")).body(()).unwrap();
+            let request = Request::get(format!("https://{HOST}/")).body(()).unwrap();
             let (_response, mut stream) = client.requests.send_request(request, false)?;
             stream.send_reset(Reason::CANCEL);
             tokio::task::yield_now().await;
@@ -200,8 +197,28 @@ async fn streams_reset_at_once_end_the_connection() {
         Ok::<_, h2::Error>(())
     })
     .await;
-    assert_eq!(outcome.unwrap_err().reason(), Some(Reason::ENHANCE_YOUR_CALM));
-    server.release(1000);
+    // The client may see GOAWAY, or only that writing fails.
+    assert!(outcome.is_err());
+}
+
+#[tokio::test]
+async fn requests_left_behind_by_resets_are_bounded() {
+    let mut limits = limits();
+    limits.streams = 10;
+    let server = Server::tls(limits).await;
+    let mut client = Client::connect(&server).await;
+    let mut begun = 0;
+    // Each request goes on in the application after the client has forgotten it.
+    while let Ok(response) = client.start("/wait") {
+        tokio::select! {
+            () = server.entered() => begun += 1,
+            _ended = &mut client.driving => break,
+        }
+        drop(response);
+        assert!(begun <= 20, "{begun} requests run");
+    }
+    assert!(begun >= 10, "honest cancellation is not punished: {begun}");
+    server.release(100);
 }
 
 #[tokio::test]
