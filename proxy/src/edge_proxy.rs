@@ -112,7 +112,7 @@ impl ProxyHttp for EdgeProxy {
         context: &mut RequestContext,
         error: Box<Error>,
     ) -> Box<Error> {
-        phases::connection_failed(self, context, error)
+        phases::connection_failed(context, error)
     }
 
     fn error_while_proxy(
@@ -123,7 +123,7 @@ impl ProxyHttp for EdgeProxy {
         context: &mut RequestContext,
         reused: bool,
     ) -> Box<Error> {
-        phases::exchange_failed(self, session, context, error.more_context(format!("peer {peer}")), reused)
+        phases::exchange_failed(session, context, error.more_context(format!("peer {peer}")), reused)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {

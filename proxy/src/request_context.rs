@@ -56,6 +56,8 @@ pub struct MatchedRoute {
     pub route: Arc<RouteEntry>,
     /// Path in canonical form.
     pub path: String,
+    /// Whether the client wrote it in this very form.
+    pub path_as_sent: bool,
 }
 
 /// The cache's part.

@@ -53,7 +53,7 @@ impl RuntimeSnapshot {
         let model = &snapshot.model;
         let routes = RouteTable::build(model);
         let site_metrics = routes.sites().iter().map(|site| metrics.site_handles(&site.site.name)).collect();
-        let pools = compile_pools(model)?;
+        let pools = compile_pools(model, metrics)?;
         let edge = HeaderValue::from_str(model.node.name.as_str()).unwrap_or(HeaderValue::from_static("edge"));
         let timing = HeaderValue::from_str(&format!("edge;desc=\"{}\"", model.node.name));
         let server_timing = timing.unwrap_or(HeaderValue::from_static("edge"));
@@ -86,8 +86,8 @@ impl RuntimeSnapshot {
     }
 }
 
-fn compile_pools(model: &Model) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
-    let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model) {
+fn compile_pools(model: &Model, metrics: &Metrics) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
+    let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics) {
         Ok(compiled) => Ok((name.clone(), Arc::new(compiled))),
         Err(source) => Err(CompileError::Pool { pool: name.to_string(), source }),
     };

@@ -13,6 +13,7 @@ use tidegate_config::model::{Model, Origin, OriginPool};
 use tidegate_steering::{Candidate, Condition, Proximity, order};
 
 use super::suspects::Suspects;
+use crate::telemetry::{Metrics, OriginMetrics};
 
 /// Authorities read from one bundle at most; the public set has about 150.
 const MAX_AUTHORITIES: usize = 1_024;
@@ -43,7 +44,6 @@ pub enum OriginError {
 }
 
 /// One origin, ready to be spoken to.
-#[derive(Debug)]
 pub struct CompiledOrigin {
     /// As configured.
     pub origin: Origin,
@@ -51,11 +51,12 @@ pub struct CompiledOrigin {
     pub authorities: Option<Arc<[WrappedX509]>>,
     /// What was seen of it lately.
     pub suspects: Suspects,
+    /// Its figures.
+    pub metrics: Arc<OriginMetrics>,
     proximity: Proximity,
 }
 
 /// A pool, ready to be chosen from.
-#[derive(Debug)]
 pub struct CompiledPool {
     /// As configured.
     pub pool: Arc<OriginPool>,
@@ -65,9 +66,11 @@ pub struct CompiledPool {
 
 impl CompiledPool {
     /// Compiles a pool as seen from the model's node.
-    pub fn compile(pool: &Arc<OriginPool>, model: &Model) -> Result<Self, OriginError> {
+    pub fn compile(pool: &Arc<OriginPool>, model: &Model, metrics: &Metrics) -> Result<Self, OriginError> {
         let ranks = region_ranks(model);
-        let origins = pool.origins.iter().map(|origin| compile_origin(origin, &ranks)).collect::<Result<_, _>>()?;
+        let compile =
+            |origin: &Origin| compile_origin(origin, &ranks, metrics.origin_handles(&pool.name, &origin.name));
+        let origins = pool.origins.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { pool: Arc::clone(pool), origins })
     }
 
@@ -99,7 +102,11 @@ fn region_ranks(model: &Model) -> Vec<RegionName> {
     ranks
 }
 
-fn compile_origin(origin: &Origin, ranks: &[RegionName]) -> Result<Arc<CompiledOrigin>, OriginError> {
+fn compile_origin(
+    origin: &Origin,
+    ranks: &[RegionName],
+    metrics: Arc<OriginMetrics>,
+) -> Result<Arc<CompiledOrigin>, OriginError> {
     let rank = ranks.iter().position(|name| *name == origin.region).unwrap_or(ranks.len());
     let file = origin.tls.as_ref().and_then(|tls| tls.ca_file.as_ref());
     let authorities = file.map(|file| read_authorities(origin, file)).transpose()?;
@@ -107,6 +114,7 @@ fn compile_origin(origin: &Origin, ranks: &[RegionName]) -> Result<Arc<CompiledO
         origin: origin.clone(),
         authorities,
         suspects: Suspects::default(),
+        metrics,
         proximity: Proximity(u32::try_from(rank).unwrap_or(u32::MAX)),
     }))
 }

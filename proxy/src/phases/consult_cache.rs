@@ -50,6 +50,7 @@ pub(super) async fn consult_cache(
             fields: &request.headers,
             policy: &matched.route.cache_policy,
             path: &matched.path,
+            may_fill: matched.path_as_sent,
         };
         proxy.cache.answer(&lookup, || fill_request(request, context, matched)).await
     };
@@ -124,6 +125,7 @@ fn passage_member(passage: Passage) -> Member {
     let (reason, detail) = match passage {
         Passage::Rule(reason @ PassReason::Disabled) => (ForwardReason::from(reason), None),
         Passage::Rule(reason) => (ForwardReason::from(reason), None),
+        Passage::OtherSpelling => (ForwardReason::UriMiss, Some("not-canonical")),
         Passage::Head => (ForwardReason::UriMiss, Some("head")),
         Passage::Unshareable => (ForwardReason::UriMiss, Some("not-shareable")),
         Passage::Oversize => (ForwardReason::UriMiss, Some("too-large")),

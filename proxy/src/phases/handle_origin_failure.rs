@@ -6,16 +6,15 @@ use pingora_error::Error;
 use pingora_proxy::Session;
 
 use super::choose_origin::may_try_again;
-use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 use crate::telemetry::OriginOutcome;
 
 /// No connection: nothing was sent, so any request may go to the next origin.
 #[must_use]
-pub fn connection_failed(proxy: &EdgeProxy, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+pub fn connection_failed(context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
     if let (Some(origin), Some(pool)) = (&context.origin.current, &context.origin.pool) {
         origin.suspects.failed(Instant::now());
-        proxy.metrics.origin_handles(&pool.pool.name, &origin.origin.name).connect_failed();
+        origin.metrics.connect_failed();
         log::warn!("pool {} origin {}: no connection: {error}", pool.pool.name, origin.origin.name);
     }
     error.set_retry(may_try_again(context));
@@ -25,16 +24,10 @@ pub fn connection_failed(proxy: &EdgeProxy, context: &mut RequestContext, mut er
 /// The exchange broke off. It is tried again only where that is safe: an idempotent request whose body can be sent
 /// again and of whose response nothing has gone to the client (RFC 9110 section 9.2.2).
 #[must_use]
-pub fn exchange_failed(
-    proxy: &EdgeProxy,
-    session: &Session,
-    context: &mut RequestContext,
-    error: Box<Error>,
-    reused: bool,
-) -> Box<Error> {
+pub fn exchange_failed(session: &Session, context: &mut RequestContext, error: Box<Error>, reused: bool) -> Box<Error> {
     let mut error = error;
-    if let (Some(origin), Some(pool)) = (&context.origin.current, &context.origin.pool) {
-        proxy.metrics.origin_handles(&pool.pool.name, &origin.origin.name).requested(OriginOutcome::Failed);
+    if let Some(origin) = &context.origin.current {
+        origin.metrics.requested(OriginOutcome::Failed);
     }
     let answered = session.response_written().is_some();
     let repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();

@@ -22,7 +22,8 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
     context.arrival.request_id = fill.request_id;
     context.arrival.trace = fill.trace.clone();
     let path = String::new(); // a fill is matched already
-    context.route = Some(MatchedRoute { site: Arc::clone(&fill.site), route: Arc::clone(&fill.route), path });
+    let (site, route) = (Arc::clone(&fill.site), Arc::clone(&fill.route));
+    context.route = Some(MatchedRoute { site, route, path, path_as_sent: true });
     context.fill = Some(Box::new(fill.clone()));
     true
 }

@@ -53,8 +53,9 @@ fn find(request: &RequestHeader, context: &mut RequestContext) -> Verdict {
     let Ok(path) = CanonicalPath::parse(raw_path) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
     match site.find_route(path.as_str(), &request.method) {
         RouteMatch::Found(route) => {
-            let path = path.as_str().to_owned();
-            Verdict::Route(MatchedRoute { site: Arc::clone(site), route: Arc::clone(route), path })
+            let path_as_sent = path.is_as_sent();
+            let path = path.into_string();
+            Verdict::Route(MatchedRoute { site: Arc::clone(site), route: Arc::clone(route), path, path_as_sent })
         }
         RouteMatch::MethodNotAllowed(methods) => {
             let names: Vec<&str> = methods.iter().map(Method::as_str).collect();

@@ -18,7 +18,7 @@ const CLIENT_LEFT: u16 = 499;
 
 /// Records a finished request.
 pub fn record_outcome(proxy: &EdgeProxy, session: &Session, error: Option<&Error>, context: &mut RequestContext) {
-    record_origin(proxy, session, context);
+    record_origin(session, context);
     if context.is_fill() {
         return;
     }
@@ -45,11 +45,10 @@ pub fn record_outcome(proxy: &EdgeProxy, session: &Session, error: Option<&Error
 }
 
 /// What came of the request to an origin, when one answered.
-fn record_origin(proxy: &EdgeProxy, session: &Session, context: &RequestContext) {
-    let (Some(pool), Some(origin)) = (&context.origin.pool, &context.origin.current) else { return };
+fn record_origin(session: &Session, context: &RequestContext) {
+    let Some(origin) = &context.origin.current else { return };
     if let Some(head) = session.response_written() {
-        let outcome = OriginOutcome::from(head.status);
-        proxy.metrics.origin_handles(&pool.pool.name, &origin.origin.name).requested(outcome);
+        origin.metrics.requested(OriginOutcome::from(head.status));
     }
 }
 

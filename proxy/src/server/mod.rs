@@ -137,10 +137,12 @@ impl Node {
             observer,
             limit: ConnectionLimit::new(),
         };
+        // The operator's listener stops last, so that what is left can be watched during the grace.
+        let (stop_admin, admin_stop) = tokio::sync::watch::channel(false);
         let serving = workers.start(sockets.tcp, sockets.quic, model.node.workers)?;
         if let Some(listener) = admin_listener {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::Listener)?;
-            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.admin), self.lifecycle.signals().stop));
+            tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.admin), admin_stop));
         }
         self.lifecycle.started();
         log::info!(node = model.node.name.as_str(), workers = model.node.workers; "serving");
@@ -150,6 +152,7 @@ impl Node {
         if tokio::time::timeout(grace, serving.ended()).await.is_err() {
             log::warn!("{} s of grace are over; connections that are left are cut", grace.as_secs());
         }
+        stop_admin.send_replace(true);
         self.reloader.flush_access_log(LOG_FLUSH);
         log::info!("stopped");
         Ok(())

@@ -72,6 +72,8 @@ pub enum Passage {
     Rule(PassReason),
     /// A HEAD of something that is not stored.
     Head,
+    /// The target is another spelling of the key's and nothing is stored.
+    OtherSpelling,
     /// The last response for this key could not be shared.
     Unshareable,
     /// The object is too large to be stored, and this request wants a part of it or came too late to join.
@@ -109,6 +111,10 @@ pub struct Lookup<'a> {
     pub policy: &'a Arc<CachePolicy>,
     /// Canonical path, for recognising media.
     pub path: &'a str,
+    /// Whether a fill may be started. Not for a request whose target is another spelling of the key's: the origin
+    /// gets what the client wrote and may answer that spelling otherwise, with a 404 or a redirect, which must not
+    /// be stored for everyone.
+    pub may_fill: bool,
 }
 
 pub(crate) struct Settings {
@@ -180,7 +186,9 @@ impl<R: FetchRequest> CacheEngine<R> {
                 (Decision::GatewayTimeout, _) => return Answer::GatewayTimeout,
                 (Decision::Serve(_), Some(object)) => return served(object, Outcome::Hit),
                 (Decision::ServeAndRefresh, Some(object)) => {
-                    self.refresh(lookup, &found.key, &object, &make_request);
+                    if lookup.may_fill {
+                        self.refresh(lookup, &found.key, &object, &make_request);
+                    }
                     return served(object, Outcome::Stale);
                 }
                 (Decision::Fetch(reason), stored) => (reason, stored),
@@ -205,6 +213,9 @@ impl<R: FetchRequest> CacheEngine<R> {
         let mark = self.memory.marked(&key);
         if lookup.facts.method != CacheMethod::Get {
             return Some(Answer::Pass(Passage::Head));
+        }
+        if !lookup.may_fill {
+            return Some(Answer::Pass(Passage::OtherSpelling));
         }
         if mark == Some(Mark::Unshareable) {
             return Some(Answer::Pass(Passage::Unshareable));
