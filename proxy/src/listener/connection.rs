@@ -115,4 +115,7 @@ pub trait ConnectionObserver: Send + Sync + 'static {
     fn handshake(&self, quic: bool, outcome: HandshakeOutcome);
     /// A connection was closed at once.
     fn refused(&self, reason: Refusal);
+    /// The listener answered a request itself with this status (408, 414, 431), because of a limit; the proxy never
+    /// saw it.
+    fn rejected(&self, _protocol: Protocol, _status: u16) {}
 }

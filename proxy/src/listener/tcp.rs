@@ -169,7 +169,7 @@ where
     let socket = StallingSocket::new(socket, limits.write_timeout);
     let stream = Box::new(ClientStream::new(CoalescingIo::immediate(socket), identity));
     let _open = OpenConnection::new(&*context.observer, Protocol::Http1);
-    CONNECTION.scope(info, http1::serve(&context.app, stream, &limits, closing)).await;
+    CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;
 }
 
 /// Tells the observer that a connection is open until dropped.

@@ -47,10 +47,10 @@ where
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {
         let stream = ClientStream::new(CoalescingIo::next_read(stream), identity);
-        http2::serve(&context.app, Box::new(stream), info, &limits, closing).await;
+        http2::serve(context, Box::new(stream), info, &limits, closing).await;
     } else {
         let stream = Box::new(ClientStream::new(CoalescingIo::immediate(stream), identity));
-        CONNECTION.scope(info, http1::serve(&context.app, stream, &limits, closing)).await;
+        CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;
     }
 }
 

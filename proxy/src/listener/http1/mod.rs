@@ -9,7 +9,6 @@ mod head;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::BytesMut;
@@ -22,9 +21,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::head::Head;
+use super::Protocol;
 use super::client_stream::ClientStream;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
 use super::refusal::RequestRefusal;
+use super::tcp::ListenerContext;
 
 /// What came of waiting for a request.
 enum Next {
@@ -43,7 +44,7 @@ enum Event {
 
 /// Serves the connection to its end.
 pub(super) async fn serve<A, S>(
-    app: &Arc<A>,
+    context: &ListenerContext<A>,
     mut stream: Box<ClientStream<S>>,
     limits: &Limits,
     closing: watch::Receiver<bool>,
@@ -56,12 +57,15 @@ pub(super) async fn serve<A, S>(
     for served in 1..=limits.requests_per_connection {
         let head = match wait.next_request(&mut stream).await {
             Next::Request(head) => head,
-            Next::Refused(refusal) => return refuse(stream, refusal).await,
+            Next::Refused(refusal) => {
+                context.observer.rejected(Protocol::Http1, refusal.status().as_u16());
+                return refuse(stream, refusal).await;
+            }
             Next::End => return Shutdown::shutdown(&mut *stream).await,
         };
         let last = served == limits.requests_per_connection || wait.is_over();
         let session = new_session(stream, head, settings.take(), limits, last);
-        let Some(reused) = app.process_new_http(session, wait.closing.signal()).await else { return };
+        let Some(reused) = context.app.process_new_http(session, wait.closing.signal()).await else { return };
         let Some(returned) = take_back(reused, &mut settings) else { return };
         stream = returned;
     }

@@ -28,7 +28,8 @@ use tokio::time::{Instant, timeout};
 use self::streams::{StreamGuard, Streams};
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
 use super::refusal::RequestRefusal;
-use super::{CONNECTION, ConnectionInfo};
+use super::tcp::ListenerContext;
+use super::{CONNECTION, ConnectionInfo, ConnectionObserver, Protocol};
 
 /// How often a connection with streams in flight is asked whether the client is still there. A client that is silent
 /// for a whole interval after a PING is gone. Idle connections need none: they end by the idle time-out.
@@ -47,7 +48,7 @@ const TASKS_PER_STREAM: usize = 2;
 
 /// Serves the connection to its end, the ends of its streams' tasks included.
 pub(super) async fn serve<A>(
-    app: &Arc<A>,
+    context: &ListenerContext<A>,
     stream: Stream,
     info: Arc<ConnectionInfo>,
     limits: &Limits,
@@ -64,10 +65,10 @@ pub(super) async fn serve<A>(
     // The client's preface belongs to the handshake and has its patience.
     let greeting = handshake(stream, Some(options::server_options(limits)));
     let Ok(Ok(connection)) = timeout(limits.handshake_timeout, greeting).await else { return };
-    let mut driver = Driver::new(connection, limits, closing);
+    let mut driver = Driver::new(connection, limits, closing, &*context.observer);
     driver
         .run(digest, |session, guard, signal| {
-            let app = Arc::clone(app);
+            let app = Arc::clone(&context.app);
             let serving = async move {
                 let _guard = guard;
                 app.process_new_http(ServerSession::new_http2(session), &signal).await;
@@ -107,6 +108,7 @@ enum Flow {
 struct Driver<'a> {
     connection: Connection<Stream, Bytes>,
     limits: &'a Limits,
+    observer: &'a dyn ConnectionObserver,
     closing: Closing,
     deadline: Deadline,
     end_of_life: Instant,
@@ -120,12 +122,18 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(mut connection: Connection<Stream, Bytes>, limits: &'a Limits, closing: watch::Receiver<bool>) -> Self {
+    fn new(
+        mut connection: Connection<Stream, Bytes>,
+        limits: &'a Limits,
+        closing: watch::Receiver<bool>,
+        observer: &'a dyn ConnectionObserver,
+    ) -> Self {
         let now = Instant::now();
         Self {
             ping_pong: connection.ping_pong(),
             connection,
             limits,
+            observer,
             closing: Closing::new(closing),
             deadline: Deadline::new(now + limits.idle_timeout.min(PING_INTERVAL)),
             end_of_life: now + limits.connection_lifetime,
@@ -183,6 +191,7 @@ impl<'a> Driver<'a> {
     {
         self.accepted = self.accepted.saturating_add(1);
         if let Some(refusal) = exceeded(&session, self.limits) {
+            self.observer.rejected(Protocol::Http2, refusal.status().as_u16());
             refuse(&mut session, refusal);
         } else {
             session.set_write_timeout(Some(self.limits.write_timeout));

@@ -88,6 +88,7 @@ async fn slow_header_section_is_answered_408_and_closed() {
     let mut client = server.connect().await;
     send(&mut client, "GET / HTTP/1.1\r\nHo").await;
     assert_eq!(receive(&mut client).await.unwrap().status(), "408");
+    assert_eq!(server.observed.count("h1 408"), 1);
     expect_end(&mut client).await;
 }
 
@@ -152,6 +153,24 @@ async fn limits_of_a_request_are_kept() {
         if expected != "200" {
             expect_end(&mut client).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn early_answer_reaches_a_client_that_is_still_sending() {
+    let server = Server::plaintext(limits()).await;
+    for framing in ["Content-Length: 400000", "Transfer-Encoding: chunked"] {
+        let mut client = server.connect().await;
+        send(&mut client, &format!("POST /early HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n61a80\r\n")).await;
+        for _ in 0..40 {
+            tokio::task::yield_now().await;
+            send(&mut client, &"x".repeat(9_000)).await;
+        }
+        client.shutdown().await.unwrap();
+        let answer = receive(&mut client).await.unwrap();
+        assert_eq!(answer.status(), "413", "{framing}");
+        assert!(answer.closes());
+        expect_end(&mut client).await;
     }
 }
 

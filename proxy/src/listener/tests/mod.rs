@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The site's name in these tests.
 const HOST: &str = "media.tidegate.test";
 
-/// Answers with what it knows of the connection; `/wait` only once released.
+/// Answers with what it knows of the connection; `/wait` only once released, `/early` without reading the body.
 struct Application {
     entered: Semaphore,
     released: Semaphore,
@@ -48,6 +48,9 @@ struct Application {
 impl Application {
     async fn respond(&self, session: &mut ServerSession) -> pingora_error::Result<()> {
         let mut received = 0;
+        if session.req_header().uri.path() == "/early" {
+            return session.respond_error(413).await;
+        }
         while let Some(bytes) = session.read_request_body().await? {
             received += bytes.len();
         }
@@ -124,6 +127,10 @@ impl ConnectionObserver for Observed {
 
     fn refused(&self, reason: Refusal) {
         self.note(format!("{reason:?}"));
+    }
+
+    fn rejected(&self, protocol: Protocol, status: u16) {
+        self.note(format!("{} {status}", protocol.label()));
     }
 }
 
