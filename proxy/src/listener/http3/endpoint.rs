@@ -38,6 +38,26 @@ const MAX_HANDSHAKES: usize = 4_096;
 /// How long the last CONNECTION_CLOSE packets may take when the listener ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is done with a connection attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    /// The handshake begins.
+    Accept,
+    /// The client must show that its address is its own.
+    Retry,
+    /// No answer.
+    Ignore,
+}
+
+/// What to do with an attempt while so many handshakes are in progress.
+fn admission(handshakes: usize, address_is_validated: bool) -> Admission {
+    match handshakes {
+        MAX_HANDSHAKES.. => Admission::Ignore,
+        RETRY_HANDSHAKES.. if !address_is_validated => Admission::Retry,
+        _ => Admission::Accept,
+    }
+}
+
 /// Why a QUIC listener cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -171,14 +191,14 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     fn admit(self: &Arc<Self>, incoming: Incoming, settings: &Settings, connections: &mut JoinSet<()>) {
-        let handshakes = self.handshakes.load(Ordering::Relaxed);
-        if handshakes >= MAX_HANDSHAKES {
-            return incoming.ignore();
-        }
-        if handshakes >= RETRY_HANDSHAKES && !incoming.remote_address_validated() {
-            // An unvalidated address can always be retried.
-            incoming.retry().ok();
-            return;
+        match admission(self.handshakes.load(Ordering::Relaxed), incoming.remote_address_validated()) {
+            Admission::Accept => {}
+            Admission::Retry => {
+                // Cannot fail: an address that is not validated can always be asked to retry.
+                incoming.retry().ok();
+                return;
+            }
+            Admission::Ignore => return incoming.ignore(),
         }
         let peer = incoming.remote_address();
         let guard = match self.limit.admit(peer.ip(), &settings.state.limits) {
@@ -300,5 +320,31 @@ fn socket_digest(peer: SocketAddr, local: SocketAddr) -> SocketDigest {
 async fn changed(signal: &mut watch::Receiver<bool>) {
     if signal.changed().await.is_err() {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_handshakes_ask_for_validated_addresses_and_too_many_get_no_answer() {
+        for (handshakes, validated, expected) in [
+            (0, false, Admission::Accept),
+            (RETRY_HANDSHAKES - 1, false, Admission::Accept),
+            (RETRY_HANDSHAKES, false, Admission::Retry),
+            (RETRY_HANDSHAKES, true, Admission::Accept),
+            (MAX_HANDSHAKES - 1, true, Admission::Accept),
+            (MAX_HANDSHAKES, true, Admission::Ignore),
+            (MAX_HANDSHAKES, false, Admission::Ignore),
+        ] {
+            assert_eq!(admission(handshakes, validated), expected, "{handshakes} in progress, validated {validated}");
+        }
+    }
+
+    #[test]
+    fn ipv4_clients_of_dual_stack_sockets_are_ipv4_clients() {
+        let mapped: SocketAddr = "[::ffff:192.0.2.1]:443".parse().unwrap();
+        assert_eq!(canonical(mapped), "192.0.2.1:443".parse().unwrap());
     }
 }

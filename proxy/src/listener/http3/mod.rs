@@ -15,6 +15,7 @@ mod request_body;
 mod request_head;
 mod response;
 mod session;
+mod session_calls;
 #[cfg(test)]
 mod tests;
 mod transport;

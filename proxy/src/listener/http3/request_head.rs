@@ -208,12 +208,15 @@ mod tests {
         request_head(request.body(()).unwrap(), &bounds())
     }
 
+    /// Method, URI, fields, and why they are refused.
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Malformed);
+
     #[test]
     fn malformed_requests_are_refused() {
         let url = "https://media.test/a";
         let many: Vec<(&str, &str)> = vec![("x", "y"); 9];
         let long = format!("https://media.test/{}", "a".repeat(64));
-        let cases: [(&str, &str, &[(&str, &str)], Malformed); 18] = [
+        let cases: [Case<'_>; 18] = [
             ("GET", url, &[("connection", "close")], Malformed::HopByHopField),
             ("GET", url, &[("transfer-encoding", "chunked")], Malformed::HopByHopField),
             ("GET", url, &[("upgrade", "websocket")], Malformed::HopByHopField),

@@ -42,6 +42,9 @@ pub(super) enum ResponseError {
         /// What there was.
         sent: u64,
     },
+    /// It was given up before: the client left, or it turned out wrong.
+    #[error("response was given up")]
+    GivenUp,
     /// Its `content-length` is no number.
     #[error("response with an invalid content-length")]
     InvalidLength,
@@ -146,7 +149,8 @@ impl Response {
         match self.stage {
             Stage::Header => return Err(ResponseError::NoHeader),
             Stage::Body => {}
-            Stage::Ending | Stage::Ended | Stage::Failed => return Ok(()),
+            Stage::Ending | Stage::Ended => return Ok(()),
+            Stage::Failed => return Err(ResponseError::GivenUp),
         }
         if self.has_body && !bytes.is_empty() {
             let sent = self.bytes_sent + bytes.len() as u64;
@@ -166,7 +170,8 @@ impl Response {
         match self.stage {
             Stage::Header => return Err(ResponseError::NoHeader),
             Stage::Body => {}
-            Stage::Ending | Stage::Ended | Stage::Failed => return Ok(()),
+            Stage::Ending | Stage::Ended => return Ok(()),
+            Stage::Failed => return Err(ResponseError::GivenUp),
         }
         if self.has_body && !trailers.is_empty() {
             queued(self.fields.send_trailers(trailers))?;
