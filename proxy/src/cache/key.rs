@@ -43,6 +43,15 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Http => "http://",

@@ -72,13 +72,14 @@ async fn whole_or_part(
         return Ok((whole_head(object)?, Payload::Whole));
     }
     let range = RangeRequest::parse(request, meta.etag.as_ref());
-    let mut resolved = range.resolve(length_of(object));
+    let mut length = length_of(object);
+    let mut resolved = range.resolve(length);
     if resolved == Resolved::NeedsLength {
         // An object that is kept ends within the fill's bounds; a window must be read from the front.
-        let length = reader.length_when_complete().await.map_err(truncated)?;
+        length = reader.length_when_complete().await.map_err(truncated)?;
         resolved = length.map_or(Resolved::Whole, |length| range.resolve(Some(length)));
     }
-    let total = length_of(object).unwrap_or(0);
+    let total = length.unwrap_or(0);
     match resolved {
         Resolved::Whole | Resolved::NeedsLength => Ok((whole_head(object)?, Payload::Whole)),
         Resolved::Multi(_) if object.body.is_windowed() => Ok((whole_head(object)?, Payload::Whole)),

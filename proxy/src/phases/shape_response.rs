@@ -5,13 +5,15 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderName, Version, header};
 use pingora_error::Result;
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::CACHE_STATUS;
-use crate::cache::rules::invalidation::invalidates;
+use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
+use crate::routing::{CanonicalPath, split_target};
 
 /// Names the node that answered, for players and for operators.
 const EDGE: HeaderName = HeaderName::from_static("x-tidegate-edge");
@@ -75,9 +77,7 @@ pub fn shape_passed_response(
         return Ok(());
     }
     context.response.first_byte = Some(Instant::now());
-    if let (true, Some(key)) = (invalidates(&session.req_header().method, head.status), &context.cache.key) {
-        proxy.cache.invalidate(key);
-    }
+    invalidate_changed(proxy, session.req_header(), head, context);
     if let Some(member) = &context.cache.passage {
         head.append_header(CACHE_STATUS, member.to_value())?;
     }
@@ -85,4 +85,24 @@ pub fn shape_passed_response(
         head.remove_header(name);
     }
     finish_head(head, context)
+}
+
+/// An unsafe method that succeeded makes what is stored of its target invalid, and of what Location and
+/// Content-Location name on the same origin (RFC 9111 section 4.4).
+fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
+    let (Some(key), Some(matched)) = (&context.cache.key, &context.route) else { return };
+    if !invalidates(&request.method, head.status) {
+        return;
+    }
+    proxy.cache.invalidate(key);
+    let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
+    let scheme = if over_tls { Scheme::Https } else { Scheme::Http };
+    let host = context.arrival.host.as_deref().unwrap_or_default();
+    let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
+    for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {
+        let (path, query) = split_target(&target);
+        if let Ok(path) = CanonicalPath::parse(path) {
+            proxy.cache.invalidate(&CacheKey::new(scheme, host, path.as_str(), query));
+        }
+    }
 }
