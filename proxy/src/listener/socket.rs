@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 /// Connections that the kernel completes before they are accepted. The kernel cuts it to `net.core.somaxconn`
 /// (4,096 by default); a burst of clients after a failover must fit.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// When the kernel starts to probe a silent TCP peer, between probes, and after how many it gives up: a client that
 /// vanished is found within two minutes even while nothing is sent to it.

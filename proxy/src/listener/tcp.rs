@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use pingora_core::apps::HttpServerApp;
 use tidegate_config::model::{Limits, PlaintextMode};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::client_stream::{ClientStream, StreamIdentity};
 use super::coalescing_io::CoalescingIo;
+use super::socket::BACKLOG;
 use super::stalling_socket::StallingSocket;
 use super::{
     CONNECTION, ConnectionGuard, ConnectionInfo, ConnectionLimit, ConnectionObserver, Protocol, SharedListenerState,
@@ -88,8 +90,14 @@ pub async fn serve_tcp<A>(
             () = changed(&mut signals.stop) => {}
         }
     }
-    drop(listener);
     closing_sender.send_replace(true);
+    // Clients whose connection the kernel has completed count as accepted: closing the listener would reset them.
+    tokio::task::yield_now().await;
+    for _ in 0..BACKLOG {
+        let Some(Ok(waiting)) = listener.accept().now_or_never() else { break };
+        admit(&context, &limit, &listener, waiting, &closing, &mut connections);
+    }
+    drop(listener);
     while connections.join_next().await.is_some() {}
 }
 

@@ -254,6 +254,26 @@ async fn stop_finishes_what_is_in_flight_and_accepts_nothing() {
     server.ended().await;
 }
 
+#[tokio::test]
+async fn stop_serves_connections_that_wait_to_be_accepted() {
+    let server = Server::plaintext(limits()).await;
+    // This test runs on one thread: the listener sees neither the connections nor the stop before we wait.
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(server.address).unwrap();
+            std::io::Write::write_all(&mut client, request("/").as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    server.stop.send_replace(true);
+    for client in clients {
+        client.set_nonblocking(true).unwrap();
+        let mut client = tokio::net::TcpStream::from_std(client).unwrap();
+        assert!(receive(&mut client).await.unwrap().closes());
+    }
+    server.ended().await;
+}
+
 #[test]
 fn sockets_share_an_address_only_when_asked_to() {
     let first = bind_tcp("127.0.0.1:0".parse().unwrap(), PortSharing::Shared).unwrap();
