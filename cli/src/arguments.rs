@@ -1,0 +1,36 @@
+//! The command line as a whole: the list of commands. What each takes stands with the command.
+
+use clap::{Parser, Subcommand};
+
+use crate::{completions, config, edge, origin};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate edge --config edge.yaml          Run one edge node
+  tidegate config check edge.yaml           Say everything that is wrong with a configuration
+  tidegate origin videos --listen 127.0.0.1:8000
+                                            Serve a directory as a media origin
+
+`tidegate COMMAND --help` has more for each command.";
+
+/// A content delivery network for media: edge nodes that cache and fail over, over HTTP/1.1, HTTP/2 and HTTP/3.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one edge node.
+    Edge(edge::EdgeArguments),
+    /// Serve a directory, or the built-in clip, as a media origin.
+    Origin(origin::OriginArguments),
+    /// Check configuration files and print their schema.
+    Config(config::ConfigArguments),
+    /// Print the completions of a shell.
+    Completions(completions::CompletionsArguments),
+}

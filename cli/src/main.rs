@@ -1,0 +1,48 @@
+//! The one program, `tidegate`: reads its arguments, runs the command they name, and tells how it ended.
+//!
+//! Every command is a module of its own; what they do is done by the other crates. Exit codes: 0 when all went well,
+//! 1 when the command failed, 2 when it was called wrongly.
+
+mod arguments;
+mod completions;
+mod config;
+mod edge;
+mod error;
+mod log_level;
+mod origin;
+mod output;
+mod parent;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use error::CommandError;
+
+/// Objects of a cache come and go in all sizes on all threads; the system's allocator fragments under that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What metrics and JSON outputs show.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError::Told) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Edge(arguments) => edge::run(&arguments),
+        Command::Origin(arguments) => origin::run(arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}
