@@ -132,8 +132,13 @@ async fn deliver<A>(context: &RequestContext<A>, halves: &StreamHalves) {
         half.reset(Code::H3_INTERNAL_ERROR);
         half.is_finished().then(|| half.stopped())
     };
-    if let Some(delivered) = delivered {
-        // An error means that the client is too slow or gone: the response is lost either way.
-        tokio::time::timeout(context.bounds.write_timeout, delivered).await.ok();
+    let Some(mut delivered) = delivered else { return };
+    // A slow client is waited for as long as it acknowledges something; one that is gone loses the response anyway.
+    loop {
+        let acknowledged = context.connection.stats().frame_rx.acks;
+        let waited = tokio::time::timeout(context.bounds.write_timeout, &mut delivered).await;
+        if waited.is_ok() || context.connection.stats().frame_rx.acks == acknowledged {
+            return;
+        }
     }
 }

@@ -17,7 +17,7 @@ async fn ask_until_goaway(client: &Client) {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_says_goaway_while_requests_in_flight_finish() {
     let listening = listen("");
     let client = Client::connect(&listening).await;
@@ -65,7 +65,7 @@ async fn a_stop_waits_for_requests_in_flight() {
     assert_eq!(*listening.observed.handshakes.lock(), [HandshakeOutcome::Completed]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_response_in_flight_survives_a_stop() {
     let listening = listen("");
     let client = Client::connect(&listening).await;

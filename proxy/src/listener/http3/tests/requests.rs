@@ -34,7 +34,7 @@ async fn a_request_whose_end_follows_later_still_has_no_body() {
     assert!(answer.body.ends_with(b"no body"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_megabytes_come_back_as_they_were_sent() {
     let listening = listen("");
     let client = Client::connect(&listening).await;
@@ -64,7 +64,7 @@ async fn five_megabytes_come_back_as_they_were_sent() {
     assert_eq!(listening.application.next_end().await, "finished, 5000000 read, 5000000 sent");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_requests_are_served_at_once() {
     let listening = listen("");
     let client = Client::connect(&listening).await;

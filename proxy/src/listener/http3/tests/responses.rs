@@ -82,7 +82,7 @@ async fn receive_large(exchange: &mut Exchange) {
     assert_eq!(offset, PIECE * PIECES);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_response_arrives_whole() {
     let listening = listen("");
     let client = Client::connect(&listening).await;
@@ -90,7 +90,7 @@ async fn a_large_response_arrives_whole() {
     within("the response", receive_large(&mut exchange)).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_cancelled_again_and_again_lose_and_repeat_nothing() {
     let listening = listen("");
     let client = Client::connect(&listening).await;
@@ -100,7 +100,7 @@ async fn writes_cancelled_again_and_again_lose_and_repeat_nothing() {
     assert_eq!(listening.application.next_end().await, expected);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_download_fails_the_write() {
     let listening = listen("");
     let client = Client::connect(&listening).await;
