@@ -218,8 +218,10 @@ mod tests {
         fn a_data_header_announces_its_length(length in 0_usize..(1 << 40)) {
             let mut header = data_header(length);
             let piece = FrameCursor::default().next(&mut header);
-            let announced = matches!(piece, Some(Piece::Start { kind: FrameKind::Data, length: l, .. }) if l == length as u64);
-            prop_assert!(announced);
+            let Some(Piece::Start { kind: FrameKind::Data, length: announced, .. }) = piece else {
+                panic!("no DATA frame but {piece:?}")
+            };
+            prop_assert_eq!(announced, length as u64);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One HTTP/3 request as a session of Pingora, so that it runs through the very pipeline of HTTP/1.1 and HTTP/2.
 //!
 //! Owns the order of things: what waits, for how long, and what a client that leaves does to it. Bytes are the
-//! business of [`RequestBody`] and [`Response`], the request's form that of `request_head`, and what Pingora calls is in
-//! `session_calls`.
+//! business of [`RequestBody`] and [`Response`], the request's form that of `request_head`; what Pingora calls stands
+//! in `session_calls`.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
