@@ -10,6 +10,8 @@ mod leaf;
 mod pem_file;
 mod server_config;
 mod sni_resolver;
+#[cfg(test)]
+mod tests;
 
 pub use development_ca::{DevelopmentCa, IssuedCertificate};
 pub use error::{CertificateError, CertificateWarning};

@@ -15,12 +15,13 @@ use rustls::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tempfile::TempDir;
-use tidegate_certs::{
+use time::{Duration, OffsetDateTime};
+use x509_parser::parse_x509_certificate;
+
+use crate::{
     CertificateFiles, CertificateWarning, DevelopmentCa, SessionTickets, SniResolver, Transport, public_key_sha256,
     server_config,
 };
-use time::{Duration, OffsetDateTime};
-use x509_parser::parse_x509_certificate;
 
 /// A folder with an authority and certificates.
 struct Folder {
