@@ -2,10 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, config, edge, origin};
+use crate::{completions, config, dev, edge, origin};
 
 const EXAMPLES: &str = "\
 Examples:
+  tidegate dev                              Run a whole fleet on this machine
   tidegate edge --config edge.yaml          Run one edge node
   tidegate config check edge.yaml           Say everything that is wrong with a configuration
   tidegate origin videos --listen 127.0.0.1:8000
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a whole fleet on this machine: two regions with origins and edge nodes.
+    Dev(dev::DevArguments),
     /// Run one edge node.
     Edge(edge::EdgeArguments),
     /// Serve a directory, or the built-in clip, as a media origin.

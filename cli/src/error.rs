@@ -7,6 +7,8 @@ use tidegate_config::Problems;
 use tidegate_origin::OriginError;
 use tidegate_proxy::server::StartError;
 
+use crate::dev::DevError;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
@@ -30,6 +32,9 @@ pub(crate) enum CommandError {
         /// The system's word.
         source: io::Error,
     },
+    /// A development fleet could not start, or ended.
+    #[error(transparent)]
+    Dev(#[from] DevError),
     /// Threads, signals, or timers.
     #[error("the system refused what every server needs (threads, signals): {0}")]
     System(io::Error),

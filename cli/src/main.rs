@@ -6,6 +6,7 @@
 mod arguments;
 mod completions;
 mod config;
+mod dev;
 mod edge;
 mod error;
 mod log_level;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), CommandError> {
     match command {
+        Command::Dev(arguments) => dev::run(&arguments),
         Command::Edge(arguments) => edge::run(&arguments),
         Command::Origin(arguments) => origin::run(arguments),
         Command::Config(arguments) => config::run(&arguments),

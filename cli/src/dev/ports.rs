@@ -1,0 +1,117 @@
+//! Port numbers: the same for all edge nodes, moved together when one of them is busy anywhere.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+use super::error::DevError;
+
+/// Sets of ports that are tried. With the step below the last set is at 12,780 and more, which stays below the numbers
+/// that Linux gives to outgoing connections (32,768 and up).
+const MAX_SETS: u16 = 48;
+
+/// Distance of two sets.
+const STEP: u16 = 100;
+
+/// Where a fleet says which numbers are its own: no node is there, so two fleets that start at the same moment cannot
+/// both hold it, whatever of their nodes already listens.
+const CLAIM: Ipv4Addr = Ipv4Addr::new(127, 0, 10, 1);
+
+/// The fleet's port numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ports {
+    /// Plaintext HTTP.
+    pub(super) http: u16,
+    /// HTTPS by TCP, and QUIC by UDP.
+    pub(super) https: u16,
+    /// Operator's listener.
+    pub(super) admin: u16,
+}
+
+/// Ports taken for this fleet; they are its own until this is dropped.
+#[derive(Debug)]
+pub(super) struct ClaimedPorts {
+    pub(super) ports: Ports,
+    _claim: UdpSocket,
+}
+
+impl Ports {
+    const DEFAULT: Self = Self { http: 8080, https: 8443, admin: 9900 };
+
+    fn set(number: u16) -> Self {
+        let Self { http, https, admin } = Self::DEFAULT;
+        let distance = number * STEP;
+        Self { http: http + distance, https: https + distance, admin: admin + distance }
+    }
+}
+
+/// Finds a set of ports that is free on all these addresses, and says when it is not the usual one.
+pub(super) fn claim(addresses: &[Ipv4Addr]) -> Result<ClaimedPorts, DevError> {
+    for number in 0..MAX_SETS {
+        let ports = Ports::set(number);
+        match try_claim(ports, addresses)? {
+            Attempt::Claimed(claim) => return Ok(ClaimedPorts { ports, _claim: claim }),
+            Attempt::Busy(address) => {
+                let next = Ports::set(number + 1).http;
+                eprintln!("{address} is busy; the whole fleet moves to other ports (HTTP on {next})");
+            }
+        }
+    }
+    Err(DevError::NoPorts(Ports::set(MAX_SETS - 1).http))
+}
+
+enum Attempt {
+    Claimed(UdpSocket),
+    Busy(SocketAddr),
+}
+
+fn try_claim(ports: Ports, addresses: &[Ipv4Addr]) -> Result<Attempt, DevError> {
+    let claimed = SocketAddr::new(IpAddr::V4(CLAIM), ports.http);
+    let Some(claim) = unless_busy(claimed, UdpSocket::bind(claimed))? else { return Ok(Attempt::Busy(claimed)) };
+    for &address in addresses {
+        let at = |port| SocketAddr::new(IpAddr::V4(address), port);
+        for address in [ports.http, ports.https, ports.admin].map(at) {
+            if unless_busy(address, TcpListener::bind(address))?.is_none() {
+                return Ok(Attempt::Busy(address));
+            }
+        }
+        if unless_busy(at(ports.https), UdpSocket::bind(at(ports.https)))?.is_none() {
+            return Ok(Attempt::Busy(at(ports.https)));
+        }
+    }
+    Ok(Attempt::Claimed(claim))
+}
+
+fn unless_busy<S>(address: SocketAddr, bound: io::Result<S>) -> Result<Option<S>, DevError> {
+    match bound {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        Err(source) => Err(DevError::Address { address, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Addresses that no fleet uses, so that the test meets only itself.
+    const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 13, 1), Ipv4Addr::new(127, 0, 13, 2)];
+
+    #[test]
+    fn one_busy_address_moves_the_whole_set() {
+        let busy = claim(&ADDRESSES).unwrap();
+        let address = SocketAddr::new(IpAddr::V4(ADDRESSES[1]), busy.ports.https);
+        let taken = busy.ports;
+        drop(busy);
+        let _socket = UdpSocket::bind(address).unwrap();
+        let moved = claim(&ADDRESSES).unwrap();
+        assert_ne!(moved.ports, taken);
+        assert_eq!(moved.ports.https - taken.https, moved.ports.http - taken.http);
+    }
+
+    #[test]
+    fn a_claimed_set_is_nobody_elses() {
+        let first = claim(&ADDRESSES).unwrap();
+        let second = claim(&ADDRESSES).unwrap();
+        assert_ne!(first.ports, second.ports);
+    }
+}
