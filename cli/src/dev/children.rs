@@ -122,12 +122,22 @@ impl Children {
 
     /// Ends all that still run, at once.
     pub(super) async fn kill(&mut self) {
-        for member in &mut self.members {
+        self.kill_role(Role::Edge).await;
+        self.kill_role(Role::Origin).await;
+    }
+
+    /// Ends all edge nodes, at once.
+    pub(super) async fn kill_edges(&mut self) {
+        self.kill_role(Role::Edge).await;
+    }
+
+    async fn kill_role(&mut self, role: Role) {
+        let killing = self.members.iter_mut().filter(|member| member.role == role).map(|member| async move {
             // What cannot be killed has ended already.
-            drop(member.process.start_kill());
-        }
-        join_all(self.members.iter_mut().map(|member| member.process.wait())).await;
-        self.members.clear();
+            drop(member.process.kill().await);
+        });
+        join_all(killing).await;
+        self.members.retain(|member| member.role != role);
     }
 
     async fn stop_role(&mut self, role: Role, patience: Duration) {

@@ -65,9 +65,9 @@ impl DataDirectory {
 
     /// Issues the site's certificate for its name, localhost and these addresses; the authority stays the same, so that
     /// it is imported once.
-    pub(super) fn issue_certificate(&self, addresses: impl Iterator<Item = Ipv4Addr>) -> Result<(), DevError> {
+    pub(super) fn issue_certificate(&self, addresses: &[Ipv4Addr]) -> Result<(), DevError> {
         let authority = DevelopmentCa::load_or_create(&self.path)?;
-        let addresses: Vec<IpAddr> = addresses.map(IpAddr::V4).collect();
+        let addresses: Vec<IpAddr> = addresses.iter().copied().map(IpAddr::V4).collect();
         let certificate = authority.issue(&[SITE_HOST, "localhost"], &addresses)?;
         certificate.write(&self.path.join(CHAIN_FILE), &self.path.join(KEY_FILE))?;
         Ok(())

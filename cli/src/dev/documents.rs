@@ -154,7 +154,7 @@ mod tests {
         let fleet = Fleet::planned(1, own.clone());
         let model = load(&fleet, &super::super::plan::place_own(&own));
         assert_eq!(model.sites[0].hosts, [HostPattern::Any]);
-        let policy = &model.sites[0].routes[0].cache_policy;
+        let policy = &model.cache_policies[&model.sites[0].routes[0].cache_policy];
         assert!(policy.media.is_none() && policy.targeted_fields.is_empty() && policy.honour_request_directives);
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Ports {
 #[derive(Debug)]
 pub(super) struct ClaimedPorts {
     pub(super) ports: Ports,
+    set: u16,
     _claim: UdpSocket,
 }
 
@@ -46,39 +47,56 @@ impl Ports {
 
 /// Finds a set of ports that is free on all these addresses, and says when it is not the usual one.
 pub(super) fn claim(addresses: &[Ipv4Addr]) -> Result<ClaimedPorts, DevError> {
-    for number in 0..MAX_SETS {
-        let ports = Ports::set(number);
-        match try_claim(ports, addresses)? {
-            Attempt::Claimed(claim) => return Ok(ClaimedPorts { ports, _claim: claim }),
-            Attempt::Busy(address) => {
-                let next = Ports::set(number + 1).http;
-                eprintln!("{address} is busy; the whole fleet moves to other ports (HTTP on {next})");
+    claim_from(0, addresses)
+}
+
+impl ClaimedPorts {
+    /// Another set, when somebody who claims nothing took an address of this one before our nodes did.
+    pub(super) fn moved_if_busy(self, addresses: &[Ipv4Addr]) -> Result<Option<Self>, DevError> {
+        match first_busy(self.ports, addresses)? {
+            Some(address) => {
+                tell_moving(address, self.set);
+                claim_from(self.set + 1, addresses).map(Some)
             }
+            None => Ok(None),
         }
+    }
+}
+
+fn claim_from(first: u16, addresses: &[Ipv4Addr]) -> Result<ClaimedPorts, DevError> {
+    for set in first..MAX_SETS {
+        let ports = Ports::set(set);
+        let claimed = SocketAddr::new(IpAddr::V4(CLAIM), ports.http);
+        let busy = match unless_busy(claimed, UdpSocket::bind(claimed))? {
+            None => claimed,
+            Some(claim) => match first_busy(ports, addresses)? {
+                None => return Ok(ClaimedPorts { ports, set, _claim: claim }),
+                Some(address) => address,
+            },
+        };
+        tell_moving(busy, set);
     }
     Err(DevError::NoPorts(Ports::set(MAX_SETS - 1).http))
 }
 
-enum Attempt {
-    Claimed(UdpSocket),
-    Busy(SocketAddr),
+fn tell_moving(busy: SocketAddr, set: u16) {
+    let next = Ports::set(set + 1).http;
+    eprintln!("{busy} is busy; the whole fleet moves to other ports (HTTP on {next})");
 }
 
-fn try_claim(ports: Ports, addresses: &[Ipv4Addr]) -> Result<Attempt, DevError> {
-    let claimed = SocketAddr::new(IpAddr::V4(CLAIM), ports.http);
-    let Some(claim) = unless_busy(claimed, UdpSocket::bind(claimed))? else { return Ok(Attempt::Busy(claimed)) };
+fn first_busy(ports: Ports, addresses: &[Ipv4Addr]) -> Result<Option<SocketAddr>, DevError> {
     for &address in addresses {
         let at = |port| SocketAddr::new(IpAddr::V4(address), port);
         for address in [ports.http, ports.https, ports.admin].map(at) {
             if unless_busy(address, TcpListener::bind(address))?.is_none() {
-                return Ok(Attempt::Busy(address));
+                return Ok(Some(address));
             }
         }
         if unless_busy(at(ports.https), UdpSocket::bind(at(ports.https)))?.is_none() {
-            return Ok(Attempt::Busy(at(ports.https)));
+            return Ok(Some(at(ports.https)));
         }
     }
-    Ok(Attempt::Claimed(claim))
+    Ok(None)
 }
 
 fn unless_busy<S>(address: SocketAddr, bound: io::Result<S>) -> Result<Option<S>, DevError> {

@@ -21,6 +21,9 @@ use super::readiness::until_ready;
 /// something else is given more.
 const START: Duration = Duration::from_secs(10);
 
+/// How often the fleet moves because an address was taken between our look at it and the node's start.
+const MAX_MOVES: usize = 5;
+
 /// The one line that an origin prints.
 const MAX_LINE_BYTES: u64 = 1024;
 
@@ -57,12 +60,31 @@ impl Starting<'_> {
     pub(super) async fn start(mut self) -> Result<StartedFleet, DevError> {
         let addresses: Vec<Ipv4Addr> = self.fleet.addresses().collect();
         let claimed = ports::claim(&addresses)?;
-        self.directory.issue_certificate(addresses.into_iter())?;
+        self.directory.issue_certificate(&addresses)?;
         self.directory.write_token()?;
         let origins = self.start_origins().await?;
-        let edge_pids = self.start_edges(claimed.ports, &origins)?;
-        self.wait_for_edges(claimed.ports).await?;
+        let (claimed, edge_pids) = self.start_edges(claimed, &addresses, &origins).await?;
         Ok(StartedFleet { claimed, origins, edge_pids })
+    }
+
+    /// Starts all edge nodes; when one ends because its address was taken meanwhile, all of them move.
+    async fn start_edges(
+        &mut self,
+        mut claimed: ClaimedPorts,
+        addresses: &[Ipv4Addr],
+        origins: &[PlacedOrigin],
+    ) -> Result<(ClaimedPorts, Vec<u32>), DevError> {
+        for _ in 0..MAX_MOVES {
+            let pids = self.spawn_edges(claimed.ports, origins)?;
+            let failure = match self.wait_for_edges(claimed.ports).await {
+                Ok(()) => return Ok((claimed, pids)),
+                Err(failure @ DevError::ChildEnded { .. }) => failure,
+                Err(failure) => return Err(failure),
+            };
+            self.children.kill_edges().await;
+            claimed = claimed.moved_if_busy(addresses)?.ok_or(failure)?;
+        }
+        Err(DevError::NoPorts(claimed.ports.http))
     }
 
     async fn start_origins(&mut self) -> Result<Vec<PlacedOrigin>, DevError> {
@@ -104,7 +126,7 @@ impl Starting<'_> {
         serde_json::from_str::<OriginServes>(&line).map(|serves| serves.url).map_err(|_not_it| silent())
     }
 
-    fn start_edges(&mut self, ports: Ports, origins: &[PlacedOrigin]) -> Result<Vec<u32>, DevError> {
+    fn spawn_edges(&mut self, ports: Ports, origins: &[PlacedOrigin]) -> Result<Vec<u32>, DevError> {
         for edge in &self.fleet.edges {
             let file = configuration_file(edge);
             self.directory.write(&file, &edge_documents(self.fleet, edge, ports, origins))?;
