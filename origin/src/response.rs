@@ -89,7 +89,7 @@ impl Site {
             Ok(Lookup::NotFound) => refusal(StatusCode::NOT_FOUND, "no file has this name"),
             Ok(Lookup::Forbidden) => refusal(StatusCode::FORBIDDEN, "what has this name may not be read"),
             Err(failure) => {
-                tracing::error!(path = request.uri().path(), %failure, "a file could not be opened");
+                log::error!(path = request.uri().path(), failure:%; "a file could not be opened");
                 refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be opened")
             }
         }
@@ -253,6 +253,6 @@ fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
 fn set(fields: &mut HeaderMap, name: HeaderName, value: &str) {
     match HeaderValue::from_str(value) {
         Ok(value) => drop(fields.insert(name, value)),
-        Err(failure) => tracing::error!(%name, %failure, "a field could not be written"),
+        Err(failure) => log::error!(name:%, failure:%; "a field could not be written"),
     }
 }

@@ -110,7 +110,7 @@ impl Connections {
                 }
                 Err(failure) => {
                     failures += 1;
-                    tracing::warn!(%failure, failures, "a connection could not be accepted");
+                    log::warn!(failure:%, failures; "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -130,7 +130,7 @@ impl Connections {
             if let Ok(Ok(version)) = version
                 && let Err(failure) = serve_connection(stream, version, site, &options, watcher).await
             {
-                tracing::debug!(%failure, "a connection ended early");
+                log::debug!(failure:%; "a connection ended early");
             }
             drop(permit);
         });
@@ -140,7 +140,7 @@ impl Connections {
     async fn end(mut self, grace: Duration) {
         drop(self.stopping);
         if timeout(grace, self.graceful.shutdown()).await.is_err() {
-            tracing::warn!(connections = self.tasks.len(), "connections outlived the shutdown's grace and are cut");
+            log::warn!(connections = self.tasks.len(); "connections outlived the shutdown's grace and are cut");
         }
         self.tasks.shutdown().await;
     }
