@@ -112,14 +112,19 @@ impl Drop for Fleet {
 
 /// Sends a signal to a process of the fleet.
 pub(crate) fn send(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, signal).expect("the process is there");
 }
 
 /// Process ids of all nodes that the ready file names.
 pub(crate) fn node_pids(ready: &Value) -> Vec<u32> {
-    let nodes = ["edges", "origins"].into_iter().flat_map(|kind| ready[kind].as_array().unwrap());
-    nodes.filter_map(|node| node["pid"].as_u64()).map(|pid| u32::try_from(pid).unwrap()).collect()
+    let nodes = ["edges", "origins"].into_iter().flat_map(|kind| ready[kind].as_array().expect("a list of nodes"));
+    nodes.map(pid_of).collect()
+}
+
+/// The process id of one of them.
+pub(crate) fn pid_of(node: &Value) -> u32 {
+    node["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a node with a process id")
 }
 
 /// Whether a process runs; one that has ended and waits for its parent's attention does not.

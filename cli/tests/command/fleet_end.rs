@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::fleet::{Fleet, assert_all_end, node_pids, send};
+use crate::fleet::{Fleet, assert_all_end, node_pids, pid_of, send};
 
 fn check_clean_stop(signal: Signal) {
     let (mut fleet, ready) = Fleet::start(&[]);
@@ -25,7 +25,7 @@ fn a_supervisor_stops_everything_cleanly() {
 
 fn check_killed_node(kind: &str, index: usize, name: &str) {
     let (mut fleet, ready) = Fleet::start(&[]);
-    send(u32::try_from(ready[kind][index]["pid"].as_u64().unwrap()).unwrap(), Signal::KILL);
+    send(pid_of(&ready[kind][index]), Signal::KILL);
     assert_eq!(fleet.ended().code(), Some(1), "{}", fleet.stderr());
     assert_all_end(&node_pids(&ready));
     assert!(!fleet.ready_file().exists());

@@ -18,13 +18,14 @@ struct Echo {
 impl Echo {
     /// One that answers with these fields too. Its thread ends with the test's process.
     fn start(fields: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&requests);
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let mut lines =
+                    BufReader::new(stream.try_clone().expect("a socket can be cloned")).lines().map_while(Result::ok);
                 let request = lines.next().unwrap_or_default();
                 let fields_sent: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
                 let host = fields_sent.iter().find(|line| line.to_ascii_lowercase().starts_with("host:"));
