@@ -68,6 +68,8 @@ pub struct CacheContext {
     pub outcome: CacheOutcome,
     /// Our member of `Cache-Status`, for what passes.
     pub passage: Option<Member>,
+    /// The origin that a fill fetched the response from.
+    pub filled_by: Option<OriginName>,
 }
 
 /// The origin's part.
@@ -108,7 +110,7 @@ impl RequestContext {
             connection: None,
             fill: None,
             route: None,
-            cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None },
+            cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None, filled_by: None },
             origin: OriginContext::default(),
             response: ResponseContext::default(),
         }
@@ -120,9 +122,10 @@ impl RequestContext {
         self.fill.is_some()
     }
 
-    /// Name of the origin asked last.
+    /// Name of the origin asked last, by this request itself or by the fill that it reads from.
     #[must_use]
     pub fn origin_name(&self) -> Option<OriginName> {
-        self.origin.current.as_ref().map(|origin| origin.origin.name.clone())
+        let asked = self.origin.current.as_ref().map(|origin| origin.origin.name.clone());
+        asked.or_else(|| self.cache.filled_by.clone())
     }
 }

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
 use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
 use pingora_error::ErrorType;
 use pingora_proxy::subrequest::{BodyMode, Ctx};
 use pingora_proxy::{Subrequest, SubrequestSpawner};
+use tidegate_config::ids::OriginName;
 use tokio::io::AsyncWriteExt;
 
 use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
@@ -45,6 +47,8 @@ pub struct FillContext {
 pub struct FetchNotes {
     /// Only the end of the connection ends the body.
     pub close_delimited: AtomicBool,
+    /// The origin that answered.
+    pub origin: Mutex<Option<OriginName>>,
 }
 
 /// A GET for an origin.
@@ -182,7 +186,9 @@ impl Running {
                 HttpTask::Header(head, end) => {
                     let parts = head.as_owned_parts();
                     let close_delimited = self.notes.close_delimited.load(Ordering::Relaxed);
-                    return Ok(FetchEvent::Head { status: parts.status, fields: parts.headers, end, close_delimited });
+                    let origin = self.notes.origin.lock().clone();
+                    let (status, fields) = (parts.status, parts.headers);
+                    return Ok(FetchEvent::Head { status, fields, end, close_delimited, origin });
                 }
                 HttpTask::Body(Some(bytes), _) if !bytes.is_empty() => return Ok(FetchEvent::Body(bytes)),
                 HttpTask::Trailer(Some(fields)) => return Ok(FetchEvent::Trailers(*fields)),

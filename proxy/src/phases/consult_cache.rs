@@ -129,6 +129,7 @@ fn passage_member(passage: Passage) -> Member {
         Passage::Head => (ForwardReason::UriMiss, Some("head")),
         Passage::Unshareable => (ForwardReason::UriMiss, Some("not-shareable")),
         Passage::Oversize => (ForwardReason::UriMiss, Some("too-large")),
+        Passage::Late => (ForwardReason::UriMiss, Some("joined-late")),
     };
     let outcome = StatusOutcome::Forward { reason, status: None, stored: false, collapsed: false };
     Member { outcome, ttl: None, detail }

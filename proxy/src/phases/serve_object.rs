@@ -40,6 +40,10 @@ enum Payload {
 pub(super) async fn serve_object(session: &mut Session, context: &mut RequestContext, served: Served) -> Result<()> {
     let Served { object, mut reader, outcome } = served;
     context.cache.outcome = outcome_label(outcome);
+    context.cache.filled_by = match outcome {
+        Outcome::Hit | Outcome::Stale => None, // no origin was asked for this request
+        Outcome::Miss { .. } | Outcome::Revalidated { .. } | Outcome::Unshared(_) => object.origin.clone(),
+    };
     let request = session.req_header();
     let is_head = request.method == Method::HEAD;
     let (mut head, payload) = match evaluate(&request.headers, object.meta.status, &object.meta.validators()) {

@@ -59,6 +59,7 @@ pub fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
         origin.suspects.succeeded();
     }
     let Some(fill) = &context.fill else { return };
+    *fill.notes.origin.lock() = context.origin_name();
     let framed = head.headers.contains_key(header::CONTENT_LENGTH)
         || head.headers.contains_key(header::TRANSFER_ENCODING)
         || head.version == Version::HTTP_2;

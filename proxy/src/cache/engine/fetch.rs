@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
+use tidegate_config::ids::OriginName;
 
 /// A piece of a response as it arrives.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub enum FetchEvent {
         /// Whether only the end of the connection ends the body: such a body is never known to be complete
         /// (RFC 9112 section 8).
         close_delimited: bool,
+        /// Which origin answered, where the fetcher knows.
+        origin: Option<OriginName>,
     },
     /// A piece of the body.
     Body(Bytes),
@@ -38,6 +41,12 @@ pub struct FetchError {
     pub status: StatusCode,
     /// For the log.
     pub reason: String,
+}
+
+impl FetchError {
+    pub(super) fn bad_gateway(reason: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_GATEWAY, reason: reason.into() }
+    }
 }
 
 /// A response in the making.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -12,13 +13,15 @@ use tokio::sync::watch;
 use super::fetch::FetchError;
 use super::memory::FullKey;
 use super::object::Object;
+use crate::cache::key::CacheKey;
+use crate::cache::rules::decide::OriginFailure;
 
 /// What a fill has found so far.
 #[derive(Clone)]
 pub(super) enum Head {
     /// Nothing yet.
     Pending,
-    /// A response that everyone whose fields select it may read. `revalidated` when a 304 confirmed it.
+    /// A response that everyone whose fields select it may read.
     Ready {
         /// The response.
         object: Arc<Object>,
@@ -27,29 +30,38 @@ pub(super) enum Head {
         /// Whether it will be stored once complete.
         stored: bool,
     },
-    /// The origin failed; this stored response may stand in (RFC 5861 section 4).
-    Stale(Arc<Object>),
-    /// The response may not be shared: it is for the first who takes it, the others go on by themselves.
+    /// The response may not be shared: it is for the request that it was fetched with, the others go on by themselves.
     Unshared,
-    /// No response.
-    Failed(FetchError),
+    /// No response. What is stored may stand in for those who may have it (RFC 5861 section 4).
+    Failed {
+        /// What the others are told.
+        error: FetchError,
+        /// How the origin failed.
+        failure: OriginFailure,
+        /// What is stored.
+        stale: Option<Arc<Object>>,
+    },
 }
 
 /// One fill, seen by those who wait for it.
 pub(super) struct Fill {
     head: watch::Sender<Head>,
-    /// A response that may not be shared, until someone takes it.
+    /// A response that may not be shared, until the request that it was fetched with takes it.
     unshared: Mutex<Option<Arc<Object>>>,
     /// Fields of the request that the fill sends; `Vary` compares waiters against them.
     pub(super) request_fields: HeaderMap,
+    /// Whether the request that the fill sends carries Authorization.
+    pub(super) authorized: bool,
+    /// Set when its key is invalidated while it runs: what it fetches is not stored.
+    outdated: AtomicBool,
 }
 
 impl Fill {
     /// A fill that has found nothing yet.
-    #[must_use]
-    pub(super) fn new(request_fields: HeaderMap) -> Arc<Self> {
+    pub(super) fn new(request_fields: HeaderMap, authorized: bool) -> Arc<Self> {
         let (head, _) = watch::channel(Head::Pending);
-        Arc::new(Self { head, unshared: Mutex::new(None), request_fields })
+        let outdated = AtomicBool::new(false);
+        Arc::new(Self { head, unshared: Mutex::new(None), request_fields, authorized, outdated })
     }
 
     /// Tells everyone who waits.
@@ -68,15 +80,26 @@ impl Fill {
         self.head.send_if_modified(|head| {
             let pending = matches!(head, Head::Pending);
             if pending {
-                *head = Head::Failed(error);
+                *head = Head::Failed { error, failure: OriginFailure::Unreachable, stale: None };
             }
             pending
         });
     }
 
-    /// Takes the response that may not be shared; `None` for all but the first.
+    /// Takes the response that may not be shared. Only for the request that started the fill: another one's session
+    /// must never read it.
     pub(super) fn take_unshared(&self) -> Option<Arc<Object>> {
         self.unshared.lock().take()
+    }
+
+    /// Whether nothing has been found yet.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(*self.head.borrow(), Head::Pending)
+    }
+
+    /// Whether its key was invalidated while it runs.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
     }
 
     /// Waits for the head.
@@ -93,22 +116,20 @@ impl Fill {
 /// Shards of the map of fills. Joining holds one shard's lock for a look-up; 64 keep contention negligible.
 const SHARDS: usize = 64;
 
-/// All fills in flight by key.
+/// All fills in flight by key. All variants of a key are in one shard.
 pub(super) struct FillsInFlight {
     shards: Box<[Mutex<HashMap<FullKey, Arc<Fill>>>]>,
     hasher: RandomState,
 }
 
-/// How a request came by a fill.
-pub(super) enum Joined<T> {
+/// What came of entering a fill.
+pub(super) enum Entered<T> {
     /// One was there.
     Existing(Arc<Fill>),
-    /// This request started it.
-    Started(Arc<Fill>),
+    /// It is in.
+    New,
     /// None is needed after all.
     Settled(T),
-    /// None could be started.
-    Refused,
 }
 
 impl Default for FillsInFlight {
@@ -119,36 +140,116 @@ impl Default for FillsInFlight {
 }
 
 impl FillsInFlight {
-    fn shard(&self, key: &FullKey) -> &Mutex<HashMap<FullKey, Arc<Fill>>> {
+    fn shard(&self, key: &CacheKey) -> &Mutex<HashMap<FullKey, Arc<Fill>>> {
         let hash = self.hasher.hash_one(key);
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
-    /// Joins the fill of this key or starts one, under one lock: `settle` looks once more whether one is needed,
-    /// `start` makes it.
-    pub(super) fn join<T>(
-        &self,
-        key: &FullKey,
-        settle: impl FnOnce() -> Option<T>,
-        start: impl FnOnce() -> Option<Arc<Fill>>,
-    ) -> Joined<T> {
-        let mut shard = self.shard(key).lock();
-        if let Some(fill) = shard.get(key) {
-            return Joined::Existing(Arc::clone(fill));
+    /// The fill of this key.
+    pub(super) fn get(&self, key: &FullKey) -> Option<Arc<Fill>> {
+        self.shard(&key.primary).lock().get(key).map(Arc::clone)
+    }
+
+    /// Enters a fill unless the key has one, under one lock: `settle` looks once more whether one is needed.
+    pub(super) fn enter<T>(&self, key: &FullKey, fill: &Arc<Fill>, settle: impl FnOnce() -> Option<T>) -> Entered<T> {
+        let mut shard = self.shard(&key.primary).lock();
+        if let Some(existing) = shard.get(key) {
+            return Entered::Existing(Arc::clone(existing));
         }
         if let Some(settled) = settle() {
-            return Joined::Settled(settled);
+            return Entered::Settled(settled);
         }
-        let Some(fill) = start() else { return Joined::Refused };
-        shard.insert(key.clone(), Arc::clone(&fill));
-        Joined::Started(fill)
+        shard.insert(key.clone(), Arc::clone(fill));
+        Entered::New
     }
 
     /// Forgets a fill, if it is still the one of this key.
     pub(super) fn remove(&self, key: &FullKey, fill: &Arc<Fill>) {
-        let mut shard = self.shard(key).lock();
+        let mut shard = self.shard(&key.primary).lock();
         if shard.get(key).is_some_and(|known| Arc::ptr_eq(known, fill)) {
             shard.remove(key);
         }
+    }
+
+    /// Forgets the fills of all variants of this key: who waits gets what they find, but nobody joins them any more
+    /// and nothing of it is stored.
+    pub(super) fn outdate(&self, key: &CacheKey) {
+        self.shard(key).lock().retain(|known, fill| {
+            let other = known.primary != *key;
+            if !other {
+                fill.outdated.store(true, Ordering::Release);
+            }
+            other
+        });
+    }
+
+    /// Fills by key.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::key::Scheme;
+
+    fn key(path: &str, variant: &[u8]) -> FullKey {
+        FullKey { primary: CacheKey::new(Scheme::Http, "a.test", path, None), variant: variant.into() }
+    }
+
+    fn fill() -> Arc<Fill> {
+        Fill::new(HeaderMap::new(), false)
+    }
+
+    fn nothing() -> Option<()> {
+        None
+    }
+
+    #[test]
+    fn second_fill_of_a_key_finds_the_first() {
+        let fills = FillsInFlight::default();
+        let (first, second) = (fill(), fill());
+        assert!(matches!(fills.enter(&key("/", b""), &first, nothing), Entered::New));
+        let Entered::Existing(found) = fills.enter(&key("/", b""), &second, nothing) else { panic!("two fills") };
+        assert!(Arc::ptr_eq(&found, &first));
+        fills.remove(&key("/", b""), &second);
+        assert_eq!(fills.len(), 1, "only the owner removes its entry");
+        fills.remove(&key("/", b""), &first);
+        assert_eq!(fills.len(), 0);
+    }
+
+    #[test]
+    fn settled_key_gets_no_fill() {
+        let fills = FillsInFlight::default();
+        assert!(matches!(fills.enter(&key("/", b""), &fill(), || Some(7)), Entered::Settled(7)));
+        assert_eq!(fills.len(), 0);
+    }
+
+    #[test]
+    fn outdating_a_key_reaches_all_its_variants_and_no_other_key() {
+        let fills = FillsInFlight::default();
+        let entered: Vec<_> = [("/a", "1"), ("/a", "2"), ("/b", "1")]
+            .into_iter()
+            .map(|(path, variant)| {
+                let fill = fill();
+                assert!(matches!(fills.enter(&key(path, variant.as_bytes()), &fill, nothing), Entered::New));
+                fill
+            })
+            .collect();
+        fills.outdate(&key("/a", b"").primary);
+        assert_eq!(entered.iter().map(|fill| fill.is_outdated()).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!(fills.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn waiter_that_comes_after_the_head_gets_it_and_a_late_failure_changes_nothing() {
+        let fill = fill();
+        assert!(fill.is_pending());
+        fill.publish(Head::Unshared);
+        let status = http::StatusCode::BAD_GATEWAY;
+        fill.fail_pending(FetchError { status, reason: "late".to_owned() });
+        assert!(matches!(fill.wait().await, Head::Unshared));
     }
 }

@@ -4,153 +4,91 @@
 //! request must go to the origin by itself. The rules it follows are pure and stand in [`super::rules`]; how a
 //! response is fetched is behind [`Fetcher`]; how an answer is written to a client is not its business.
 
+mod answer;
 mod body;
+mod budget;
 mod fetch;
 mod fill_task;
 mod fills;
 mod memory;
 mod object;
+mod recollection;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use http::{HeaderMap, StatusCode};
-use tidegate_config::model::{CacheMemory, CachePolicy};
+use http::StatusCode;
+use tidegate_config::model::CacheMemory;
 use tokio::runtime::Handle;
 
-pub use body::{BodyError, Reader};
+pub use answer::{Answer, Lookup, Outcome, Passage};
+pub use body::{Body, BodyError, Reader};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
 pub use memory::MemoryFigures;
 pub use object::Object;
 
-use fill_task::FillOrder;
-use fills::{Fill, FillsInFlight, Head, Joined};
-use memory::{FullKey, Mark, MemoryTier};
+use budget::Budget;
+use fill_task::{FillOrder, Guard, Starter};
+use fills::{Entered, Fill, FillsInFlight};
+use memory::{FullKey, MAX_WEIGHT, MemoryTier};
+use recollection::{Audience, Mark, Recollection};
+use waiting::Part;
 
 use super::key::CacheKey;
-use super::rules::decide::{Decision, FetchReason, PassReason, decide, may_share};
-use super::rules::request_facts::{CacheMethod, RequestFacts};
-use super::rules::storability::NotStored;
-use super::rules::vary::VaryRule;
+use super::rules::decide::{Decision, FetchReason, OriginFailure, decide, may_serve_stale_on_error};
+use super::rules::request_facts::CacheMethod;
 use crate::telemetry::Metrics;
 
-/// How often a request whose variant turned out another goes on to that variant's fill before it passes.
-const MAX_VARIANT_HOPS: usize = 3;
+/// How often a request whose variant turned out another one goes on to that variant's fill before it passes.
+const MAX_HOPS: usize = 3;
 
-/// How a response came about, for `Cache-Status`, metrics and the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Stored and fresh.
-    Hit,
-    /// Stored and stale, allowed by stale-while-revalidate or stale-if-error.
-    Stale,
-    /// Fetched for this request.
-    Miss {
-        /// Why what was stored, if anything, could not be used.
-        reason: FetchReason,
-        /// Whether it joined a fill that was there.
-        collapsed: bool,
-        /// Whether it will be stored.
-        stored: bool,
-    },
-    /// The origin confirmed what was stored.
-    Revalidated {
-        /// Whether it joined a fill that was there.
-        collapsed: bool,
-    },
-    /// Fetched for this request alone: the rules forbid storing it.
-    Unshared(NotStored),
-}
+/// Bytes below moka's limit of an entry's weight that are left to fields, key and bookkeeping.
+const WEIGHT_MARGIN: u64 = 1 << 20;
 
-/// Why a request goes to the origin by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
-    /// The rules say so.
-    Rule(PassReason),
-    /// A HEAD of something that is not stored.
-    Head,
-    /// The target is another spelling of the key's and nothing is stored.
-    OtherSpelling,
-    /// The last response for this key could not be shared.
-    Unshareable,
-    /// The object is too large to be stored, and this request wants a part of it or came too late to join.
-    Oversize,
-}
-
-/// The engine's answer to a request.
-pub enum Answer {
-    /// Read this, from the reader's position zero on.
-    Object {
-        /// The response.
-        object: Arc<Object>,
-        /// Positioned at the first byte.
-        reader: Reader,
-        /// How it came about.
-        outcome: Outcome,
-    },
-    /// The request goes to the origin by itself.
-    Pass(Passage),
-    /// `only-if-cached` and nothing usable is stored (RFC 9111 section 5.2.1.7).
-    GatewayTimeout,
-    /// No response could be had.
-    Failed(FetchError),
-}
-
-/// One request, as far as the cache cares.
-pub struct Lookup<'a> {
-    /// Its key.
-    pub key: &'a CacheKey,
-    /// What its fields say about caching.
-    pub facts: &'a RequestFacts,
-    /// Its fields, which `Vary` selects from.
-    pub fields: &'a HeaderMap,
-    /// The route's policy.
-    pub policy: &'a Arc<CachePolicy>,
-    /// Canonical path, for recognising media.
-    pub path: &'a str,
-    /// Whether a fill may be started. Not for a request whose target is another spelling of the key's: the origin
-    /// gets what the client wrote and may answer that spelling otherwise, with a 404 or a redirect, which must not
-    /// be stored for everyone.
-    pub may_fill: bool,
-}
-
-pub(crate) struct Settings {
-    pub(crate) max_object: u64,
-    pub(crate) window: usize,
-    max_fills: usize,
-    growing_budget: u64,
+struct Settings {
+    max_object: u64,
+    window: usize,
 }
 
 /// The engine. `R` is the request that its fetcher understands.
 pub struct CacheEngine<R: FetchRequest> {
     settings: Settings,
     memory: MemoryTier,
+    recollection: Recollection,
     fills: FillsInFlight,
-    running: AtomicUsize,
-    growing: AtomicU64,
+    budget: Arc<Budget>,
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
 
+/// How a request came by a fill.
+enum Joined {
+    /// There is one.
+    Fill(Arc<Fill>, Part),
+    /// None is needed after all.
+    Settled(Arc<Object>),
+    /// None could be started.
+    Refused,
+}
+
 impl<R: FetchRequest> CacheEngine<R> {
     /// An empty engine whose fills run on `runtime`.
     pub fn new(memory: &CacheMemory, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+        // Bytes of fills count beside the tier itself; half its size bounds the sum.
+        let growing = memory.capacity.0 / 2;
         Arc::new(Self {
             settings: Settings {
-                max_object: memory.max_object.0,
+                max_object: memory.max_object.0.min(u64::from(MAX_WEIGHT) - WEIGHT_MARGIN),
                 window: memory.fill_window.as_usize(),
-                max_fills: memory.fills,
-                // Bytes of fills that will be stored count beside the tier itself; half its size bounds the sum.
-                growing_budget: memory.capacity.0 / 2,
             },
             memory: MemoryTier::new(memory.capacity.0, Arc::clone(&metrics)),
+            recollection: Recollection::default(),
             fills: FillsInFlight::default(),
-            running: AtomicUsize::new(0),
-            growing: AtomicU64::new(0),
+            budget: Budget::new(memory.fills, growing),
             fetcher: OnceLock::new(),
             runtime,
             metrics,
@@ -170,103 +108,75 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.memory.figures()
     }
 
-    /// Forgets what is stored for a key, as after an unsafe method (RFC 9111 section 4.4).
+    /// Forgets what is stored for a key, as after an unsafe method (RFC 9111 section 4.4). What is being fetched for
+    /// it may be older than the change: it goes to those who wait for it, but nobody else, and is not stored.
     pub fn invalidate(&self, key: &CacheKey) {
+        self.fills.outdate(key);
         self.memory.invalidate(key);
     }
 
     /// Answers a request that the route lets the cache see. `make_request` builds what a fill would send.
     pub async fn answer(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Answer {
-        for _ in 0..MAX_VARIANT_HOPS {
+        for _ in 0..MAX_HOPS {
             let now = SystemTime::now();
             let found = self.memory.find(lookup.key, lookup.fields);
             let decision = decide(lookup.facts, found.object.as_ref().map(|object| &object.meta), now, lookup.policy);
             let (reason, stored) = match (decision, found.object) {
                 (Decision::Pass(reason), _) => return Answer::Pass(Passage::Rule(reason)),
                 (Decision::GatewayTimeout, _) => return Answer::GatewayTimeout,
-                (Decision::Serve(_), Some(object)) => return served(object, Outcome::Hit),
+                (Decision::Serve(_), Some(object)) => return Answer::served(object, Outcome::Hit),
                 (Decision::ServeAndRefresh, Some(object)) => {
                     if lookup.may_fill {
                         self.refresh(lookup, &found.key, &object, &make_request);
                     }
-                    return served(object, Outcome::Stale);
+                    return Answer::served(object, Outcome::Stale);
                 }
                 (Decision::Fetch(reason), stored) => (reason, stored),
                 (_, None) => (FetchReason::Miss, None),
             };
-            if let Some(answer) = self.fetch_through(lookup, found.key, reason, stored, &make_request).await {
+            if let Some(answer) = self.fetch_through(lookup, &found.key, reason, stored, &make_request).await {
                 return answer;
             }
         }
         Answer::Pass(Passage::Unshareable)
     }
 
-    /// Waits for a fill of this key. `None` when the variant turned out another one: look again.
+    /// Joins the fill of this key or starts one, and waits. `None` when it is not for this request: look again.
     async fn fetch_through(
         self: &Arc<Self>,
         lookup: &Lookup<'_>,
-        key: FullKey,
+        key: &FullKey,
         reason: FetchReason,
         stored: Option<Arc<Object>>,
         make_request: &(impl Fn() -> R + Sync),
     ) -> Option<Answer> {
-        let mark = self.memory.marked(&key);
         if lookup.facts.method != CacheMethod::Get {
             return Some(Answer::Pass(Passage::Head));
         }
         if !lookup.may_fill {
             return Some(Answer::Pass(Passage::OtherSpelling));
         }
-        if mark == Some(Mark::Unshareable) {
-            return Some(Answer::Pass(Passage::Unshareable));
+        match self.recollection.marked(key, Audience::of(lookup.facts.authorization)) {
+            Some(Mark::Unshareable) => return Some(Answer::Pass(Passage::Unshareable)),
+            Some(Mark::Oversize) if lookup.facts.range => return Some(Answer::Pass(Passage::Oversize)),
+            _ => {}
         }
-        if mark == Some(Mark::Oversize) && lookup.facts.range {
-            return Some(Answer::Pass(Passage::Oversize));
-        }
-        let (fill, collapsed) = match self.join(lookup, &key, stored, make_request) {
-            Joined::Existing(fill) => (fill, true),
-            Joined::Started(fill) => (fill, false),
-            Joined::Settled(object) => return Some(served(object, Outcome::Hit)),
-            Joined::Refused => return Some(Answer::Failed(too_many_fills())),
-        };
-        if collapsed {
-            self.metrics.fills().joined();
-        }
-        let waiting = self.metrics.fills().wait();
-        let head = fill.wait().await;
-        drop(waiting);
-        match head {
-            Head::Ready { object, revalidated, stored } => {
-                if !same_variant(&object.meta.vary, &fill.request_fields, lookup.fields) {
-                    return None;
-                }
-                if collapsed && !may_share(lookup.facts, &object.meta, SystemTime::now()) {
-                    return Some(Answer::Pass(Passage::Unshareable));
-                }
-                if object.body.is_windowed() && lookup.facts.range {
-                    return Some(Answer::Pass(Passage::Oversize));
-                }
-                let outcome = if revalidated {
-                    Outcome::Revalidated { collapsed }
-                } else {
-                    Outcome::Miss { reason, collapsed, stored }
-                };
-                Some(served(object, outcome))
+        if let Some(failure) = self.recollection.recent_failure(key) {
+            if let Some(stale) = usable_stale(lookup, stored.as_ref(), failure) {
+                return Some(Answer::served(stale, Outcome::Stale));
             }
-            Head::Stale(object) => Some(served(object, Outcome::Stale)),
-            Head::Unshared => Some(match fill.take_unshared() {
-                Some(object) => {
-                    let why = object.not_stored.unwrap_or(NotStored::NoStore);
-                    served(object, Outcome::Unshared(why))
-                }
-                None => Answer::Pass(Passage::Unshareable),
+        }
+        match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
+            Joined::Fill(fill, part) => self.wait_for(lookup, &fill, part, reason).await,
+            Joined::Settled(object) => Some(Answer::served(object, Outcome::Hit)),
+            Joined::Refused => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
+                Some(stale) => Answer::served(stale, Outcome::Stale),
+                None => Answer::Failed(too_many_fills()),
             }),
-            Head::Failed(error) => Some(Answer::Failed(error)),
-            Head::Pending => Some(Answer::Pass(Passage::Unshareable)),
         }
     }
 
-    /// Renews a stale object in the background; one fill at a time, nobody waits.
+    /// Renews a stale object in the background; one fill at a time, nobody waits, and not right after a failure.
     fn refresh(
         self: &Arc<Self>,
         lookup: &Lookup<'_>,
@@ -274,8 +184,13 @@ impl<R: FetchRequest> CacheEngine<R> {
         object: &Arc<Object>,
         make_request: &(impl Fn() -> R + Sync),
     ) {
-        if let Joined::Refused = self.join(lookup, key, Some(Arc::clone(object)), make_request) {
-            log::warn!("no background refresh of {}: too many fills", lookup.key.as_str());
+        let audience = Audience::of(lookup.facts.authorization);
+        let marked = self.recollection.marked(key, audience) == Some(Mark::Unshareable);
+        if marked || self.recollection.recent_failure(key).is_some() {
+            return;
+        }
+        if let Joined::Refused = self.join(lookup, key, Some(object), Starter::Background, make_request) {
+            log::debug!("no background refresh of {}: too many fills", lookup.key.as_str());
         }
     }
 
@@ -283,26 +198,30 @@ impl<R: FetchRequest> CacheEngine<R> {
         self: &Arc<Self>,
         lookup: &Lookup<'_>,
         key: &FullKey,
-        stale: Option<Arc<Object>>,
+        stale: Option<&Arc<Object>>,
+        starter: Starter,
         make_request: &(impl Fn() -> R + Sync),
-    ) -> Joined<Arc<Object>> {
-        let settle = || self.stored_meanwhile(lookup);
-        let start = || {
-            self.admit()?;
-            let request = make_request();
-            let fill = Fill::new(request.fields().clone());
-            let order = FillOrder {
-                key: key.clone(),
-                request,
-                facts: *lookup.facts,
-                policy: Arc::clone(lookup.policy),
-                stale: stale.clone(),
-                path: Arc::from(lookup.path),
-            };
-            self.runtime.spawn(fill_task::run(Arc::clone(self), Arc::clone(&fill), order));
-            Some(fill)
+    ) -> Joined {
+        if let Some(fill) = self.fills.get(key) {
+            return Joined::existing(fill);
+        }
+        let Some(admission) = self.budget.admit() else {
+            self.metrics.fills().refused();
+            return Joined::Refused;
         };
-        self.fills.join(key, settle, start)
+        let request = make_request();
+        let fill = Fill::new(request.fields().clone(), lookup.facts.authorization);
+        match self.fills.enter(key, &fill, || self.stored_meanwhile(lookup)) {
+            Entered::Existing(fill) => Joined::existing(fill),
+            Entered::Settled(object) => Joined::Settled(object),
+            Entered::New => {
+                let order = FillOrder::new(lookup, request, stale.map(Arc::clone), starter);
+                // Made before the task, so that also a task that never runs (the runtime stops) strands nobody.
+                let guard = Guard::new(Arc::clone(self), key.clone(), Arc::clone(&fill), admission);
+                self.runtime.spawn(fill_task::run(guard, order));
+                Joined::Fill(fill, Part::Starter)
+            }
+        }
     }
 
     /// Another fill may have stored the object between the look-up and the lock.
@@ -312,32 +231,8 @@ impl<R: FetchRequest> CacheEngine<R> {
         matches!(decision, Decision::Serve(_)).then_some(object)
     }
 
-    fn admit(&self) -> Option<()> {
-        let limit = self.settings.max_fills;
-        let next = |count: usize| (count < limit).then_some(count + 1);
-        let admitted = self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok();
-        if !admitted {
-            self.metrics.fills().refused();
-        }
-        admitted.then_some(())
-    }
-
-    fn leave(&self) {
-        self.running.fetch_sub(1, Ordering::AcqRel);
-    }
-
     fn fits(&self, length: Option<u64>) -> bool {
         length.is_none_or(|length| length <= self.settings.max_object)
-    }
-
-    fn reserve_memory(&self, bytes: u64) -> bool {
-        let budget = self.settings.growing_budget;
-        let grant = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= budget);
-        self.growing.fetch_update(Ordering::AcqRel, Ordering::Acquire, grant).is_ok()
-    }
-
-    fn release_memory(&self, bytes: u64) {
-        self.growing.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     fn fetch(&self, request: R) -> Box<dyn FetchStream> {
@@ -348,19 +243,18 @@ impl<R: FetchRequest> CacheEngine<R> {
     }
 }
 
-fn served(object: Arc<Object>, outcome: Outcome) -> Answer {
-    match object.body.reader(0) {
-        Some(reader) => Answer::Object { object, reader, outcome },
-        // The window has moved on: too late to join this one.
-        None => Answer::Pass(Passage::Oversize),
+impl Joined {
+    fn existing(fill: Arc<Fill>) -> Self {
+        let part = if fill.is_pending() { Part::Early } else { Part::Late };
+        Self::Fill(fill, part)
     }
 }
 
-fn same_variant(rule: &VaryRule, left: &HeaderMap, right: &HeaderMap) -> bool {
-    match rule {
-        VaryRule::Names(_) => rule.variant_key(left) == rule.variant_key(right),
-        _ => true,
-    }
+/// What is stored, if this request may have it although it is stale, because the origin failed.
+fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: OriginFailure) -> Option<Arc<Object>> {
+    let stored = stored?;
+    may_serve_stale_on_error(lookup.facts, &stored.meta, failure, SystemTime::now(), lookup.policy)
+        .then(|| Arc::clone(stored))
 }
 
 fn too_many_fills() -> FetchError {

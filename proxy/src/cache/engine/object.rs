@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tidegate_config::ids::OriginName;
+
 use super::body::Body;
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::storability::NotStored;
@@ -14,6 +16,8 @@ pub struct Object {
     pub body: Arc<Body>,
     /// Why it is not stored, when the rules forbid it: then its fields are as the origin sent them, Age included.
     pub not_stored: Option<NotStored>,
+    /// Which origin it came from, or confirmed it last.
+    pub origin: Option<OriginName>,
 }
 
 /// What an entry costs beside its body and fields: the allocations of index, metadata and body bookkeeping,

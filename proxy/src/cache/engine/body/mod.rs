@@ -1,0 +1,189 @@
+//! A response body that one fill writes and any number of clients read, each at its own position.
+//!
+//! Owns the bytes and who waits for them. A body either *keeps* everything (it will be stored) or is a bounded
+//! *window* (too large or not storable), in which bytes behind the slowest reader are let go and the writer
+//! waits for room. It knows nothing of HTTP. Bytes are handed out without copying.
+
+mod blocks;
+mod growth;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use blocks::Whole;
+use growth::{Growth, Keeping, Room};
+
+pub(super) use growth::Retention;
+pub use reader::Reader;
+
+/// How long a window waits for its first reader. Waiters attach within microseconds of the head; this bounds the
+/// case that all of them left just then.
+const OPENING_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a body ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The origin broke off; what was delivered is a prefix of the whole.
+    #[error("the fill ended before the body was complete")]
+    Truncated,
+    /// This reader fell behind the window while others waited.
+    #[error("the reader fell behind the window of a body that is not stored")]
+    Lagging,
+}
+
+/// Nobody reads any more and the body would not be stored: the fill may stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Abandoned;
+
+/// The body of one response.
+pub struct Body {
+    growth: Mutex<Growth>,
+    /// Told when there is more to read, or an end.
+    grown: Notify,
+    /// Told when a reader of a window has moved or left.
+    room: Notify,
+    next_reader: AtomicUsize,
+    /// Set once when complete and kept whole: readers then take no lock.
+    whole: OnceLock<Whole>,
+}
+
+impl Body {
+    /// An empty body that will be stored, growing.
+    pub(super) fn growing() -> Arc<Self> {
+        Self::with(Keeping::Everything)
+    }
+
+    /// An empty body that will not be stored and holds about `size` bytes.
+    pub(super) fn windowed(size: usize, retention: Retention) -> Arc<Self> {
+        Self::with(Keeping::Window { size: size.max(1), retention })
+    }
+
+    fn with(keeping: Keeping) -> Arc<Self> {
+        Arc::new(Self {
+            growth: Mutex::new(Growth::new(keeping)),
+            grown: Notify::new(),
+            room: Notify::new(),
+            next_reader: AtomicUsize::new(0),
+            whole: OnceLock::new(),
+        })
+    }
+
+    /// Total length, once complete.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.whole.get().map(|whole| whole.length)
+    }
+
+    /// Whether bytes that every reader has passed are let go: such a body cannot be read from the start later.
+    #[must_use]
+    pub fn is_windowed(&self) -> bool {
+        self.whole.get().is_none() && matches!(self.growth.lock().keeping, Keeping::Window { .. })
+    }
+
+    /// All bytes of a complete stored body in order; empty while it grows.
+    #[must_use]
+    pub fn blocks(&self) -> &[Bytes] {
+        self.whole.get().map_or(&[], |whole| &whole.blocks)
+    }
+
+    /// Appends a piece. A window waits for room; `Err` when nobody reads a window any more.
+    pub(super) async fn write(&self, bytes: Bytes) -> Result<(), Abandoned> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.wait_for_room().await?;
+        self.growth.lock().push(bytes);
+        self.grown.notify_waiters();
+        Ok(())
+    }
+
+    async fn wait_for_room(&self) -> Result<(), Abandoned> {
+        loop {
+            let freed = self.room.notified();
+            tokio::pin!(freed);
+            // Listens before it looks: a reader that moves in between is not missed.
+            freed.as_mut().enable();
+            let room = self.growth.lock().room();
+            match room {
+                Room::Free => return Ok(()),
+                Room::NobodyReads => return Err(Abandoned),
+                Room::Unopened => tokio::time::timeout(OPENING_GRACE, freed).await.map_err(|_| Abandoned)?,
+                Room::Full => freed.await,
+                Room::Starving { patience } => {
+                    let began = Instant::now();
+                    let moved = tokio::time::timeout(patience, freed).await.is_ok();
+                    self.starved(began.elapsed(), moved);
+                }
+            }
+        }
+    }
+
+    /// Notes that readers had nothing to read for so long because others hold back the window.
+    fn starved(&self, elapsed: Duration, moved: bool) {
+        {
+            let mut growth = self.growth.lock();
+            growth.note_starvation(elapsed);
+            if !moved {
+                growth.drop_laggards();
+            }
+        }
+        if !moved {
+            self.grown.notify_waiters();
+        }
+    }
+
+    /// Ends the body cleanly. A stored body is gathered into blocks, so that each later read is one slice.
+    pub(super) fn finish(&self) {
+        let kept = self.growth.lock().complete();
+        if let Some(pieces) = kept {
+            // Copies without holding the lock: until the whole is there, readers go on with the pieces.
+            if self.whole.set(Whole::gather(pieces)).is_ok() {
+                self.growth.lock().let_go_of_everything();
+            }
+        }
+        self.grown.notify_waiters();
+    }
+
+    /// Ends the body with an error: no reader will see a clean end. No effect on a body that has ended.
+    pub(super) fn fail(&self) {
+        self.growth.lock().fail();
+        self.grown.notify_waiters();
+    }
+
+    /// From now on this body is a window: it has turned out too large to be stored.
+    pub(super) fn become_window(&self, size: usize) {
+        self.growth.lock().keeping = Keeping::Window { size: size.max(1), retention: Retention::WhileThereIsRoom };
+        self.grown.notify_waiters();
+    }
+
+    /// A reader at `position`, or `None` when those bytes are gone already or the body has failed.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>, position: u64) -> Option<Reader> {
+        let number = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        let reader = Reader { body: Arc::clone(self), number, position };
+        if self.whole.get().is_some() {
+            return Some(reader);
+        }
+        let mut growth = self.growth.lock();
+        // Once more under the lock: a body that has just become whole needs no registration.
+        let entered = self.whole.get().is_some() || growth.enter(number, position);
+        drop(growth);
+        // Outside the lock, which a reader that is dropped takes.
+        entered.then_some(reader)
+    }
+
+    /// Bytes held at this moment.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u64 {
+        self.growth.lock().held()
+    }
+}

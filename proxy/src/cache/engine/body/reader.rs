@@ -1,0 +1,101 @@
+//! One reader of a body.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::growth::{Keeping, Take};
+use super::{Body, BodyError};
+
+/// One reader of a [`Body`]; leaving is dropping it.
+pub struct Reader {
+    pub(super) body: Arc<Body>,
+    pub(super) number: usize,
+    pub(super) position: u64,
+}
+
+impl Reader {
+    /// The next piece of at most `limit` bytes (at least one), `None` at the clean end. Waits while the body grows.
+    /// Cancel-safe.
+    pub async fn next(&mut self, limit: usize) -> Result<Option<Bytes>, BodyError> {
+        let limit = limit.max(1);
+        loop {
+            let grown = self.body.grown.notified();
+            tokio::pin!(grown);
+            if let Some(whole) = self.body.whole.get() {
+                let piece = whole.slice(self.position, limit);
+                self.position += piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                return Ok(piece);
+            }
+            // Listens before it looks: a write in between is not missed.
+            grown.as_mut().enable();
+            match self.take(limit) {
+                None => continue,
+                Some(Take::Piece(bytes)) => {
+                    self.body.room.notify_waiters();
+                    self.position += bytes.len() as u64;
+                    return Ok(Some(bytes));
+                }
+                Some(Take::End) => return Ok(None),
+                Some(Take::Error(error)) => return Err(error),
+                Some(Take::Later) => {}
+            }
+            grown.await;
+        }
+    }
+
+    /// `None` when the body has just become whole: its pieces are gone from the growing part then.
+    fn take(&self, limit: usize) -> Option<Take> {
+        let mut growth = self.body.growth.lock();
+        if self.body.whole.get().is_some() {
+            return None;
+        }
+        Some(growth.take(self.number, self.position, limit))
+    }
+
+    /// Whether everything has been read of a body that is complete.
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        self.body.whole.get().is_some_and(|whole| self.position >= whole.length)
+    }
+
+    /// Waits until a kept body is complete and tells its length; `None` for a window, which nobody can wait for.
+    pub async fn length_when_complete(&self) -> Result<Option<u64>, BodyError> {
+        loop {
+            let grown = self.body.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            if let Some(whole) = self.body.whole.get() {
+                return Ok(Some(whole.length));
+            }
+            {
+                let growth = self.body.growth.lock();
+                if growth.failed() {
+                    return Err(BodyError::Truncated);
+                }
+                if let Keeping::Window { .. } = growth.keeping {
+                    return Ok(None);
+                }
+            }
+            grown.await;
+        }
+    }
+
+    /// Goes on at `position`; forward in a window, anywhere in a body that is kept.
+    pub fn move_to(&mut self, position: u64) {
+        let from = std::mem::replace(&mut self.position, position);
+        if self.body.whole.get().is_none() {
+            self.body.growth.lock().relocate(self.number, from, position);
+            self.body.room.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.body.whole.get().is_none() {
+            self.body.growth.lock().leave(self.number, self.position);
+            self.body.room.notify_waiters();
+        }
+    }
+}

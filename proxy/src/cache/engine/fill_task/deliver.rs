@@ -1,0 +1,180 @@
+//! From the head of a response to the end of its body: to everyone, or to one.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::super::body::{Body, Retention};
+use super::super::fetch::FetchRequest;
+use super::super::fills::Head;
+use super::super::object::Object;
+use super::super::recollection::{Audience, Mark};
+use super::response::{Arrival, Response, no_times};
+use super::{FillTask, Starter};
+use crate::cache::rules::decide::StoredMeta;
+use crate::cache::rules::freshness::StoredTimes;
+use crate::cache::rules::storability::NotStored;
+use crate::cache::rules::{hop_by_hop, stored_fields};
+use crate::telemetry::FillOutcome;
+
+/// Window of a fill for which no memory is left within the budget: enough to stream at a good rate, little enough that
+/// the largest number of fills stays bearable.
+const SMALL_WINDOW: usize = 128 * 1024;
+
+/// What came of writing a body.
+enum Written {
+    Whole { kept: bool },
+    Abandoned,
+    Broken,
+}
+
+impl<R: FetchRequest> FillTask<'_, R> {
+    /// A response that may be stored: everyone reads it while it arrives.
+    pub(super) async fn share(&mut self, response: Response, times: StoredTimes, arrival: Arrival) {
+        let length = arrival.length;
+        let keeps = self.is_kept(&response, length);
+        let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
+        self.guard.body = Some(Arc::clone(&body));
+        let mut fields = response.fields;
+        stored_fields::prepare(&mut fields, response.response_time);
+        drop_odd_length(&mut fields, length);
+        let meta = StoredMeta::new(response.status, fields, times, length);
+        self.announce_variant(&meta);
+        let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: None, origin: response.origin });
+        self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: false, stored: keeps });
+        let written = self.write(&body, arrival, keeps).await;
+        self.close(written, &object);
+    }
+
+    /// Whether the body will be kept. Memory for a declared length is reserved, any other reserves as it grows.
+    fn is_kept(&mut self, response: &Response, length: Option<u64>) -> bool {
+        // A body that only the end of the connection ends may be short without anyone noticing.
+        if response.close_delimited || !self.engine.fits(length) {
+            self.mark(Mark::Oversize);
+            return false;
+        }
+        self.guard.reserved.grow(length.unwrap_or(0))
+    }
+
+    /// Requests for the variant that this response is find the fill from now on, and others start their own.
+    fn announce_variant(&mut self, meta: &StoredMeta) {
+        if self.fill.is_outdated() {
+            return;
+        }
+        let place = self.engine.memory.place(&self.guard.key.primary, &meta.vary, &self.fill.request_fields);
+        // In this order: who learns the rule must find the fill.
+        self.guard.also_for(&place.key);
+        self.engine.memory.learn(&place);
+    }
+
+    /// A response that may not be shared goes to the request it was fetched with, through a window.
+    pub(super) async fn hand_over(&mut self, response: Response, why: NotStored, arrival: Arrival) {
+        self.mark_unshareable(response.status);
+        self.guard.withdraw();
+        self.guard.outcome = FillOutcome::Uncacheable;
+        if self.order.starter == Starter::Background {
+            return self.fill.publish(Head::Unshared); // nobody may read it
+        }
+        let body = Body::windowed(self.window(), Retention::UntilRead);
+        self.guard.body = Some(Arc::clone(&body));
+        let length = arrival.length;
+        let mut fields = response.fields;
+        hop_by_hop::strip_from_response(&mut fields);
+        drop_odd_length(&mut fields, length);
+        let meta = StoredMeta::new(response.status, fields, no_times(response.response_time), length);
+        let object = Object { meta, body: Arc::clone(&body), not_stored: Some(why), origin: response.origin };
+        let object = Arc::new(object);
+        self.fill.publish_unshared(Arc::clone(&object));
+        let written = self.write(&body, arrival, false).await;
+        self.close(written, &object);
+    }
+
+    /// Spares the next burst from waiting in line for a response that none of them may have. An error of the origin
+    /// says nothing about what it answers when it is well again.
+    pub(super) fn mark_unshareable(&self, status: StatusCode) {
+        if !status.is_server_error() {
+            self.mark(Mark::Unshareable);
+        }
+    }
+
+    fn mark(&self, mark: Mark) {
+        self.engine.recollection.mark(&self.guard.key, Audience::of(self.order.facts.authorization), mark);
+    }
+
+    /// Size of the window for this fill's body, as far as memory is left; what it reserved for more is given back.
+    fn window(&mut self) -> usize {
+        self.guard.reserved.resize(self.engine.settings.window as u64);
+        usize::try_from(self.guard.reserved.bytes()).unwrap_or(usize::MAX).max(SMALL_WINDOW)
+    }
+
+    /// Writes the body as it arrives.
+    async fn write(&mut self, body: &Body, mut arrival: Arrival, mut keeps: bool) -> Written {
+        let mut written = 0_u64;
+        loop {
+            let bytes = match arrival.next().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Written::Whole { kept: keeps },
+                Err(error) => {
+                    let key = self.guard.key.primary.as_str();
+                    log::warn!("fill of {key} broke off after {written} bytes: {error}");
+                    return Written::Broken;
+                }
+            };
+            let piece = bytes.len() as u64;
+            written += piece;
+            self.engine.metrics.fills().fetched(piece);
+            if keeps && arrival.length.is_none() && !self.still_fits(written, piece) {
+                keeps = false;
+                body.become_window(self.window());
+            }
+            if body.write(bytes).await.is_err() {
+                return Written::Abandoned;
+            }
+        }
+    }
+
+    fn still_fits(&mut self, written: u64, piece: u64) -> bool {
+        if !self.engine.fits(Some(written)) {
+            self.mark(Mark::Oversize);
+            return false;
+        }
+        self.guard.reserved.grow(piece)
+    }
+
+    fn close(&mut self, written: Written, object: &Arc<Object>) {
+        self.guard.outcome = match (written, object.not_stored) {
+            (Written::Whole { kept: true }, _) => {
+                object.body.finish();
+                let meta = StoredMeta { body_length: object.body.length(), ..object.meta.clone() };
+                let (body, origin) = (Arc::clone(&object.body), object.origin.clone());
+                self.store(self.finalized(Object { meta, body, not_stored: None, origin }));
+                FillOutcome::Stored
+            }
+            (Written::Whole { kept: false }, not_stored) => {
+                object.body.finish();
+                if not_stored.is_some() { FillOutcome::Uncacheable } else { FillOutcome::Streamed }
+            }
+            (Written::Abandoned, _) => FillOutcome::Abandoned,
+            (Written::Broken, _) => FillOutcome::Failed,
+        };
+    }
+
+    /// Stores, unless the key was invalidated meanwhile.
+    pub(super) fn store(&self, object: Arc<Object>) {
+        let primary = &self.guard.key.primary;
+        if self.fill.is_outdated() {
+            return;
+        }
+        self.engine.memory.store(primary, &self.fill.request_fields, object);
+        if self.fill.is_outdated() {
+            self.engine.memory.invalidate(primary); // it came in between
+        }
+    }
+}
+
+/// A length that is none must not reach a client: it would frame the body by it.
+fn drop_odd_length(fields: &mut HeaderMap, length: Option<u64>) {
+    if length.is_none() {
+        fields.remove(header::CONTENT_LENGTH);
+    }
+}

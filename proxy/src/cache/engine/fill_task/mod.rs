@@ -1,0 +1,187 @@
+//! One fill: fetches a response, says what it is, writes its body, stores it.
+//!
+//! A fill belongs to no client: it runs on a runtime of its own and every client, the first included, only
+//! reads. However it ends (also by a panic), nobody is left waiting and no short body ends cleanly.
+
+mod deliver;
+mod guard;
+mod response;
+mod revalidate;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use tidegate_config::model::CachePolicy;
+
+use super::CacheEngine;
+use super::answer::Lookup;
+use super::fetch::{FetchError, FetchRequest};
+use super::fills::{Fill, Head};
+use super::object::Object;
+use crate::cache::rules::conditional::add_validation;
+use crate::cache::rules::decide::{OriginFailure, may_serve_stale_on_error};
+use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::freshness::{FreshnessSource, StoredTimes, finalize_playlist};
+use crate::cache::rules::request_facts::{CacheMethod, RequestFacts};
+use crate::cache::rules::storability::{Assessment, NotStored, assess};
+use crate::media::{MediaClass, Presentation, inspect, recognise, recognise_error};
+
+pub(super) use guard::Guard;
+use response::{Arrival, Response};
+
+/// Whether someone waits who may have a response that may not be shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Starter {
+    /// The request that started the fill waits for it.
+    Waits,
+    /// The fill renews something that was served stale.
+    Background,
+}
+
+/// What a fill is about.
+pub(super) struct FillOrder<R> {
+    request: R,
+    facts: RequestFacts,
+    policy: Arc<CachePolicy>,
+    stale: Option<Arc<Object>>,
+    path: Arc<str>,
+    starter: Starter,
+}
+
+impl<R> FillOrder<R> {
+    pub(super) fn new(lookup: &Lookup<'_>, request: R, stale: Option<Arc<Object>>, starter: Starter) -> Self {
+        let path = Arc::from(lookup.path);
+        Self { request, facts: facts_of_fill(lookup.facts), policy: Arc::clone(lookup.policy), stale, path, starter }
+    }
+}
+
+/// A fill is a GET for the whole, whatever it was that started it (also a HEAD, where something stale is renewed),
+/// and asks in everybody's name: what the client wished for itself is matched where the client waits.
+fn facts_of_fill(client: &RequestFacts) -> RequestFacts {
+    RequestFacts {
+        method: CacheMethod::Get,
+        directives: RequestDirectives::default(),
+        range: false,
+        conditional: false,
+        ..*client
+    }
+}
+
+/// Runs a fill to its end.
+pub(super) async fn run<R: FetchRequest>(mut guard: Guard<R>, order: FillOrder<R>) {
+    let (engine, fill) = (Arc::clone(&guard.engine), Arc::clone(&guard.fill));
+    let mut task = FillTask { engine: &engine, fill: &fill, order: &order, guard: &mut guard };
+    task.run().await;
+}
+
+struct FillTask<'a, R: FetchRequest> {
+    engine: &'a Arc<CacheEngine<R>>,
+    fill: &'a Arc<Fill>,
+    order: &'a FillOrder<R>,
+    guard: &'a mut Guard<R>,
+}
+
+impl<R: FetchRequest> FillTask<'_, R> {
+    async fn run(&mut self) {
+        let (request, validates) = self.request();
+        match Response::receive(self.engine.fetch(request)).await {
+            Ok((response, _)) if validates && response.status == StatusCode::NOT_MODIFIED => {
+                self.not_modified(response).await;
+            }
+            Ok((response, arrival)) => self.respond(response, arrival).await,
+            Err(error) => self.fail(OriginFailure::Unreachable, error),
+        }
+    }
+
+    /// What is sent: conditional when something stale is there to validate.
+    fn request(&self) -> (R, bool) {
+        if let Some(stale) = &self.order.stale {
+            let mut fields = self.order.request.fields().clone();
+            if add_validation(&mut fields, &stale.meta.headers) {
+                return (self.order.request.with_fields(fields), true);
+            }
+        }
+        (self.order.request.clone(), false)
+    }
+
+    async fn refetch(&mut self) {
+        match Response::receive(self.engine.fetch(self.order.request.clone())).await {
+            Ok((response, arrival)) => self.respond(response, arrival).await,
+            Err(error) => self.fail(OriginFailure::Unreachable, error),
+        }
+    }
+
+    /// A response with a body of its own.
+    async fn respond(&mut self, response: Response, mut arrival: Arrival) {
+        let status = response.status;
+        let failure = OriginFailure::Status(status);
+        if status.is_server_error() && self.stale_may_stand_in(failure) {
+            let reason = format!("the origin answered {}", status.as_u16());
+            return self.fail(failure, FetchError { status, reason });
+        }
+        if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
+            let reason = format!("the origin answered {} to a plain GET", status.as_u16());
+            return self.fail(OriginFailure::Unreachable, FetchError::bad_gateway(reason));
+        }
+        if self.stale_may_stand_in(OriginFailure::Unreachable) {
+            // As long as nothing was sent, what is stale can still stand in for a body that never comes.
+            if let Err(error) = arrival.fetch_first().await {
+                return self.fail(OriginFailure::Unreachable, error);
+            }
+        }
+        match self.assess(&response, arrival.first.as_ref()) {
+            Ok(times) => self.share(response, times, arrival).await,
+            Err(why) => self.hand_over(response, why, arrival).await,
+        }
+    }
+
+    fn stale_may_stand_in(&self, failure: OriginFailure) -> bool {
+        self.order.stale.as_ref().is_some_and(|stale| {
+            may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, SystemTime::now(), &self.order.policy)
+        })
+    }
+
+    /// Tells the waiters of a fetch that gave no usable response. Each decides whether it may have what is stale.
+    fn fail(&mut self, failure: OriginFailure, error: FetchError) {
+        log::warn!("fill of {} failed: {error}", self.guard.key.primary.as_str());
+        let stale = self.order.stale.clone();
+        if stale.is_some() {
+            self.engine.recollection.note_failure(&self.guard.key, failure);
+        }
+        self.fill.publish(Head::Failed { error, failure, stale });
+    }
+
+    fn assess(&self, response: &Response, first: Option<&Bytes>) -> Result<StoredTimes, NotStored> {
+        let media = if response.status.is_success() {
+            recognise(response.fields.get(header::CONTENT_TYPE), &self.order.path, first.map(|bytes| &bytes[..]))
+        } else {
+            recognise_error(&self.order.path)
+        };
+        assess(&Assessment {
+            request: &self.order.facts,
+            status: response.status,
+            headers: &response.fields,
+            request_time: response.request_time,
+            response_time: response.response_time,
+            policy: &self.order.policy,
+            media,
+            presentation: Presentation::Unknown,
+        })
+    }
+
+    /// Looks into a complete playlist for how long it stays fresh.
+    fn finalized(&self, mut object: Object) -> Arc<Object> {
+        let silent = matches!(object.meta.times.source, FreshnessSource::Media) && object.meta.status == StatusCode::OK;
+        let first = object.body.blocks().first().filter(|_| silent);
+        if let (Some(defaults), Some(first)) = (&self.order.policy.media, first) {
+            let class = recognise(object.meta.headers.get(header::CONTENT_TYPE), &self.order.path, Some(first));
+            let playlist = class.filter(|class| matches!(class, MediaClass::Playlist(_)));
+            if let Some(facts) = playlist.and_then(|class| inspect(class, first)) {
+                object.meta.times = finalize_playlist(object.meta.times, &facts, defaults);
+            }
+        }
+        Arc::new(object)
+    }
+}

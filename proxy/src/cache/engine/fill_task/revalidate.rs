@@ -1,0 +1,60 @@
+//! What a 304 does to what is stored (RFC 9111 section 4.3.4).
+
+use std::sync::Arc;
+
+use super::super::fetch::FetchRequest;
+use super::super::fills::Head;
+use super::super::object::Object;
+use super::response::{Response, no_times};
+use super::{FillTask, Starter};
+use crate::cache::rules::conditional::{confirms, freshen};
+use crate::cache::rules::decide::StoredMeta;
+use crate::cache::rules::freshness::StoredTimes;
+use crate::cache::rules::storability::NotStored;
+use crate::cache::rules::{hop_by_hop, stored_fields};
+use crate::telemetry::FillOutcome;
+
+impl<R: FetchRequest> FillTask<'_, R> {
+    pub(super) async fn not_modified(&mut self, response: Response) {
+        let Some(stale) = &self.order.stale else { return };
+        if !confirms(&stale.meta.headers, &response.fields) {
+            // About another version than ours: fetch again, unconditionally.
+            return self.refetch().await;
+        }
+        self.guard.outcome = FillOutcome::Revalidated;
+        let fields = freshen(&stale.meta.headers, &response.fields);
+        let renewed = Response { status: stale.meta.status, fields, ..response };
+        match self.assess(&renewed, stale.body.blocks().first()) {
+            Ok(times) => self.renew(stale, renewed, times),
+            Err(why) => self.confirm_for_one(stale, renewed, why),
+        }
+    }
+
+    /// The stored body with new metadata.
+    fn renew(&self, stale: &Arc<Object>, response: Response, times: StoredTimes) {
+        let mut fields = response.fields;
+        stored_fields::prepare(&mut fields, response.response_time);
+        let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
+        let object = Object { meta, body: Arc::clone(&stale.body), not_stored: None, origin: response.origin };
+        let object = self.finalized(object);
+        self.store(Arc::clone(&object));
+        self.fill.publish(Head::Ready { object, revalidated: true, stored: true });
+    }
+
+    /// The origin confirmed the body and forbade to keep it: it answers the request that asked, and is gone.
+    fn confirm_for_one(&self, stale: &Arc<Object>, response: Response, why: NotStored) {
+        self.engine.memory.remove(&self.guard.key);
+        self.guard.withdraw();
+        let mut fields = response.fields;
+        hop_by_hop::strip_from_response(&mut fields);
+        let times = no_times(response.response_time);
+        let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
+        let object = Object { meta, body: Arc::clone(&stale.body), not_stored: Some(why), origin: response.origin };
+        self.mark_unshareable(response.status);
+        if self.order.starter == Starter::Waits {
+            self.fill.publish_unshared(Arc::new(object));
+        } else {
+            self.fill.publish(Head::Unshared);
+        }
+    }
+}

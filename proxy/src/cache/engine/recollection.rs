@@ -1,0 +1,126 @@
+//! What is remembered of keys for a little while: that their responses cannot be shared, and that their origin
+//! has just failed.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::memory::FullKey;
+use crate::cache::rules::decide::OriginFailure;
+
+/// Why requests for a key go to the origin side by side for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The last response may not be shared.
+    Unshareable,
+    /// The last response was too large to be stored.
+    Oversize,
+}
+
+/// Whose requests a mark speaks of. What an origin answers to credentials says nothing about what it answers to
+/// everybody: without the distinction, anybody who adds Authorization would switch off the cache for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Audience {
+    /// Requests without Authorization.
+    Anyone,
+    /// Requests with Authorization.
+    Authorized,
+}
+
+impl Audience {
+    pub(super) fn of(authorization: bool) -> Self {
+        if authorization { Self::Authorized } else { Self::Anyone }
+    }
+}
+
+/// How long a key is remembered as not shareable or oversize: long enough to spare a burst from waiting in line,
+/// short enough that a corrected origin is noticed soon.
+const MARK_LIFETIME: Duration = Duration::from_secs(10);
+
+/// How long after a failure what is stale is served without asking the origin again. Otherwise an origin that is down
+/// would get one try after the other for each popular object, and each client would wait for its time-out.
+const FAILURE_BACK_OFF: Duration = Duration::from_secs(2);
+
+/// Accounted bytes of each kind of memory; keys are as long as clients make them.
+const CAPACITY: u64 = 8 << 20;
+
+/// Bytes an entry takes beside its key, rounded up.
+const OVERHEAD: usize = 256;
+
+pub(super) struct Recollection {
+    marks: Cache<(FullKey, Audience), Mark>,
+    failures: Cache<FullKey, OriginFailure>,
+}
+
+impl Default for Recollection {
+    fn default() -> Self {
+        let marks = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(|(key, _): &(FullKey, Audience), _: &Mark| weight(key))
+            .time_to_live(MARK_LIFETIME)
+            .build();
+        let failures = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(|key: &FullKey, _: &OriginFailure| weight(key))
+            .time_to_live(FAILURE_BACK_OFF)
+            .build();
+        Self { marks, failures }
+    }
+}
+
+fn weight(key: &FullKey) -> u32 {
+    u32::try_from(key.weight() + OVERHEAD).unwrap_or(u32::MAX)
+}
+
+impl Recollection {
+    /// Remembers why requests of this audience for this key cannot share a response.
+    pub(super) fn mark(&self, key: &FullKey, audience: Audience, mark: Mark) {
+        self.marks.insert((key.clone(), audience), mark);
+    }
+
+    /// The mark of a key, while it lasts.
+    pub(super) fn marked(&self, key: &FullKey, audience: Audience) -> Option<Mark> {
+        self.marks.get(&(key.clone(), audience))
+    }
+
+    /// Remembers that the origin failed when this key was to be renewed.
+    pub(super) fn note_failure(&self, key: &FullKey, failure: OriginFailure) {
+        self.failures.insert(key.clone(), failure);
+    }
+
+    /// How the origin has just failed.
+    pub(super) fn recent_failure(&self, key: &FullKey) -> Option<OriginFailure> {
+        self.failures.get(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::key::{CacheKey, Scheme};
+
+    fn key(path: &str) -> FullKey {
+        FullKey { primary: CacheKey::new(Scheme::Http, "a.test", path, None), variant: [].into() }
+    }
+
+    #[test]
+    fn mark_speaks_of_its_own_audience_and_key_only() {
+        let recollection = Recollection::default();
+        recollection.mark(&key("/a"), Audience::Authorized, Mark::Unshareable);
+        assert_eq!(recollection.marked(&key("/a"), Audience::Authorized), Some(Mark::Unshareable));
+        assert_eq!(recollection.marked(&key("/a"), Audience::Anyone), None);
+        assert_eq!(recollection.marked(&key("/b"), Audience::Authorized), None);
+    }
+
+    #[test]
+    fn marks_of_many_long_keys_stay_within_their_capacity() {
+        let recollection = Recollection::default();
+        for number in 0..4096 {
+            let path = format!("/{number}{}", "x".repeat(8192));
+            recollection.mark(&key(&path), Audience::Anyone, Mark::Unshareable);
+        }
+        recollection.marks.run_pending_tasks();
+        assert!(recollection.marks.weighted_size() <= CAPACITY);
+        assert!(recollection.marks.entry_count() > 0);
+    }
+}

@@ -1,0 +1,121 @@
+//! Waiting for a fill's head, and what it means for this request.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::HeaderMap;
+
+use super::answer::{Answer, Lookup, Outcome, Passage};
+use super::fetch::FetchRequest;
+use super::fills::{Fill, Head};
+use super::object::Object;
+use super::{CacheEngine, usable_stale};
+use crate::cache::rules::decide::{Decision, FetchReason, decide, may_share};
+use crate::cache::rules::storability::NotStored;
+use crate::cache::rules::vary::VaryRule;
+
+/// A request's part in a fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The fill was started with this request: its response is this request's own.
+    Starter,
+    /// It joined before the response came.
+    Early,
+    /// It joined when the response was there already and may have aged.
+    Late,
+}
+
+impl<R: FetchRequest> CacheEngine<R> {
+    /// Waits for a fill. `None` when what it fetches is not for this request: look again.
+    pub(super) async fn wait_for(
+        &self,
+        lookup: &Lookup<'_>,
+        fill: &Arc<Fill>,
+        part: Part,
+        reason: FetchReason,
+    ) -> Option<Answer> {
+        if part != Part::Starter {
+            self.metrics.fills().joined();
+        }
+        let waiting = self.metrics.fills().wait();
+        let head = fill.wait().await;
+        drop(waiting);
+        let collapsed = part != Part::Starter;
+        match head {
+            Head::Ready { object, revalidated, stored } => {
+                if let Some(refusal) = not_for(lookup, fill, part, &object) {
+                    return refusal.into();
+                }
+                let outcome = if revalidated {
+                    Outcome::Revalidated { collapsed }
+                } else {
+                    Outcome::Miss { reason, collapsed, stored }
+                };
+                Some(Answer::served(object, outcome))
+            }
+            Head::Unshared => unshared(lookup, fill, part),
+            Head::Failed { error, failure, stale } => Some(match usable_stale(lookup, stale.as_ref(), failure) {
+                Some(stale) => Answer::served(stale, Outcome::Stale),
+                None => Answer::Failed(error),
+            }),
+            Head::Pending => Some(Answer::Pass(Passage::Late)),
+        }
+    }
+}
+
+/// Why a response is not for a request that waited for it.
+enum Refusal {
+    LookAgain,
+    Pass(Passage),
+}
+
+impl From<Refusal> for Option<Answer> {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::LookAgain => None,
+            Refusal::Pass(passage) => Some(Answer::Pass(passage)),
+        }
+    }
+}
+
+fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Option<Refusal> {
+    // The starter's own response needs no matching; its fields may differ from the fill's where the fill leaves out
+    // ranges and preconditions.
+    if part != Part::Starter && !same_variant(&object.meta.vary, &fill.request_fields, lookup.fields) {
+        return Some(Refusal::LookAgain);
+    }
+    let now = SystemTime::now();
+    let shareable = match part {
+        Part::Starter => true,
+        Part::Early => may_share(lookup.facts, &object.meta, now),
+        Part::Late => {
+            let decision = decide(lookup.facts, Some(&object.meta), now, lookup.policy);
+            matches!(decision, Decision::Serve(_) | Decision::ServeAndRefresh)
+        }
+    };
+    if !shareable {
+        return Some(Refusal::Pass(Passage::Unshareable));
+    }
+    // Of a window only the whole can be had.
+    (lookup.facts.range && object.body.is_windowed()).then_some(Refusal::Pass(Passage::Oversize))
+}
+
+/// A response that may not be shared goes to the request that it was fetched with, and to no other: it may be about
+/// that client's session. The others need not wait in line; but those without Authorization look again when it was
+/// fetched with one, as their own response may well be shareable.
+fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part) -> Option<Answer> {
+    if part == Part::Starter {
+        if let Some(object) = fill.take_unshared() {
+            let why = object.not_stored.unwrap_or(NotStored::NoStore);
+            return Some(Answer::served(object, Outcome::Unshared(why)));
+        }
+    }
+    (fill.authorized == lookup.facts.authorization).then_some(Answer::Pass(Passage::Unshareable))
+}
+
+fn same_variant(rule: &VaryRule, left: &HeaderMap, right: &HeaderMap) -> bool {
+    match rule {
+        VaryRule::Names(_) => rule.variant_key(left) == rule.variant_key(right),
+        VaryRule::None | VaryRule::Any => true,
+    }
+}
