@@ -25,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 
 use super::ConnectionInfo;
+use super::gathering::Gathering;
 
 /// One read of a request's header section: nearly all fit, and an idle connection holds no more than this.
 const READ_SIZE: usize = 4 << 10;
@@ -114,6 +115,13 @@ impl<S> ClientStream<S> {
     /// Notes that the current request is over.
     pub(super) fn end_request(&mut self) {
         self.framing = BodyFraming::None;
+    }
+}
+
+impl<S> ClientStream<Gathering<S>> {
+    /// A handle to what this connection gathers.
+    pub(super) fn gathered(&self) -> Gathering<S> {
+        self.inner.handle()
     }
 }
 
@@ -229,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for ClientStream<S> {
     async fn shutdown(&mut self) {
         if let Err(error) = AsyncWriteExt::shutdown(self).await {
-            tracing::debug!(%error, "client was gone at shutdown");
+            log::debug!(error:%; "client was gone at shutdown");
         }
     }
 }

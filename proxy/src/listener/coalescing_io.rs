@@ -46,6 +46,8 @@ pub(super) struct CoalescingIo<S> {
     taken: usize,
     /// A flush was promised and is still to be done.
     promised: bool,
+    /// Something was written since the last true flush.
+    unsent: bool,
 }
 
 impl<S> CoalescingIo<S> {
@@ -60,7 +62,12 @@ impl<S> CoalescingIo<S> {
     }
 
     fn new(inner: S, moment: FlushMoment) -> Self {
-        Self { inner, moment, gathered: Vec::new(), taken: 0, promised: false }
+        Self { inner, moment, gathered: Vec::new(), taken: 0, promised: false, unsent: false }
+    }
+
+    /// Whether something was written that the stream below may not have sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.unsent
     }
 
     fn capacity(&self) -> usize {
@@ -112,6 +119,7 @@ impl<S: AsyncWrite + Unpin> CoalescingIo<S> {
         ready!(self.poll_drain(context))?;
         ready!(Pin::new(&mut self.inner).poll_flush(context))?;
         self.promised = false;
+        self.unsent = false;
         Poll::Ready(Ok(()))
     }
 
@@ -166,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.unsent = true;
         if self.moment == FlushMoment::Immediate && bytes.len() > self.room() {
             return self.poll_write_through(context, bytes);
         }
@@ -177,6 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingIo<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.unsent = true;
         self.poll_gather(context, slices)
     }
 

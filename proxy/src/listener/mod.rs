@@ -8,6 +8,7 @@ mod client_stream;
 mod coalescing_io;
 mod connection;
 mod connection_limit;
+mod gathering;
 mod http1;
 mod http2;
 pub mod http3;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::client_stream::{ClientStream, StreamIdentity};
-use super::coalescing_io::CoalescingIo;
+use super::gathering::Gathering;
 use super::socket::BACKLOG;
 use super::stalling_socket::StallingSocket;
 use super::{
@@ -117,7 +117,7 @@ async fn back_off(error: &io::Error, pause: Duration) -> Duration {
     if is_peers_fault(error) {
         return pause;
     }
-    tracing::warn!(%error, ?pause, "accepting failed");
+    log::warn!(error:%, pause:?; "accepting failed");
     tokio::time::sleep(pause).await;
     (pause * 2).min(ACCEPT_PAUSE_MAX)
 }
@@ -175,7 +175,7 @@ where
     let info = Arc::new(ConnectionInfo { peer, local, protocol: Protocol::Http1, tls: None, plaintext });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
     let socket = StallingSocket::new(socket, limits.write_timeout);
-    let stream = Box::new(ClientStream::new(CoalescingIo::immediate(socket), identity));
+    let stream = Box::new(ClientStream::new(Gathering::new(socket), identity));
     let _open = OpenConnection::new(&*context.observer, Protocol::Http1);
     CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;
 }

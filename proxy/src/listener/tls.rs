@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::client_stream::{ClientStream, StreamIdentity};
 use super::coalescing_io::CoalescingIo;
+use super::gathering::Gathering;
 use super::stalling_socket::StallingSocket;
 use super::tcp::{Accepted, ListenerContext, OpenConnection};
 use super::{CONNECTION, ConnectionInfo, HandshakeOutcome, Protocol, TlsInfo, http1, http2};
@@ -49,7 +50,7 @@ where
         let stream = ClientStream::new(CoalescingIo::next_read(stream), identity);
         http2::serve(context, Box::new(stream), info, &limits, closing).await;
     } else {
-        let stream = Box::new(ClientStream::new(CoalescingIo::immediate(stream), identity));
+        let stream = Box::new(ClientStream::new(Gathering::new(stream), identity));
         CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;
     }
 }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use self::head::Head;
 use super::Protocol;
 use super::client_stream::ClientStream;
+use super::gathering::Gathering;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
@@ -45,7 +46,7 @@ enum Event {
 /// Serves the connection to its end.
 pub(super) async fn serve<A, S>(
     context: &ListenerContext<A>,
-    mut stream: Box<ClientStream<S>>,
+    mut stream: Box<ClientStream<Gathering<S>>>,
     limits: &Limits,
     closing: watch::Receiver<bool>,
 ) where
@@ -53,6 +54,7 @@ pub(super) async fn serve<A, S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug + 'static,
 {
     let mut wait = Wait::new(limits, closing);
+    let gathered = stream.gathered();
     let mut settings = None;
     for served in 1..=limits.requests_per_connection {
         let head = match wait.next_request(&mut stream).await {
@@ -65,7 +67,8 @@ pub(super) async fn serve<A, S>(
         };
         let last = served == limits.requests_per_connection || wait.is_over();
         let session = new_session(stream, head, settings.take(), limits, last);
-        let Some(reused) = context.app.process_new_http(session, wait.closing.signal()).await else { return };
+        let answering = context.app.process_new_http(session, wait.closing.signal());
+        let Some(reused) = gathered.send_off_while_waiting(answering).await else { return };
         let Some(returned) = take_back(reused, &mut settings) else { return };
         stream = returned;
     }

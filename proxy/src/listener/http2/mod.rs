@@ -289,6 +289,6 @@ fn refuse(session: &mut HttpSession, refusal: RequestRefusal) {
     let response = ResponseHeader::build(refusal.status(), None).map(Box::new);
     let written = response.and_then(|response| session.write_response_header(response, true));
     if let Err(error) = written {
-        tracing::debug!(%error, "client was gone before its request was refused");
+        log::debug!(error:%; "client was gone before its request was refused");
     }
 }

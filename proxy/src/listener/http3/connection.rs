@@ -96,7 +96,7 @@ where
                     Ok(Some(resolver)) => self.spawn(resolver),
                     Ok(None) => break,
                     Err(error) => {
-                        tracing::debug!(peer = %self.context.info.peer, %error, "HTTP/3 connection ended");
+                        log::debug!(peer:% = self.context.info.peer, error:%; "HTTP/3 connection ended");
                         break;
                     }
                 },
@@ -178,7 +178,7 @@ where
             Ok(RequestOutcome::Served) => {}
             Ok(RequestOutcome::Refused) => self.refused_count += 1,
             // The stream was reset when the task's session was dropped; other requests go on.
-            Err(error) => tracing::error!(peer = %self.context.info.peer, %error, "request task failed"),
+            Err(error) => log::error!(peer:% = self.context.info.peer, error:%; "request task failed"),
         }
     }
 }

@@ -179,7 +179,7 @@ impl Settings {
         server.transport_config(Arc::new(transport(&self.bounds)));
         match state.quic_tls.as_ref().map(quic_crypto) {
             Some(Ok(crypto)) => server.crypto = crypto,
-            Some(Err(error)) => tracing::error!(%error, "new TLS configuration cannot be used for QUIC"),
+            Some(Err(error)) => log::error!(error:%; "new TLS configuration cannot be used for QUIC"),
             None => {}
         }
         self.server = Arc::new(server);
@@ -215,7 +215,7 @@ where
                 connections.spawn(Arc::clone(self).connect(connecting, handshake, guard, bounds));
             }
             Err(error) => {
-                tracing::debug!(%peer, %error, "QUIC connection attempt is invalid");
+                log::debug!(peer:%, error:%; "QUIC connection attempt is invalid");
                 self.observer.handshake(true, HandshakeOutcome::Failed);
             }
         }
@@ -234,7 +234,7 @@ where
         let connection = match connected {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
-                tracing::debug!(%error, "QUIC handshake failed");
+                log::debug!(error:%; "QUIC handshake failed");
                 return self.observer.handshake(true, HandshakeOutcome::Failed);
             }
             Err(_) => return self.observer.handshake(true, HandshakeOutcome::TimedOut),

@@ -69,7 +69,7 @@ where
     let head = match request_head(request, &context.bounds) {
         Ok(head) => head,
         Err(malformed) => {
-            tracing::debug!(peer = %context.info.peer, %malformed, "request refused");
+            log::debug!(peer:% = context.info.peer, malformed:%; "request refused");
             return refuse(context, halves, malformed.status()).await;
         }
     };
@@ -88,7 +88,7 @@ async fn refuse_unresolved<A>(
     error: &StreamError,
     halves: &StreamHalves,
 ) -> RequestOutcome {
-    tracing::debug!(peer = %context.info.peer, %error, "request stream refused");
+    log::debug!(peer:% = context.info.peer, error:%; "request stream refused");
     let refusal = halves.receive.lock().take_refusal();
     match refusal {
         Some(BodyError::FieldSectionTooLarge) => refuse(context, halves, 431).await,

@@ -106,7 +106,7 @@ impl Response {
             return Err(ResponseError::Upgrade);
         }
         if self.stage != Stage::Header {
-            tracing::warn!("a second response header was not sent");
+            log::warn!("a second response header was not sent");
             return Ok(());
         }
         for name in &HOP_BY_HOP {

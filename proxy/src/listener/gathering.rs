@@ -1,0 +1,134 @@
+//! What an HTTP/1 connection gathers, within reach of two parties: Pingora, which writes through the stream it was
+//! given, and the task of the connection, which sends off what was gathered whenever the request has to wait.
+//!
+//! Pingora flushes at the end of a response. A response that stalls in the middle (a fill that waits for its origin,
+//! a live segment in the making) must not keep back what has arrived: whoever waits for it is the task, so the task
+//! flushes just before it goes to sleep. A response that never waits still leaves in one write.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::coalescing_io::CoalescingIo;
+
+/// A stream whose gathered writes can be sent off from outside. The lock is taken for one poll at a time, by one task.
+#[derive(Debug)]
+pub(super) struct Gathering<S>(Arc<Mutex<CoalescingIo<S>>>);
+
+impl<S> Gathering<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self(Arc::new(Mutex::new(CoalescingIo::immediate(inner))))
+    }
+
+    /// A second handle to the same stream.
+    pub(super) fn handle(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Gathering<S> {
+    /// Runs `work` and, each time it has to wait, sends off what it has written so far.
+    pub(super) async fn send_off_while_waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            if polled.is_pending() {
+                let mut io = self.0.lock();
+                // An error shows again at the next write, to the one who can act on it.
+                if io.has_unsent() && Pin::new(&mut *io).poll_flush(context).is_ready() {
+                    return Poll::Pending;
+                }
+            }
+            polled
+        })
+        .await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathering<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock()).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.lock()).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.lock()).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock()).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock()).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+
+    #[tokio::test]
+    async fn what_was_written_before_a_wait_is_sent_before_it_ends() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut stream = Gathering::new(server);
+        let handle = stream.handle();
+        let go_on = Notify::new();
+        let work = async {
+            stream.write_all(b"head").await.unwrap();
+            go_on.notified().await;
+            stream.write_all(b" and tail").await.unwrap();
+            stream.flush().await.unwrap();
+        };
+        let reading = async {
+            let mut head = [0; 4];
+            client.read_exact(&mut head).await.unwrap();
+            assert_eq!(&head, b"head");
+            go_on.notify_one();
+            let mut tail = [0; 9];
+            client.read_exact(&mut tail).await.unwrap();
+            assert_eq!(&tail, b" and tail");
+        };
+        tokio::join!(handle.send_off_while_waiting(work), reading);
+    }
+
+    #[tokio::test]
+    async fn what_never_waits_stays_gathered_until_its_flush() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut stream = Gathering::new(server);
+        let handle = stream.handle();
+        handle
+            .send_off_while_waiting(async {
+                stream.write_all(b"all ").await.unwrap();
+                stream.write_all(b"at once").await.unwrap();
+                let mut nothing = [0; 1];
+                let waiting = std::pin::pin!(client.read(&mut nothing));
+                assert!(futures::poll!(waiting).is_pending(), "nothing is sent before the flush");
+                stream.flush().await.unwrap();
+            })
+            .await;
+        let mut text = [0; 11];
+        client.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"all at once");
+    }
+}
