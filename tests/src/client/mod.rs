@@ -177,13 +177,17 @@ impl Streaming {
     /// Reads until at least so many bytes of the body have come, and returns how many have.
     ///
     /// # Errors
-    /// When the body ends before.
+    /// When the body ends before, or stalls for longer than [`PATIENCE`](crate::PATIENCE).
     pub async fn read_at_least(&mut self, bytes: usize) -> anyhow::Result<usize> {
         while self.received.len() < bytes {
-            match self.next().await {
+            let received = self.received.len();
+            let Ok(piece) = tokio::time::timeout(crate::PATIENCE, self.next()).await else {
+                anyhow::bail!("the body stalled after {received} of {bytes} bytes");
+            };
+            match piece {
                 Piece::Data(data) => self.received.extend_from_slice(&data),
                 Piece::End(end, _) => {
-                    anyhow::bail!("the body ended ({end:?}) after {} of {bytes} bytes", self.received.len());
+                    anyhow::bail!("the body ended ({end:?}) after {received} of {bytes} bytes");
                 }
             }
         }

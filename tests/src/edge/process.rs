@@ -265,7 +265,14 @@ impl Drop for Edge {
             let _status = self.child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- standard error of the edge ---\n{}--- end ---", self.stderr());
+            if std::env::var_os("TIDEGATE_KEEP").is_some() {
+                self.directory.disable_cleanup(true);
+                eprintln!("the edge's files are kept in {}", self.directory.path().display());
+            }
+            let log = fs::read_to_string(self.file("access.log")).unwrap_or_default();
+            let failed: Vec<_> = log.lines().filter(|line| line.contains("\"error\":\"")).collect();
+            eprintln!("--- standard error of the edge ---\n{}", self.stderr());
+            eprintln!("--- failed requests in its access log ---\n{}\n--- end ---", failed.join("\n"));
         }
     }
 }

@@ -43,7 +43,7 @@ async fn serve_requests(stream: TcpStream, state: &State) -> io::Result<()> {
     let (input, output) = stream.into_split();
     let mut reader = RequestReader::new(input);
     let mut output = output;
-    while let Some(request) = reader.next().await? {
+    while let Some(request) = reader.next(&mut output).await? {
         let number = state.records.add(request.clone());
         let script = state.script_for(request.host(), request.path());
         match play(&script, &request, &mut reader, &mut output, &state.gates).await {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _};
 
 use super::record::{Outcome, Recorded};
 
@@ -24,10 +24,14 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         Self { input, buffer: BytesMut::new() }
     }
 
-    /// The next request with its body, or nothing when the connection ended between two.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Recorded>> {
+    /// The next request with its body, or nothing when the connection ended between two. Who waits to be told to send
+    /// the body is told so by `output`.
+    pub(super) async fn next(&mut self, output: &mut (impl AsyncWrite + Unpin)) -> io::Result<Option<Recorded>> {
         let Some(head) = self.head().await? else { return Ok(None) };
         let mut request = parse_head(&head)?;
+        if request.field("expect").is_some() {
+            output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
         request.body = self.body(&request).await?;
         Ok(Some(request))
     }

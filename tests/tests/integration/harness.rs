@@ -80,7 +80,7 @@ async fn origin_waits_at_gates_and_records_who_left() {
     origin.on("/a", Script::cacheable(1000).pausing_after(600, "half"));
     let client = client(origin.address()).await;
     let mut first = within("a head", client.open(Request::get("/a"))).await.unwrap();
-    within("half a body", first.read_at_least(600)).await.unwrap();
+    first.read_at_least(600).await.unwrap();
     assert_eq!(first.received().len(), 600);
     origin.gate("half").reached().await;
     first.cancel();
@@ -96,7 +96,7 @@ async fn origin_in_a_process_of_its_own_can_be_killed_mid_body() {
     let mut origin = OriginProcess::start(&[("/a".to_owned(), script)].into());
     let client = client(origin.address()).await;
     let mut reading = within("a head", client.open(Request::get("/a"))).await.unwrap();
-    within("half a body", reading.read_at_least(500)).await.unwrap();
+    reading.read_at_least(500).await.unwrap();
     origin.kill();
     let response = within("the end", reading.finish()).await.unwrap();
     assert!(matches!(response.end, End::Broken(_)));

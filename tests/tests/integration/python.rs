@@ -67,7 +67,7 @@ async fn aioquic_asks_for_heads_and_ranges() {
         assert!(length < 0 || answer["length"] == length, "{range} {answer}");
         assert!(answer["fields"]["content-range"].is_string(), "{range} {answer}");
     }
-    let several = scenario(&edge, &["range", "/a", "bytes=0-1,50-51"]).await;
+    let several = scenario(&edge, &["range", "/a", "bytes=0-1,50000-50001"]).await;
     let kind = several["fields"]["content-type"].as_str().unwrap_or_default();
     assert!(several["status"] == 206 && kind.starts_with("multipart/byteranges"), "{several}");
 }

@@ -22,7 +22,7 @@ from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3_ALPN, ErrorCode, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import StreamReset
+from aioquic.quic.events import ConnectionTerminated, StreamReset
 
 # Longer than anything here takes on a busy machine.
 PATIENCE_SECONDS = 60
@@ -43,18 +43,32 @@ class Exchange:
         return {"status": self.status, "fields": self.fields, "length": len(self.body), "sha256": digest, "end": self.end}
 
 
+class Http(H3Connection):
+    """aioquic takes the Content-Length of an answer to HEAD for that of its body (RFC 9110 section 8.6 says otherwise)."""
+
+    def __init__(self, quic):
+        super().__init__(quic)
+        self.heads = set()
+
+    def _check_content_length(self, stream):
+        if stream.stream_id not in self.heads:
+            super()._check_content_length(stream)
+
+
 class Client(QuicConnectionProtocol):
     """A connection with its running exchanges by stream."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.http = H3Connection(self._quic)
+        self.http = Http(self._quic)
         self.exchanges = {}
         self.authority = ""
 
     def begin(self, method, path, fields=(), body=b""):
         stream = self._quic.get_next_available_stream_id()
         self.exchanges[stream] = Exchange()
+        if method == "HEAD":
+            self.http.heads.add(stream)
         pseudo = [(":method", method), (":scheme", "https"), (":authority", self.authority), (":path", path)]
         length = [("content-length", str(len(body)))] if body else []
         headers = [(name.encode(), value.encode()) for name, value in [*pseudo, *fields, *length]]
@@ -86,6 +100,9 @@ class Client(QuicConnectionProtocol):
         self.transmit()
 
     def quic_event_received(self, event):
+        if isinstance(event, ConnectionTerminated):
+            for stream in self.exchanges:
+                self.advance(stream, end=f"connection closed: {event.error_code} {event.reason_phrase}")
         if isinstance(event, StreamReset) and event.stream_id in self.exchanges:
             self.advance(event.stream_id, end="reset")
         for http_event in self.http.handle_event(event):

@@ -88,7 +88,7 @@ async fn joined_readers_of_a_truncated_body_are_all_told() {
     for protocol in Protocol::SECURE {
         let client = edge.client(protocol).await;
         let mut reading = within("a head", client.open(Request::get("/a"))).await.unwrap();
-        within("half", reading.read_at_least(200_000)).await.unwrap();
+        reading.read_at_least(200_000).await.unwrap();
         readers.push((client, reading));
     }
     origin.gate("middle").open();
@@ -105,7 +105,7 @@ async fn readers(edge: &Edge, half: usize) -> Vec<(Client, Streaming)> {
     for protocol in ALL {
         let client = edge.client(protocol).await;
         let mut reading = within("a head", client.open(Request::get("/a"))).await.unwrap();
-        within("half", reading.read_at_least(half)).await.unwrap();
+        reading.read_at_least(half).await.unwrap();
         readers.push((client, reading));
     }
     readers

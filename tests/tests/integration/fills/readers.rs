@@ -1,5 +1,6 @@
 //! Readers of one fill: slow ones, leaving ones, many.
 
+use futures::StreamExt as _;
 use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::origin::{Outcome, Script, Step};
 use tidegate_tests::within;
@@ -20,7 +21,7 @@ async fn slow_first_reader(protocol: Protocol, sharing: Sharing) {
         Sharing::SameConnection => &slow,
     };
     let mut first = within("a head", slow.open(Request::get("/a"))).await.unwrap();
-    within("a first byte", first.read_at_least(1)).await.unwrap();
+    first.read_at_least(1).await.unwrap();
     let second = within("the second reader, while the first one pauses", quick.get("/a")).await.unwrap();
     assert_whole(&second, LARGE, "second");
     assert!((first.received().len() as u64) < LARGE, "the first reader was paused");
@@ -72,9 +73,9 @@ async fn leaving_first_reader(protocol: Protocol) {
     origin.on("/a", Script::cacheable(SIZE).pausing_after(1_000_000, "middle"));
     let (leaver, stayer) = (edge.client(protocol).await, edge.client(protocol).await);
     let mut first = within("a head", leaver.open(Request::get("/a"))).await.unwrap();
-    within("a first byte", first.read_at_least(1)).await.unwrap();
+    first.read_at_least(1).await.unwrap();
     let mut second = within("a head", stayer.open(Request::get("/a"))).await.unwrap();
-    within("what there is", second.read_at_least(500_000)).await.unwrap();
+    second.read_at_least(500_000).await.unwrap();
     first.cancel();
     drop(leaver);
     origin.gate("middle").open();
@@ -116,7 +117,7 @@ async fn only_reader_may_leave_and_the_next_one_gets_a_whole_body() {
         origin.on(&path, Script::cacheable(SIZE).pausing_after(1_000_000, &gate));
         let client = edge.client(protocol).await;
         let mut first = within("a head", client.open(Request::get(&path))).await.unwrap();
-        within("a first byte", first.read_at_least(1)).await.unwrap();
+        first.read_at_least(1).await.unwrap();
         first.cancel();
         origin.gate(&gate).open();
         assert_whole(&within("the next one", client.get(&path)).await.unwrap(), SIZE, &path);
@@ -162,4 +163,42 @@ async fn clients_that_come_before_the_head_wait_for_the_same_fill() {
         assert_whole(&within("an answer", reader).await.unwrap(), 100_000, "waiting");
     }
     assert_eq!(origin.requests("/a").len(), 1);
+}
+
+/// Many requests over one connection, many of them at once; misses, hits and passes among them.
+async fn busy_connection(protocol: Protocol) {
+    const SIZE: u64 = 100_003;
+    let (edge, origin) = edge_and_origin().await;
+    for number in 0..10 {
+        origin.on(&format!("/stored{number}"), Script::cacheable(SIZE));
+        origin.on(&format!("/passed{number}"), Script::cacheable(SIZE).field("cache-control", "no-store"));
+    }
+    let client = edge.client(protocol).await;
+    let paths = (0..400).map(|number| {
+        let kind = if number % 4 == 0 { "passed" } else { "stored" };
+        format!("/{kind}{}", number % 10)
+    });
+    let asking = paths.map(|path| {
+        let client = &client;
+        async move {
+            let response = within(&path, client.get(&path)).await.unwrap();
+            assert_whole(&response, SIZE, &path);
+        }
+    });
+    futures::stream::iter(asking).buffer_unordered(40).collect::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_connection_gets_every_body_whole_over_http1() {
+    busy_connection(Protocol::Http1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_connection_gets_every_body_whole_over_http2() {
+    busy_connection(Protocol::Http2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_connection_gets_every_body_whole_over_http3() {
+    busy_connection(Protocol::Http3).await;
 }

@@ -52,7 +52,7 @@ async fn in_flight(edge: &Edge, origin: &Origin, protocol: Protocol) -> (Client,
     origin.on(&path, Script::cacheable(200_000).pausing_after(100_000, "middle"));
     let client = edge.client(protocol).await;
     let mut reading = within("a head", client.open(Request::get(&path))).await.unwrap();
-    within("half a body", reading.read_at_least(100_000)).await.unwrap();
+    reading.read_at_least(100_000).await.unwrap();
     (client, reading)
 }
 

@@ -41,11 +41,15 @@ async fn ambiguous_requests_are_refused_and_never_reach_the_origin() {
         ("unknown version", "GET /a HTTP/7.1\r\nhost: H\r\n\r\n"),
         ("no request", "\u{1}\u{2}\u{3}\r\n\r\n"),
     ];
+    let mut accepted = Vec::new();
     for (name, text) in cases {
         let found = status(&edge, &text.replace('H', HOST).replace(&format!("{HOST}TTP"), "HTTP")).await;
         let refused = found.is_none_or(|status| (400..500).contains(&status) || matches!(status, 501 | 505));
-        assert!(refused, "{name}: answered with {found:?}");
+        if !refused {
+            accepted.push(format!("{name}: answered with {found:?}"));
+        }
     }
+    assert!(accepted.is_empty(), "{accepted:#?}");
     assert_eq!(origin.requests("/a").len(), 0);
     assert_eq!(status(&edge, &format!("GET /a HTTP/1.1\r\nhost: {HOST}\r\n\r\n")).await, Some(200), "all is well");
 }

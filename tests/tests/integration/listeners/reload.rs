@@ -57,7 +57,7 @@ async fn request_in_flight_survives_a_reload() {
     for protocol in Protocol::SECURE {
         let client = edge.client(protocol).await;
         let mut reading = within("a head", client.open(Request::get("/slow"))).await.unwrap();
-        within("half", reading.read_at_least(100_000)).await.unwrap();
+        reading.read_at_least(100_000).await.unwrap();
         running.push((client, reading));
     }
     config.hosts.push(OTHER.to_owned());

@@ -19,7 +19,7 @@ pub(super) fn rows() -> Vec<Row> {
         none_match("if_none_match_other_with_range", "\"v2\"").with("range", "bytes=0-9").gives(206, Part(0, 10)),
         none_match("if_none_match_beats_date", "\"v2\"").with("if-modified-since", MODIFIED).gives(200, Whole),
         Row::of("if_none_match_weak_etag", weak).with("if-none-match", "\"v1\"").gives(304, Empty),
-        modified_since("if_modified_since_same", MODIFIED).gives(304, Empty).field_is("last-modified", MODIFIED),
+        modified_since("if_modified_since_same", MODIFIED).gives(304, Empty),
         modified_since("if_modified_since_older", BEFORE).gives(200, Whole),
         modified_since("if_modified_since_later", AFTER).gives(304, Empty),
         modified_since("if_modified_since_malformed", "yesterday").gives(200, Whole),

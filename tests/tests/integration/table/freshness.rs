@@ -93,17 +93,19 @@ fn media() -> Vec<Row> {
     };
     let of = |text: &str| Script::status(200).text(text);
     let segment = || Script::status(200).pattern(0, SIZE);
+    // Playlists that may be live are fresh for a second or two, and by the second request perhaps no more.
     vec![
         silent("media_vod_playlist", "/vod/media.m3u8", "application/vnd.apple.mpegurl", of(VOD)),
-        silent("media_live_playlist", "/live/media.m3u8", "application/vnd.apple.mpegurl", of(LIVE)),
-        silent("media_multivariant", "/vod/master.m3u8", "application/vnd.apple.mpegurl", of(MULTIVARIANT)),
+        silent("media_live_playlist", "/live/media.m3u8", "application/vnd.apple.mpegurl", of(LIVE)).reuse(Reuse::Open),
+        silent("media_multivariant", "/vod/master.m3u8", "application/vnd.apple.mpegurl", of(MULTIVARIANT))
+            .reuse(Reuse::Open),
         silent("media_static_mpd", "/vod/manifest.mpd", "application/dash+xml", of(STATIC_MPD)),
         silent("media_segment", "/vod/1.m4s", "video/iso.segment", segment()),
         silent("media_segment_range", "/vod/2.m4s", "video/mp4", segment())
             .with("range", "bytes=100-199")
             .gives(206, super::row::Content::Part(100, 200)),
         silent("media_transport_stream", "/vod/1.ts", "video/mp2t", segment()),
-        silent("media_mp3", "/vod/demo.mp3", "audio/mpeg", segment()),
+        silent("media_mp3", "/vod/demo.mp3", "audio/mpeg", segment()).reuse(Reuse::Open),
         silent("media_playlist_head", "/vod/head.m3u8", "application/vnd.apple.mpegurl", of(VOD)).method("HEAD"),
         silent("media_missing_segment", "/vod/9.m4s", "text/plain", Script::status(404).text("none"))
             .reuse(Reuse::Open),

@@ -28,6 +28,8 @@ pub(crate) struct Row {
 pub(crate) enum Reuse {
     /// Once: the second is served from what the first brought.
     Shared,
+    /// Once on a hit; what joins a fill may be sent on.
+    SharedWhenWhole,
     /// Twice: each request goes to the origin.
     Never,
     /// Twice on a hit; what joins a fill may be served from that, being as fresh as can be.
@@ -97,6 +99,8 @@ impl Row {
         method.clone_into(&mut self.request.method);
         if method == "HEAD" {
             self.expected = Expected::new(self.script.status, Content::Empty);
+            // Its answer is small; nothing is lost by asking while a fill runs.
+            self.reuse = Reuse::SharedWhenWhole;
         }
         self
     }
