@@ -24,6 +24,17 @@ pub struct OriginEntry {
     pub url: String,
     /// `eu` or `us`; the edge stands in `eu`.
     pub region: &'static str,
+    /// Further lines of it, such as `weight: 0`.
+    pub lines: Vec<String>,
+}
+
+impl OriginEntry {
+    /// One at this URL in this region; its name is made of both.
+    #[must_use]
+    pub fn new(region: &'static str, url: &str) -> Self {
+        let place = url.rsplit('/').next().unwrap_or_default().replace(':', "-");
+        Self { name: format!("{region}-{place}"), url: url.to_owned(), region, lines: Vec::new() }
+    }
 }
 
 /// Where an edge listens.
@@ -66,6 +77,10 @@ pub struct EdgeConfig {
     pub limits: Vec<String>,
     /// Lines of the node's `cache`, such as `max_object: 1MiB`.
     pub cache: Vec<String>,
+    /// Lines of the pool, such as `host: origin`.
+    pub pool: Vec<String>,
+    /// A port of `[::1]` for TLS and QUIC listeners besides those of the edge's own address.
+    pub ipv6: Option<u16>,
     /// Lines of the pool's `timeouts`, such as `read: 1s`.
     pub timeouts: Vec<String>,
     /// Lines of the cache policy, such as `heuristic: false`.
@@ -87,7 +102,9 @@ impl EdgeConfig {
         Self {
             hosts: vec![HOST.to_owned(), format!("*.{HOST}")],
             plaintext: Plaintext::Serve,
-            origins: vec![OriginEntry { name: "eu-1".to_owned(), url: url.to_owned(), region: "eu" }],
+            origins: vec![OriginEntry::new("eu", url)],
+            pool: Vec::new(),
+            ipv6: None,
             limits: Vec::new(),
             cache: Vec::new(),
             timeouts: Vec::new(),
@@ -109,9 +126,13 @@ impl EdgeConfig {
             Plaintext::Serve => String::new(),
             Plaintext::Redirect => format!("    plaintext: redirect\n    https_port: {}\n", place.https),
         };
+        let ipv6 = self.ipv6.map_or_else(String::new, |port| {
+            let of = |protocol| format!("  - address: \"[::1]:{port}\"\n    protocol: {protocol}\n");
+            of("https") + &of("quic")
+        });
         let mut text = format!(
             "kind: node\nname: eu-a-1\npop: eu-a\nlisteners:\n  - address: \"{http}\"\n    protocol: http\n{plaintext}  \
-             - address: \"{https}\"\n    protocol: https\n  - address: \"{https}\"\n    protocol: quic\nadmin:\n  \
+             - address: \"{https}\"\n    protocol: https\n  - address: \"{https}\"\n    protocol: quic\n{ipv6}admin:\n  \
              address: \"{}\"\naccess_log:\n  file: access.log\n",
             place.at(place.admin)
         );
@@ -132,10 +153,12 @@ impl EdgeConfig {
 
     fn pool_document(&self) -> String {
         let mut text = "kind: origin_pool\nname: origins\norigins:\n".to_owned();
-        for OriginEntry { name, url, region } in &self.origins {
+        for OriginEntry { name, url, region, lines: more } in &self.origins {
             writeln!(text, "  - name: {name}\n    url: {url}\n    region: {region}")
                 .expect("writing to a string cannot fail");
+            lines(&mut text, "    ", more);
         }
+        lines(&mut text, "", &self.pool);
         section(&mut text, "timeouts", &self.timeouts);
         text
     }

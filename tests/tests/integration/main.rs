@@ -8,6 +8,7 @@ mod fills;
 mod harness;
 mod listeners;
 mod metrics;
+mod origins;
 mod python;
 mod table;
 
