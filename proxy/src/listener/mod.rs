@@ -13,6 +13,7 @@ mod http1;
 mod http2;
 pub mod http3;
 mod patience;
+mod ready_response;
 mod refusal;
 mod socket;
 mod stalling_socket;
@@ -26,5 +27,6 @@ pub use connection::{
     SharedListenerState, Signals, TlsInfo,
 };
 pub use connection_limit::{ConnectionGuard, ConnectionLimit};
+pub use ready_response::{Application, ReadyResponse};
 pub use socket::{PortSharing, bind_tcp, bind_udp};
 pub use tcp::{TcpListenerSettings, serve_tcp};

@@ -12,6 +12,9 @@ pub(super) enum RequestRefusal {
     HeaderTimeout,
     /// The request target exceeds `limits.target_bytes` (RFC 9110 section 15.5.15).
     TargetTooLong,
+    /// Both Content-Length and Transfer-Encoding frame the body (RFC 9112 section 6.3): whoever reads on may see
+    /// another request than we do.
+    AmbiguousFraming,
     /// Fields exceed `limits.header_bytes` or `limits.header_count` (RFC 6585 section 5).
     FieldsTooLarge,
 }
@@ -21,6 +24,7 @@ impl RequestRefusal {
         match self {
             Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::AmbiguousFraming => StatusCode::BAD_REQUEST,
             Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
     }
@@ -30,6 +34,7 @@ impl RequestRefusal {
         match self {
             Self::HeaderTimeout => b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             Self::TargetTooLong => b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            Self::AmbiguousFraming => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             Self::FieldsTooLarge => {
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             }

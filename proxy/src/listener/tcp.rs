@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use pingora_core::apps::HttpServerApp;
 use tidegate_config::model::{Limits, PlaintextMode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -67,7 +66,7 @@ pub async fn serve_tcp<A>(
     observer: Arc<dyn ConnectionObserver>,
     limit: ConnectionLimit,
 ) where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
 {
     let context = Arc::new(ListenerContext { app, state, observer, plaintext: settings.plaintext });
     let (closing_sender, closing) = watch::channel(is_closing(&signals));
@@ -137,7 +136,7 @@ fn admit<A>(
     closing: &watch::Receiver<bool>,
     connections: &mut JoinSet<()>,
 ) where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
 {
     let limits = context.state.load().limits.clone();
     let guard = match limit.admit(peer.ip(), &limits) {
@@ -157,7 +156,7 @@ fn reached_address(bound: SocketAddr, socket: &TcpStream) -> io::Result<SocketAd
 
 async fn serve_connection<A>(context: Arc<ListenerContext<A>>, accepted: Accepted, guard: ConnectionGuard)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
 {
     match context.plaintext {
         None => tls::serve(&context, accepted).await,
@@ -168,7 +167,7 @@ where
 
 async fn serve_plaintext<A>(context: &ListenerContext<A>, accepted: Accepted)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
 {
     let Accepted { socket, peer, local, limits, closing } = accepted;
     let plaintext = context.plaintext;

@@ -6,7 +6,6 @@
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::SslDigest;
 use rustls::{ProtocolVersion, ServerConnection};
@@ -18,6 +17,7 @@ use super::client_stream::{ClientStream, StreamIdentity};
 use super::coalescing_io::CoalescingIo;
 use super::gathering::Gathering;
 use super::stalling_socket::StallingSocket;
+use super::ready_response::Application;
 use super::tcp::{Accepted, ListenerContext, OpenConnection};
 use super::{CONNECTION, ConnectionInfo, HandshakeOutcome, Protocol, TlsInfo, http1, http2};
 
@@ -26,7 +26,7 @@ const HTTP2: &[u8] = b"h2";
 
 pub(super) async fn serve<A>(context: &ListenerContext<A>, accepted: Accepted)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
 {
     let Accepted { socket, peer, local, limits, closing } = accepted;
     let Some(config) = context.state.load().tls.clone() else { return };

@@ -74,6 +74,7 @@ fn examine_fields(fields: &[u8], limits: &Limits) -> Head {
     let most = limits.header_bytes.as_usize();
     let (mut position, mut count) = (0, 0);
     let mut framing = BodyFraming::None;
+    let (mut has_length, mut has_coding) = (false, false);
     while let Some(line_end) = memchr(b'\n', &fields[position..]) {
         let line = &fields[position..position + line_end];
         position += line_end + 1;
@@ -85,6 +86,11 @@ fn examine_fields(fields: &[u8], limits: &Limits) -> Head {
             return Head::Refused(RequestRefusal::FieldsTooLarge);
         }
         framing = framing_after(framing, line);
+        has_length |= value_of(line, b"content-length").is_some();
+        has_coding |= value_of(line, b"transfer-encoding").is_some();
+        if has_length && has_coding {
+            return Head::Refused(RequestRefusal::AmbiguousFraming);
+        }
     }
     partial_unless(fields.len().saturating_sub((count + 1) * FIELD_SEPARATORS) > most, RequestRefusal::FieldsTooLarge)
 }

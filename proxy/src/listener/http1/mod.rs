@@ -12,7 +12,7 @@ use std::io;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora_core::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora_core::protocols::Shutdown;
 use pingora_core::protocols::http::ServerSession;
 use tidegate_config::model::Limits;
@@ -25,6 +25,7 @@ use super::Protocol;
 use super::client_stream::ClientStream;
 use super::gathering::Gathering;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
+use super::ready_response::{Application, ReadyResponse};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
 
@@ -50,7 +51,7 @@ pub(super) async fn serve<A, S>(
     limits: &Limits,
     closing: watch::Receiver<bool>,
 ) where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug + 'static,
 {
     let mut wait = Wait::new(limits, closing);
@@ -66,6 +67,13 @@ pub(super) async fn serve<A, S>(
             Next::End => return Shutdown::shutdown(&mut *stream).await,
         };
         let last = served == limits.requests_per_connection || wait.is_over();
+        if !last && let Some((ready, response_head)) = ready_response(&*context.app, &head) {
+            if write_ready(&mut stream, ready, response_head).await.is_err() {
+                return;
+            }
+            stream.end_request();
+            continue;
+        }
         let session = new_session(stream, head, settings.take(), limits, last);
         let answering = context.app.process_new_http(session, wait.closing.signal());
         let Some(reused) = gathered.send_off_while_waiting(answering).await else { return };
@@ -73,6 +81,35 @@ pub(super) async fn serve<A, S>(
         stream = returned;
     }
     Shutdown::shutdown(&mut *stream).await;
+}
+
+fn ready_response<A: Application>(app: &A, head: &[u8]) -> Option<(Box<dyn ReadyResponse>, Vec<u8>)> {
+    let mut ready = app.ready_response(head)?;
+    let response_head = ready.head()?;
+    Some((ready, response_head))
+}
+
+/// Writes a response that is there. Its header section and a short body leave together.
+async fn write_ready<S>(
+    stream: &mut ClientStream<S>,
+    mut ready: Box<dyn ReadyResponse>,
+    head: Vec<u8>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut sent = 0;
+    let written = async {
+        stream.write_all(&head).await?;
+        while let Some(piece) = ready.next_piece() {
+            stream.write_all(&piece).await?;
+            sent += piece.len() as u64;
+        }
+        stream.flush().await
+    };
+    let written = written.await;
+    ready.sent(sent, written.as_ref().err());
+    written
 }
 
 fn new_session<S>(

@@ -135,7 +135,7 @@ impl<'a> Driver<'a> {
             limits,
             observer,
             closing: Closing::new(closing),
-            deadline: Deadline::new(now + limits.idle_timeout.min(PING_INTERVAL)),
+            deadline: Deadline::new(now + limits.idle_timeout.min(PING_INTERVAL).min(limits.connection_lifetime)),
             end_of_life: now + limits.connection_lifetime,
             phase: Phase::Open,
             streams: Arc::new(Streams::new(now)),

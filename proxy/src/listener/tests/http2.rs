@@ -160,6 +160,18 @@ async fn idle_connection_is_closed_and_a_busy_one_is_not() {
 }
 
 #[tokio::test]
+async fn idle_connection_ends_after_its_lifetime() {
+    let mut limits = limits();
+    limits.connection_lifetime = Duration::from_millis(200);
+    let server = Server::tls(limits).await;
+    let mut client = Client::connect(&server).await;
+    assert_eq!(client.get("/").await.unwrap().0, 200);
+    let keep = client.requests.clone();
+    within(client.driving).await.unwrap().unwrap();
+    drop(keep);
+}
+
+#[tokio::test]
 async fn requests_beyond_a_limit_are_refused_one_by_one() {
     let mut limits = limits();
     limits.target_bytes = ByteSize(300);

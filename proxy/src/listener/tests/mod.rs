@@ -76,6 +76,8 @@ fn describe(path: &str, received: usize) -> Bytes {
     })
 }
 
+impl crate::listener::Application for Application {}
+
 #[async_trait]
 impl HttpServerApp for Application {
     async fn process_new_http(

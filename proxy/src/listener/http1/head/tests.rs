@@ -36,9 +36,19 @@ fn framing_follows_the_fields() {
     check("Content-Length: 12, 12\r\n", BodyFraming::Length(12));
     check("Content-Length: -1\r\n", BodyFraming::Chunked);
     check("Content-Length: 99999999999999999999999\r\n", BodyFraming::Chunked);
-    check("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", BodyFraming::Chunked);
-    check("Content-Length: 5\r\ntransfer-encoding: chunked\r\n", BodyFraming::Chunked);
+    check("transfer-encoding: chunked\r\n", BodyFraming::Chunked);
     check("Host: a\n", BodyFraming::None);
+}
+
+#[test]
+fn length_and_coding_together_are_refused() {
+    for fields in [
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nHost: a\r\ntransfer-encoding: chunked\r\n",
+    ] {
+        let text = format!("POST / HTTP/1.1\r\n{fields}\r\n");
+        assert_eq!(examine(text.as_bytes(), &limits()), Head::Refused(RequestRefusal::AmbiguousFraming), "{fields:?}");
+    }
 }
 
 #[test]
