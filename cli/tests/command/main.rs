@@ -8,4 +8,5 @@ mod fleet_origins;
 mod fleet_ports;
 mod fleet_ready;
 mod help;
+mod house;
 mod origin;
