@@ -105,12 +105,13 @@ impl SubrequestFetcher {
 
 impl Fetcher<FillRequest> for SubrequestFetcher {
     fn fetch(&self, request: FillRequest) -> Box<dyn FetchStream> {
-        Box::new(SubrequestStream { state: State::Starting(SubrequestSpawner::new(Arc::clone(&self.proxy)), request) })
+        let spawner = SubrequestSpawner::new(Arc::clone(&self.proxy));
+        Box::new(SubrequestStream { state: State::Starting(spawner, Box::new(request)) })
     }
 }
 
 enum State {
-    Starting(SubrequestSpawner, FillRequest),
+    Starting(SubrequestSpawner, Box<FillRequest>),
     Running(Running),
     Over,
 }
@@ -140,10 +141,10 @@ impl Drop for AbortOnDrop {
 impl FetchStream for SubrequestStream {
     fn next(&mut self) -> BoxFuture<'_, Result<FetchEvent, FetchError>> {
         Box::pin(async move {
-            if let State::Starting(..) = self.state {
-                if let State::Starting(spawner, request) = std::mem::replace(&mut self.state, State::Over) {
-                    self.state = State::Running(start(&spawner, &request).await?);
-                }
+            if let State::Starting(..) = self.state
+                && let State::Starting(spawner, request) = std::mem::replace(&mut self.state, State::Over)
+            {
+                self.state = State::Running(start(&spawner, &request).await?);
             }
             match &mut self.state {
                 State::Running(running) => running.next().await,

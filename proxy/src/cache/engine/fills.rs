@@ -116,9 +116,11 @@ impl Fill {
 /// Shards of the map of fills. Joining holds one shard's lock for a look-up; 64 keep contention negligible.
 const SHARDS: usize = 64;
 
+type Shard = Mutex<HashMap<FullKey, Arc<Fill>>>;
+
 /// All fills in flight by key. All variants of a key are in one shard.
 pub(super) struct FillsInFlight {
-    shards: Box<[Mutex<HashMap<FullKey, Arc<Fill>>>]>,
+    shards: Box<[Shard]>,
     hasher: RandomState,
 }
 
@@ -140,7 +142,7 @@ impl Default for FillsInFlight {
 }
 
 impl FillsInFlight {
-    fn shard(&self, key: &CacheKey) -> &Mutex<HashMap<FullKey, Arc<Fill>>> {
+    fn shard(&self, key: &CacheKey) -> &Shard {
         let hash = self.hasher.hash_one(key);
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }

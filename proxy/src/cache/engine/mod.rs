@@ -48,14 +48,21 @@ const MAX_HOPS: usize = 3;
 /// Bytes below moka's limit of an entry's weight that are left to fields, key and bookkeeping.
 const WEIGHT_MARGIN: u64 = 1 << 20;
 
-struct Settings {
+/// What the engine may take.
+struct Bounds {
+    /// Accounted bytes of all stored objects.
+    capacity: u64,
+    /// Largest stored object.
     max_object: u64,
+    /// Bytes of a body that is not stored.
     window: usize,
+    /// Fills at the same time.
+    fills: usize,
 }
 
 /// The engine. `R` is the request that its fetcher understands.
 pub struct CacheEngine<R: FetchRequest> {
-    settings: Settings,
+    bounds: Bounds,
     memory: MemoryTier,
     recollection: Recollection,
     fills: FillsInFlight,
@@ -78,17 +85,24 @@ enum Joined {
 impl<R: FetchRequest> CacheEngine<R> {
     /// An empty engine whose fills run on `runtime`.
     pub fn new(memory: &CacheMemory, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+        let bounds = Bounds {
+            capacity: memory.capacity.0,
+            max_object: memory.max_object.0.min(u64::from(MAX_WEIGHT) - WEIGHT_MARGIN),
+            window: memory.fill_window.as_usize(),
+            fills: memory.fills,
+        };
+        Self::within(bounds, runtime, metrics)
+    }
+
+    fn within(bounds: Bounds, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         // Bytes of fills count beside the tier itself; half its size bounds the sum.
-        let growing = memory.capacity.0 / 2;
+        let growing = bounds.capacity / 2;
         Arc::new(Self {
-            settings: Settings {
-                max_object: memory.max_object.0.min(u64::from(MAX_WEIGHT) - WEIGHT_MARGIN),
-                window: memory.fill_window.as_usize(),
-            },
-            memory: MemoryTier::new(memory.capacity.0, Arc::clone(&metrics)),
+            memory: MemoryTier::new(bounds.capacity, Arc::clone(&metrics)),
             recollection: Recollection::default(),
             fills: FillsInFlight::default(),
-            budget: Budget::new(memory.fills, growing),
+            budget: Budget::new(bounds.fills, growing),
+            bounds,
             fetcher: OnceLock::new(),
             runtime,
             metrics,
@@ -161,10 +175,10 @@ impl<R: FetchRequest> CacheEngine<R> {
             Some(Mark::Oversize) if lookup.facts.range => return Some(Answer::Pass(Passage::Oversize)),
             _ => {}
         }
-        if let Some(failure) = self.recollection.recent_failure(key) {
-            if let Some(stale) = usable_stale(lookup, stored.as_ref(), failure) {
-                return Some(Answer::served(stale, Outcome::Stale));
-            }
+        if let Some(failure) = self.recollection.recent_failure(key)
+            && let Some(stale) = usable_stale(lookup, stored.as_ref(), failure)
+        {
+            return Some(Answer::served(stale, Outcome::Stale));
         }
         match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
             Joined::Fill(fill, part) => self.wait_for(lookup, &fill, part, reason).await,
@@ -211,7 +225,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         };
         let request = make_request();
         let fill = Fill::new(request.fields().clone(), lookup.facts.authorization);
-        match self.fills.enter(key, &fill, || self.stored_meanwhile(lookup)) {
+        match self.fills.enter(key, &fill, || self.stored(lookup, SystemTime::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
             Entered::Settled(object) => Joined::Settled(object),
             Entered::New => {
@@ -224,15 +238,16 @@ impl<R: FetchRequest> CacheEngine<R> {
         }
     }
 
-    /// Another fill may have stored the object between the look-up and the lock.
-    fn stored_meanwhile(&self, lookup: &Lookup<'_>) -> Option<Arc<Object>> {
+    /// What is stored and answers this request by itself: the one case of [`Self::answer`] that never waits.
+    #[must_use]
+    pub fn stored(&self, lookup: &Lookup<'_>, now: SystemTime) -> Option<Arc<Object>> {
         let object = self.memory.find(lookup.key, lookup.fields).object?;
-        let decision = decide(lookup.facts, Some(&object.meta), SystemTime::now(), lookup.policy);
+        let decision = decide(lookup.facts, Some(&object.meta), now, lookup.policy);
         matches!(decision, Decision::Serve(_)).then_some(object)
     }
 
     fn fits(&self, length: Option<u64>) -> bool {
-        length.is_none_or(|length| length <= self.settings.max_object)
+        length.is_none_or(|length| length <= self.bounds.max_object)
     }
 
     fn fetch(&self, request: R) -> Box<dyn FetchStream> {

@@ -104,11 +104,11 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
 /// that client's session. The others need not wait in line; but those without Authorization look again when it was
 /// fetched with one, as their own response may well be shareable.
 fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part) -> Option<Answer> {
-    if part == Part::Starter {
-        if let Some(object) = fill.take_unshared() {
-            let why = object.not_stored.unwrap_or(NotStored::NoStore);
-            return Some(Answer::served(object, Outcome::Unshared(why)));
-        }
+    if part == Part::Starter
+        && let Some(object) = fill.take_unshared()
+    {
+        let why = object.not_stored.unwrap_or(NotStored::NoStore);
+        return Some(Answer::served(object, Outcome::Unshared(why)));
     }
     (fill.authorized == lookup.facts.authorization).then_some(Answer::Pass(Passage::Unshareable))
 }

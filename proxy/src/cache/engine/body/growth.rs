@@ -257,3 +257,86 @@ impl Growth {
         Some(bytes.slice(offset..end))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RETENTION: Retention = Retention::WhileThereIsRoom;
+
+    /// A full window of two pieces, with a reader at the end of it and one at its front.
+    fn starving() -> Growth {
+        let mut growth = Growth::new(Keeping::Window { size: 20, retention: RETENTION });
+        growth.push(Bytes::from_static(&[0; 10]));
+        growth.push(Bytes::from_static(&[0; 10]));
+        assert!(growth.enter(1, 0) && growth.enter(2, 20));
+        growth
+    }
+
+    fn patience(growth: &mut Growth) -> Option<Duration> {
+        match growth.room() {
+            Room::Starving { patience } => Some(patience),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn patience_with_one_who_stands_still_runs_out() {
+        let mut growth = starving();
+        assert_eq!(patience(&mut growth), Some(STANDSTILL_GRACE));
+        growth.note_starvation(Duration::from_secs(2));
+        assert_eq!(patience(&mut growth), Some(STANDSTILL_GRACE - Duration::from_secs(2)));
+        growth.note_starvation(STANDSTILL_GRACE);
+        assert_eq!(patience(&mut growth), Some(Duration::ZERO));
+        growth.drop_laggards();
+        assert!(matches!(growth.room(), Room::Free));
+        assert!(matches!(growth.take(1, 0, 10), Take::Error(BodyError::Lagging)));
+        assert!(matches!(growth.take(2, 20, 10), Take::Later));
+    }
+
+    #[test]
+    fn one_who_moves_on_in_time_is_waited_for() {
+        let mut growth = starving();
+        growth.note_starvation(Duration::from_secs(4));
+        growth.relocate(1, 0, 10);
+        assert!(matches!(growth.room(), Room::Free));
+        growth.push(Bytes::from_static(&[0; 10]));
+        growth.relocate(2, 20, 30);
+        assert_eq!(patience(&mut growth), Some(STANDSTILL_GRACE));
+    }
+
+    /// Each piece comes within the grace of a standstill, but all in all the others only ever wait.
+    #[test]
+    fn patience_with_one_who_trickles_runs_out_too() {
+        let mut growth = Growth::new(Keeping::Window { size: 1000, retention: RETENTION });
+        for _ in 0..100 {
+            growth.push(Bytes::from_static(&[0; 10]));
+        }
+        assert!(growth.enter(1, 0) && growth.enter(2, 1000));
+        let (mut slow, mut fast, mut waited) = (0, 1000, Duration::ZERO);
+        while let Some(left) = patience(&mut growth) {
+            if left.is_zero() {
+                assert!(waited >= STARVATION_PER_WINDOW && waited < 2 * STARVATION_PER_WINDOW);
+                return;
+            }
+            let pause = left.min(Duration::from_secs(1));
+            growth.note_starvation(pause);
+            waited += pause;
+            growth.relocate(1, slow, slow + 10);
+            slow += 10;
+            assert!(matches!(growth.room(), Room::Free));
+            growth.push(Bytes::from_static(&[0; 10]));
+            growth.relocate(2, fast, fast + 10);
+            fast += 10;
+            assert!(waited < Duration::from_secs(60), "it is waited for without end");
+        }
+        panic!("nobody starves");
+    }
+
+    #[test]
+    fn nobody_is_cut_while_everyone_has_something_to_read() {
+        let mut growth = starving();
+        growth.relocate(2, 20, 15);
+        assert!(matches!(growth.room(), Room::Full));
+    }
+}

@@ -44,6 +44,13 @@ impl Reader {
         }
     }
 
+    /// The next piece of a body that is complete, without waiting; `None` at its end, and while it grows.
+    pub fn next_stored(&mut self, limit: usize) -> Option<Bytes> {
+        let piece = self.body.whole.get()?.slice(self.position, limit.max(1))?;
+        self.position += piece.len() as u64;
+        Some(piece)
+    }
+
     /// `None` when the body has just become whole: its pieces are gone from the growing part then.
     fn take(&self, limit: usize) -> Option<Take> {
         let mut growth = self.body.growth.lock();

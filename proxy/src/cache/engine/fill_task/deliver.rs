@@ -103,7 +103,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Size of the window for this fill's body, as far as memory is left; what it reserved for more is given back.
     fn window(&mut self) -> usize {
-        self.guard.reserved.resize(self.engine.settings.window as u64);
+        self.guard.reserved.resize(self.engine.bounds.window as u64);
         usize::try_from(self.guard.reserved.bytes()).unwrap_or(usize::MAX).max(SMALL_WINDOW)
     }
 

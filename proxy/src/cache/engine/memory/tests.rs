@@ -1,1 +1,127 @@
-//! x
+//! Behaviour of the memory tier.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::super::body::Body;
+use super::*;
+use crate::cache::key::Scheme;
+use crate::cache::rules::decide::StoredMeta;
+use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
+
+fn key(path: &str) -> CacheKey {
+    CacheKey::new(Scheme::Http, "a.test", path, None)
+}
+
+fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
+    let line =
+        |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    lines.iter().map(line).collect()
+}
+
+fn object(vary: &str, length: usize) -> Arc<Object> {
+    let body = Body::growing();
+    body.write(Bytes::from(vec![7; length])).now_or_never().unwrap().unwrap();
+    body.finish();
+    let times = StoredTimes {
+        response_time: SystemTime::UNIX_EPOCH,
+        corrected_initial_age: std::time::Duration::ZERO,
+        lifetime: std::time::Duration::from_secs(60),
+        source: FreshnessSource::MaxAge,
+        stale_while_revalidate: std::time::Duration::ZERO,
+        stale_if_error: None,
+        must_revalidate: false,
+        no_cache: false,
+        immutable: false,
+        authorized_reuse: false,
+    };
+    let headers = if vary.is_empty() { HeaderMap::new() } else { fields(&[("vary", vary)]) };
+    let meta = StoredMeta::new(StatusCode::OK, headers, times, Some(length as u64));
+    Arc::new(Object { meta, body, not_stored: None, origin: None })
+}
+
+fn tier(capacity: u64) -> MemoryTier {
+    MemoryTier::new(capacity, Metrics::new("test"))
+}
+
+fn holds(tier: &MemoryTier, path: &str, request: &HeaderMap, expected: &Arc<Object>) -> bool {
+    tier.find(&key(path), request).object.is_some_and(|found| Arc::ptr_eq(&found, expected))
+}
+
+#[test]
+fn variants_are_kept_apart_and_found_by_their_fields() {
+    let tier = tier(1 << 20);
+    let (gzip, plain) = (fields(&[("accept-encoding", "gzip")]), fields(&[]));
+    let (small, large) = (object("accept-encoding", 1), object("accept-encoding", 2));
+    tier.store(&key("/"), &gzip, Arc::clone(&small));
+    assert!(tier.find(&key("/"), &plain).object.is_none());
+    tier.store(&key("/"), &plain, Arc::clone(&large));
+    assert!(holds(&tier, "/", &gzip, &small) && holds(&tier, "/", &plain, &large));
+    assert!(holds(&tier, "/", &fields(&[("accept-encoding", "GZIP"), ("cookie", "a=b")]), &small));
+}
+
+#[test]
+fn long_selecting_fields_make_short_keys_that_differ() {
+    let tier = tier(1 << 20);
+    let session = |last: char| fields(&[("cookie", &format!("{}{last}", "x".repeat(8000)))]);
+    let (one, two) = (object("cookie", 1), object("cookie", 2));
+    tier.store(&key("/"), &session('1'), Arc::clone(&one));
+    tier.store(&key("/"), &session('2'), Arc::clone(&two));
+    assert!(holds(&tier, "/", &session('1'), &one) && holds(&tier, "/", &session('2'), &two));
+    assert!(tier.find(&key("/"), &session('3')).object.is_none());
+    assert!(tier.find(&key("/"), &session('3')).key.variant.len() <= MAX_VARIANT_TEXT);
+}
+
+#[test]
+fn variants_stay_gone_after_an_invalidation_when_their_rule_is_learnt_again() {
+    let tier = tier(1 << 20);
+    let (gzip, plain) = (fields(&[("accept-encoding", "gzip")]), fields(&[]));
+    for request in [&gzip, &plain] {
+        tier.store(&key("/"), request, object("accept-encoding", 1));
+    }
+    tier.invalidate(&key("/"));
+    let renewed = object("accept-encoding", 2);
+    tier.store(&key("/"), &gzip, Arc::clone(&renewed));
+    assert!(holds(&tier, "/", &gzip, &renewed));
+    assert!(tier.find(&key("/"), &plain).object.is_none(), "stored before the invalidation");
+}
+
+#[test]
+fn rule_is_learnt_before_the_object_and_kept_when_learnt_twice() {
+    let tier = tier(1 << 20);
+    let gzip = fields(&[("accept-encoding", "gzip")]);
+    let rule = object("accept-encoding", 1).meta.vary.clone();
+    let place = tier.place(&key("/"), &rule, &gzip);
+    tier.learn(&place);
+    assert_eq!(tier.find(&key("/"), &gzip).key, place.key);
+    assert_eq!(tier.place(&key("/"), &rule, &gzip).key, place.key);
+    assert_ne!(tier.find(&key("/"), &fields(&[])).key, place.key);
+}
+
+#[test]
+fn removing_one_variant_leaves_the_others() {
+    let tier = tier(1 << 20);
+    let (gzip, plain) = (fields(&[("accept-encoding", "gzip")]), fields(&[]));
+    let kept = object("accept-encoding", 1);
+    tier.store(&key("/"), &gzip, Arc::clone(&kept));
+    tier.store(&key("/"), &plain, object("accept-encoding", 2));
+    tier.remove(&tier.find(&key("/"), &plain).key);
+    assert!(tier.find(&key("/"), &plain).object.is_none());
+    assert!(holds(&tier, "/", &gzip, &kept));
+}
+
+#[test]
+fn objects_are_weighed_with_body_fields_and_key_and_evicted_by_weight() {
+    let tier = tier(100_000);
+    tier.store(&key("/one"), &fields(&[]), object("", 10_000));
+    let one = tier.figures();
+    assert!(one.entries == 1 && one.bytes > 10_000 && one.bytes < 14_000, "{one:?}");
+    for number in 0..100 {
+        tier.store(&key(&format!("/{number}")), &fields(&[]), object("", 10_000));
+    }
+    let full = tier.figures();
+    assert!(full.bytes <= 100_000 && full.entries < 10, "{full:?}");
+}

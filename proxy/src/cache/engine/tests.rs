@@ -1,1 +1,0 @@
-//! Behaviour of the engine with a scripted fetcher.

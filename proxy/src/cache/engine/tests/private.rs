@@ -1,0 +1,102 @@
+//! Responses that may not be shared: for the request that they were fetched with, and no other.
+
+use super::*;
+
+const FRESH: &[&str] = &["cache-control: max-age=60"];
+
+#[tokio::test]
+async fn private_response_goes_to_its_own_request_and_the_others_pass_side_by_side() {
+    let cases: [&[&str]; 4] = [
+        &["cache-control: private, max-age=60"],
+        &["cache-control: no-store"],
+        &["set-cookie: session=1"],
+        &["cache-control: max-age=60", "vary: *"],
+    ];
+    for lines in cases {
+        let rig = Rig::new();
+        let starter = rig.waiting(get_with("/a", &["cookie: session=starter"]));
+        let mut others: Vec<_> = (0..10).map(|_| rig.waiting(get_with("/a", &["cookie: session=other"]))).collect();
+        let exchange = rig.accept().await;
+        exchange.head(200, lines);
+        exchange.body("starter's");
+        // The others are told first, and yet must not get it.
+        for other in &mut others {
+            assert_eq!(soon("the answer", other).await.passage(), Passage::Unshareable, "{lines:?}");
+        }
+        let got = starter.await.object();
+        assert!(matches!(got.outcome, Outcome::Unshared(_)), "{lines:?}");
+        exchange.end();
+        assert_eq!(got.text().await.as_deref(), Ok("starter's"));
+        rig.idle().await;
+        assert!(rig.stored("/a", &[]).is_none());
+        assert_eq!(rig.ask(get("/a")).await.passage(), Passage::Unshareable, "the mark spares the next ones the wait");
+        assert_eq!(rig.fetches(), 1);
+    }
+}
+
+#[tokio::test]
+async fn private_response_is_nobodys_when_its_request_has_left() {
+    let rig = Rig::new();
+    let (starter, other) = (rig.waiting(get("/a")), rig.waiting(get("/a")));
+    drop(starter);
+    rig.accept().await.answer(200, &["cache-control: private"], "starter's");
+    assert_eq!(other.await.passage(), Passage::Unshareable);
+    rig.idle().await;
+}
+
+#[tokio::test]
+async fn leaving_reader_of_a_private_response_ends_its_fetch() {
+    let rig = Rig::new();
+    let starter = rig.waiting(get("/a"));
+    let exchange = rig.accept().await;
+    exchange.head(200, &["cache-control: private"]);
+    exchange.body("starter's");
+    let mut got = starter.await.object();
+    assert_eq!(got.read().await, Ok(Some("starter's".into())));
+    drop(got);
+    exchange.body("more");
+    exchange.hung_up().await;
+    rig.idle().await;
+}
+
+#[tokio::test]
+async fn private_response_that_breaks_off_is_an_error() {
+    let rig = Rig::new();
+    let starter = rig.waiting(get("/a"));
+    let exchange = rig.accept().await;
+    exchange.head(200, &["cache-control: private"]);
+    exchange.body("starter's");
+    let got = starter.await.object();
+    drop(exchange);
+    assert_eq!(got.text().await, Err(BodyError::Truncated));
+    rig.idle().await;
+}
+
+#[tokio::test]
+async fn server_error_leaves_no_mark() {
+    let rig = Rig::new();
+    let asking = rig.waiting(get("/a"));
+    rig.accept().await.answer(500, &[], "oops");
+    assert_eq!(asking.await.object().text().await.as_deref(), Ok("oops"));
+    rig.idle().await;
+    rig.store(get("/a"), FRESH, "well again").await;
+}
+
+#[tokio::test]
+async fn request_with_authorization_does_not_switch_off_the_cache_for_the_others() {
+    let rig = Rig::new();
+    let authorization = ["authorization: Basic eDp5"];
+    let starter = rig.waiting(get_with("/a", &authorization));
+    let open = tokio::spawn(rig.waiting(get("/a")));
+    let also_authorized = rig.waiting(get_with("/a", &authorization));
+    rig.accept().await.answer(200, FRESH, "secret");
+    assert_eq!(starter.await.object().text().await.as_deref(), Ok("secret"));
+    assert_eq!(also_authorized.await.passage(), Passage::Unshareable);
+    let exchange = rig.accept().await;
+    assert!(!exchange.request.contains_key("authorization"), "the one without looks again");
+    exchange.answer(200, FRESH, "open");
+    assert_eq!(open.await.unwrap().object().text().await.as_deref(), Ok("open"));
+    rig.idle().await;
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Hit);
+    assert!(matches!(rig.ask(get_with("/a", &authorization)).await.passage(), Passage::Rule(_)));
+}
