@@ -22,35 +22,38 @@ use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{Metrics, RequestIdSource};
 
 /// Everything the phases use that outlives a request.
-pub struct EdgeProxy {
+pub(crate) struct EdgeProxy {
     /// The configuration in force.
-    pub snapshot: Arc<ArcSwap<RuntimeSnapshot>>,
+    pub(crate) snapshot: Arc<ArcSwap<RuntimeSnapshot>>,
     /// The cache.
-    pub cache: Arc<CacheEngine<FillRequest>>,
+    pub(crate) cache: Arc<CacheEngine<FillRequest>>,
     /// Addresses of origins.
-    pub resolver: Resolver,
+    pub(crate) resolver: Resolver,
     /// Metrics.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Access log.
-    pub access_log: SharedAccessLog,
+    pub(crate) access_log: SharedAccessLog,
     /// Ids of requests.
-    pub request_ids: RequestIdSource,
+    pub(crate) request_ids: RequestIdSource,
     /// Whether this node serves, drains or stops.
-    pub lifecycle: Arc<Lifecycle>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
+/// The edge as Pingora's pipeline sees it.
+pub(crate) struct Pipeline(pub Arc<EdgeProxy>);
+
 #[async_trait]
-impl ProxyHttp for EdgeProxy {
+impl ProxyHttp for Pipeline {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(self.snapshot.load_full(), self.request_ids.next_id())
+        RequestContext::new(self.0.snapshot.load_full(), self.0.request_ids.next_id())
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        phases::run(self, session, context).await
+        phases::run(&self.0, session, context).await
     }
 
     async fn request_body_filter(
@@ -64,7 +67,7 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        phases::choose_origin(self, context).await
+        phases::choose_origin(&self.0, context).await
     }
 
     async fn upstream_request_filter(
@@ -102,7 +105,7 @@ impl ProxyHttp for EdgeProxy {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        phases::shape_passed_response(self, session, response, context)
+        phases::shape_passed_response(&self.0, session, response, context)
     }
 
     fn fail_to_connect(
@@ -131,7 +134,7 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut RequestContext) {
-        phases::record_outcome(self, session, error, context);
+        phases::record_outcome(&self.0, session, error, context);
     }
 
     /// The access log has every failed request with its reason; a second line for each would drown the rest.

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::client_stream::{ClientStream, StreamIdentity};
 use super::gathering::Gathering;
+use super::ready_response::Application;
 use super::socket::BACKLOG;
 use super::stalling_socket::StallingSocket;
 use super::{

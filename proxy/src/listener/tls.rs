@@ -16,8 +16,8 @@ use tokio_rustls::server::TlsStream;
 use super::client_stream::{ClientStream, StreamIdentity};
 use super::coalescing_io::CoalescingIo;
 use super::gathering::Gathering;
-use super::stalling_socket::StallingSocket;
 use super::ready_response::Application;
+use super::stalling_socket::StallingSocket;
 use super::tcp::{Accepted, ListenerContext, OpenConnection};
 use super::{CONNECTION, ConnectionInfo, HandshakeOutcome, Protocol, TlsInfo, http1, http2};
 

@@ -10,7 +10,7 @@ use crate::origin::peer;
 use crate::request_context::RequestContext;
 
 /// The next origin in the order of this request, as a peer.
-pub async fn choose_origin(proxy: &EdgeProxy, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+pub(crate) async fn choose_origin(proxy: &EdgeProxy, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
     let Some(matched) = &context.route else {
         return Err(Error::explain(ErrorType::InternalError, "no route was matched"));
     };

@@ -9,7 +9,7 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::Flow;
-use super::match_route::target;
+use super::match_route::{Asked, target};
 use super::respond_error::answer;
 use super::serve_object::{Served, serve_object};
 use crate::cache::engine::{Answer, Lookup, Passage};
@@ -41,7 +41,7 @@ pub(super) async fn consult_cache(
 ) -> Result<Flow> {
     let Some(matched) = &context.route else { return Ok(Flow::Continue) };
     let request = session.req_header();
-    let key = cache_key(request, context, matched);
+    let key = cache_key(&Asked::of(request), context, matched);
     let facts = RequestFacts::new(&request.method, &request.headers);
     let answered = {
         let lookup = Lookup {
@@ -80,10 +80,11 @@ pub(super) async fn consult_cache(
     }
 }
 
-fn cache_key(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> CacheKey {
+/// The key of what is asked for.
+pub(super) fn cache_key(request: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> CacheKey {
     let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
     let scheme = if over_tls { Scheme::Https } else { Scheme::Http };
-    let target = target(request);
+    let target = request.target;
     let query = target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..));
     let query = query.map(String::from_utf8_lossy);
     CacheKey::new(scheme, context.arrival.host.as_deref().unwrap_or_default(), &matched.path, query.as_deref())

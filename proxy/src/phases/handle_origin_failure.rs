@@ -11,7 +11,7 @@ use crate::telemetry::OriginOutcome;
 
 /// No connection: nothing was sent, so any request may go to the next origin.
 #[must_use]
-pub fn connection_failed(context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+pub(crate) fn connection_failed(context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
     if let (Some(origin), Some(pool)) = (&context.origin.current, &context.origin.pool) {
         origin.suspects.failed(Instant::now());
         origin.metrics.connect_failed();
@@ -24,7 +24,12 @@ pub fn connection_failed(context: &mut RequestContext, mut error: Box<Error>) ->
 /// The exchange broke off. It is tried again only where that is safe: an idempotent request whose body can be sent
 /// again and of whose response nothing has gone to the client (RFC 9110 section 9.2.2).
 #[must_use]
-pub fn exchange_failed(session: &Session, context: &mut RequestContext, error: Box<Error>, reused: bool) -> Box<Error> {
+pub(crate) fn exchange_failed(
+    session: &Session,
+    context: &mut RequestContext,
+    error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
     let mut error = error;
     if let Some(origin) = &context.origin.current {
         origin.metrics.requested(OriginOutcome::Failed);

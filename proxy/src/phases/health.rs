@@ -11,8 +11,14 @@ use super::shape_response::finish_head;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
+const PREFIX: &[u8] = b"/.well-known/tidegate/";
 const READY: &[u8] = b"/.well-known/tidegate/ready";
 const LIVE: &[u8] = b"/.well-known/tidegate/live";
+
+/// Whether this target is one of a health check.
+pub(super) fn is_health_check(target: &[u8]) -> bool {
+    target.starts_with(PREFIX)
+}
 
 /// Answers a health check.
 pub(super) async fn answer_health_check(

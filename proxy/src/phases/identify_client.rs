@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use pingora_proxy::Session;
 
 use crate::listener::CONNECTION;
 use crate::origin::FillContext;
 use crate::request_context::{MatchedRoute, RequestContext};
-use crate::telemetry::TraceContext;
+use crate::telemetry::{RequestId, TraceContext};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -31,12 +31,21 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
 /// Notes the connection and the trace of a client's request, and bounds what it may hold back.
 pub(super) fn identify_client(session: &mut Session, context: &mut RequestContext) {
     context.connection = CONNECTION.try_with(Arc::clone).ok();
-    let fields = &session.req_header().headers;
-    let parents = fields.get_all(TRACEPARENT).iter().map(|value| value.as_bytes());
-    let states = fields.get_all(TRACESTATE).iter().map(|value| value.as_bytes());
-    context.arrival.trace = Some(TraceContext::resume(parents, states, context.arrival.request_id));
+    let request_id = context.arrival.request_id;
+    let received = received_trace(&session.req_header().headers, request_id);
+    context.arrival.trace = Some(received.unwrap_or_else(|| TraceContext::start(request_id)));
     let limits = context.snapshot.limits();
     let (body, write): (Duration, Duration) = (limits.body_timeout, limits.write_timeout);
     session.set_read_timeout(Some(body));
     session.set_write_timeout(Some(write));
+}
+
+/// The trace that the client sent, if it sent one.
+pub(super) fn received_trace(fields: &HeaderMap, request_id: RequestId) -> Option<TraceContext> {
+    if !fields.contains_key(TRACEPARENT) {
+        return None;
+    }
+    let parents = fields.get_all(TRACEPARENT).iter().map(|value| value.as_bytes());
+    let states = fields.get_all(TRACESTATE).iter().map(|value| value.as_bytes());
+    Some(TraceContext::resume(parents, states, request_id))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -15,7 +15,7 @@ use crate::routing::{CanonicalHost, CanonicalPath, RouteMatch};
 
 /// Finds the route, or answers why there is none.
 pub(super) async fn match_route(session: &mut Session, context: &mut RequestContext) -> Result<Flow> {
-    match find(session.req_header(), context) {
+    match find(&Asked::of(session.req_header()), context) {
         Verdict::Route(route) => {
             context.route = Some(route);
             Ok(Flow::Continue)
@@ -25,33 +25,57 @@ pub(super) async fn match_route(session: &mut Session, context: &mut RequestCont
     }
 }
 
-enum Verdict {
+/// A request as far as routes, keys and the log care, whoever parsed it.
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    /// As sent.
+    pub(super) raw_target: &'a [u8],
+    /// In origin form.
+    pub(super) target: &'a [u8],
+    /// Host of the request: the Host field, or the authority of an absolute target.
+    pub(super) authority: Option<&'a [u8]>,
+    pub(super) fields: &'a HeaderMap,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(request: &'a RequestHeader) -> Self {
+        Self {
+            method: &request.method,
+            raw_target: request.raw_path(),
+            target: target(request),
+            authority: authority(request),
+            fields: &request.headers,
+        }
+    }
+}
+
+pub(super) enum Verdict {
     Route(MatchedRoute),
     Refuse(StatusCode),
     Redirect(String),
 }
 
-fn find(request: &RequestHeader, context: &mut RequestContext) -> Verdict {
+pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict {
     if let Some(status) = beyond_limits(request, context) {
         return Verdict::Refuse(status);
     }
-    let Some(authority) = authority(request) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
+    let Some(authority) = request.authority else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
     let Ok((host, _port)) = CanonicalHost::parse(authority) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
     context.arrival.host = Some(host.as_str().to_owned());
-    if request.method == Method::CONNECT || request.method == Method::TRACE {
+    if matches!(*request.method, Method::CONNECT | Method::TRACE) {
         return Verdict::Refuse(StatusCode::METHOD_NOT_ALLOWED);
     }
     let snapshot = Arc::clone(&context.snapshot);
     let Some(site) = snapshot.routes.find_site(&host) else {
         return Verdict::Refuse(StatusCode::MISDIRECTED_REQUEST);
     };
-    let target = target(request);
+    let target = request.target;
     if let Some(PlaintextMode::Redirect { https_port }) = context.connection.as_ref().and_then(|it| it.plaintext) {
         return Verdict::Redirect(https_url(host.as_str(), https_port, target));
     }
     let raw_path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let Ok(path) = CanonicalPath::parse(raw_path) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
-    match site.find_route(path.as_str(), &request.method) {
+    match site.find_route(path.as_str(), request.method) {
         RouteMatch::Found(route) => {
             let path_as_sent = path.is_as_sent();
             let path = path.into_string();
@@ -69,12 +93,12 @@ fn find(request: &RequestHeader, context: &mut RequestContext) -> Verdict {
 }
 
 /// Bounds that a listener may not have been able to answer with a status.
-fn beyond_limits(request: &RequestHeader, context: &RequestContext) -> Option<StatusCode> {
+fn beyond_limits(request: &Asked<'_>, context: &RequestContext) -> Option<StatusCode> {
     let limits = context.snapshot.limits();
-    if request.raw_path().len() > limits.target_bytes.as_usize() {
+    if request.raw_target.len() > limits.target_bytes.as_usize() {
         return Some(StatusCode::URI_TOO_LONG);
     }
-    let fields = &request.headers;
+    let fields = request.fields;
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields.len() > limits.header_count || bytes > limits.header_bytes.as_usize() {
         return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);

@@ -10,6 +10,7 @@ mod match_route;
 mod prepare_origin_request;
 mod record_outcome;
 mod respond_error;
+mod serve_fresh;
 mod serve_object;
 mod shape_response;
 
@@ -19,16 +20,17 @@ use pingora_proxy::Session;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
-pub use choose_origin::choose_origin;
-pub use handle_origin_failure::{connection_failed, exchange_failed};
-pub use prepare_origin_request::{count_request_body, prepare_origin_request};
-pub use record_outcome::{SharedAccessLog, record_outcome};
-pub use respond_error::respond_error;
-pub use shape_response::{note_origin_response, shape_passed_response};
+pub(crate) use choose_origin::choose_origin;
+pub(crate) use handle_origin_failure::{connection_failed, exchange_failed};
+pub(crate) use prepare_origin_request::{count_request_body, prepare_origin_request};
+pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
+pub(crate) use respond_error::respond_error;
+pub(crate) use serve_fresh::{Http1Hit, serve_fresh};
+pub(crate) use shape_response::{note_origin_response, shape_passed_response};
 
 /// What a phase has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// The next phase.
     Continue,
     /// A response has been written.
@@ -36,7 +38,7 @@ pub enum Flow {
 }
 
 /// Runs all phases before an origin is asked. `true` when the request is answered.
-pub async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
     if identify_client::adopt_fill(session, context) {
         return Ok(false);
     }

@@ -16,7 +16,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Sets the fields that this node owes an origin. The target stays as the client sent it.
-pub fn prepare_origin_request(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     forwarding_fields(request, context)?;
     if let (Some(pool), Some(origin)) = (&context.origin.pool, &context.origin.current) {
         match &pool.pool.host {
@@ -66,7 +66,7 @@ fn origin_host(origin: &Origin) -> String {
 }
 
 /// Counts the body of a request against its bound.
-pub fn count_request_body(body: Option<&Bytes>, context: &mut RequestContext) -> Result<()> {
+pub(crate) fn count_request_body(body: Option<&Bytes>, context: &mut RequestContext) -> Result<()> {
     context.origin.request_bytes += body.map_or(0, |bytes| bytes.len() as u64);
     if context.origin.request_bytes > context.snapshot.limits().body_bytes.0 {
         return Err(

@@ -1,5 +1,6 @@
 //! The last phase, always: metrics and one line of the access log.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use http::header;
 use pingora_error::Error;
 use pingora_proxy::Session;
 
+use super::match_route::Asked;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
 use crate::request_context::RequestContext;
@@ -16,31 +18,57 @@ use crate::telemetry::{AccessRecord, BoundedText, OriginOutcome, RequestFigures}
 /// nginx's status for a client that left before the answer: known to every dashboard, never sent.
 const CLIENT_LEFT: u16 = 499;
 
+/// What the exchange with a client came to.
+pub(super) struct Exchange<'a> {
+    pub(super) asked: Asked<'a>,
+    /// Status sent, if any was.
+    pub(super) status: Option<StatusCode>,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+}
+
 /// Records a finished request.
-pub fn record_outcome(proxy: &EdgeProxy, session: &Session, error: Option<&Error>, context: &mut RequestContext) {
+pub(crate) fn record_outcome(
+    proxy: &EdgeProxy,
+    session: &Session,
+    error: Option<&Error>,
+    context: &mut RequestContext,
+) {
     record_origin(session, context);
     if context.is_fill() {
         return;
     }
-    let written = session.response_written().map(|head| head.status);
-    let status = written.or(context.response.status).unwrap_or_else(client_left);
-    let protocol = context.connection.as_ref().map_or(Protocol::Http1, |connection| connection.protocol);
-    let duration = context.arrival.instant.elapsed();
-    let first_byte = context.response.first_byte.map(|at| at.duration_since(context.arrival.instant));
-    let figures = RequestFigures {
-        protocol,
-        status,
-        cache: context.cache.outcome,
-        duration,
-        time_to_first_byte: first_byte,
+    let exchange = Exchange {
+        asked: Asked::of(session.req_header()),
+        status: session.response_written().map(|head| head.status),
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
+    };
+    record(proxy, &exchange, error.map(|error| error as &dyn Display), context);
+}
+
+/// Records what came of a client's request.
+pub(super) fn record(
+    proxy: &EdgeProxy,
+    exchange: &Exchange<'_>,
+    error: Option<&dyn Display>,
+    context: &RequestContext,
+) {
+    let duration = context.arrival.instant.elapsed();
+    let figures = RequestFigures {
+        protocol: context.connection.as_ref().map_or(Protocol::Http1, |connection| connection.protocol),
+        status: exchange.status.or(context.response.status).unwrap_or_else(client_left),
+        cache: context.cache.outcome,
+        duration,
+        time_to_first_byte: context.response.first_byte.map(|at| at.duration_since(context.arrival.instant)),
+        request_bytes: exchange.request_bytes,
+        response_bytes: exchange.response_bytes,
     };
     let site = context.route.as_ref().and_then(|matched| context.snapshot.site_metrics(&matched.site));
     site.unwrap_or_else(|| proxy.metrics.no_site()).record(&figures);
     let access_log = proxy.access_log.load();
     if access_log.is_on() {
-        access_log.record(access_record(session, error, context, &figures));
+        access_log.record(access_record(&exchange.asked, error, context, &figures));
     }
 }
 
@@ -57,22 +85,24 @@ fn client_left() -> StatusCode {
 }
 
 fn access_record(
-    session: &Session,
-    error: Option<&Error>,
+    request: &Asked<'_>,
+    error: Option<&dyn Display>,
     context: &RequestContext,
     figures: &RequestFigures,
 ) -> AccessRecord {
-    let request = session.req_header();
-    let target = request.raw_path();
-    let mut parts = target.splitn(2, |byte| *byte == b'?');
+    let mut parts = request.raw_target.splitn(2, |byte| *byte == b'?');
     let path = parts.next().unwrap_or_default();
-    let field = |name: header::HeaderName| request.headers.get(name).map(|value| value.as_bytes());
+    let field = |name: header::HeaderName| request.fields.get(name).map(|value| value.as_bytes());
     let problem = context.response.error.clone().or_else(|| error.map(ToString::to_string));
     let client = context.connection.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.peer.ip());
     AccessRecord {
         time: context.arrival.time,
         request_id: context.arrival.request_id,
-        trace_id: context.arrival.trace.as_ref().map_or(0, |trace| trace.parent.trace_id),
+        trace_id: context
+            .arrival
+            .trace
+            .as_ref()
+            .map_or(context.arrival.request_id.as_u128(), |trace| trace.parent.trace_id),
         client,
         protocol: figures.protocol,
         tls_version: context.connection.as_ref().and_then(|it| it.tls.as_ref()).map(|tls| tls.version),
@@ -97,4 +127,4 @@ fn access_record(
 }
 
 /// The process-wide access log; replaced as a whole when the configuration names another target.
-pub type SharedAccessLog = Arc<arc_swap::ArcSwap<crate::telemetry::AccessLog>>;
+pub(crate) type SharedAccessLog = Arc<arc_swap::ArcSwap<crate::telemetry::AccessLog>>;

@@ -50,7 +50,7 @@ async fn write(session: &mut Session, context: &mut RequestContext, mut head: Re
 
 /// Answers a request that failed, if a response has not begun and the client is still there. A fill has no client:
 /// its failure goes to the cache engine as it is.
-pub async fn respond_error(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+pub(crate) async fn respond_error(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
     context.response.error.get_or_insert_with(|| error.to_string());
     let status = if context.is_fill() || session.response_written().is_some() { None } else { status_for(error) };
     let Some(status) = status else { return FailToProxy { error_code: 0, can_reuse_downstream: false } };

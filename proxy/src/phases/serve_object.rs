@@ -19,7 +19,7 @@ use crate::telemetry::CacheOutcome;
 
 /// Bytes handed to a connection at once. Large enough that a hit of usual size is one write, small enough that a
 /// slow client holds back little.
-const PIECE: usize = 256 * 1024;
+pub(super) const PIECE: usize = 256 * 1024;
 
 /// What is served.
 pub(super) struct Served {
@@ -109,7 +109,7 @@ async fn whole_or_part(
     }
 }
 
-fn length_of(object: &Object) -> Option<u64> {
+pub(super) fn length_of(object: &Object) -> Option<u64> {
     object.meta.body_length.or_else(|| object.body.length())
 }
 
@@ -128,7 +128,7 @@ fn bodiless_head(status: StatusCode) -> Result<ResponseHeader> {
     Ok(head)
 }
 
-fn head_of(status: StatusCode, fields: HeaderMap) -> Result<ResponseHeader> {
+pub(super) fn head_of(status: StatusCode, fields: HeaderMap) -> Result<ResponseHeader> {
     let mut response = http::Response::new(());
     *response.status_mut() = status;
     *response.headers_mut() = fields;
@@ -195,7 +195,7 @@ async fn write_range(session: &mut Session, reader: &mut Reader, part: ByteRange
     Ok(())
 }
 
-fn truncated(error: crate::cache::engine::BodyError) -> Box<Error> {
+pub(super) fn truncated(error: crate::cache::engine::BodyError) -> Box<Error> {
     Error::because(ErrorType::ReadError, "reading from the cache", error).into_up()
 }
 
@@ -209,7 +209,7 @@ fn outcome_label(outcome: Outcome) -> CacheOutcome {
     }
 }
 
-fn status_member(object: &Object, outcome: Outcome, now: SystemTime) -> Member {
+pub(super) fn status_member(object: &Object, outcome: Outcome, now: SystemTime) -> Member {
     let ttl = Some(object.meta.times.ttl(now));
     let forward = |reason, status, stored, collapsed| StatusOutcome::Forward { reason, status, stored, collapsed };
     match outcome {

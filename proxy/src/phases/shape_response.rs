@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use http::{HeaderName, Version, header};
-use pingora_error::Result;
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use pingora_error::{ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
@@ -22,20 +22,71 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Ties a response to its line in the access log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Adds the fields that every response carries.
-pub(super) fn finish_head(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
-    head.insert_header(EDGE, context.snapshot.edge.clone())?;
-    head.append_header(SERVER_TIMING, context.snapshot.server_timing.clone())?;
-    let id = context.arrival.request_id.to_hex();
-    head.insert_header(REQUEST_ID, &id[..])?;
-    if !head.headers.contains_key(header::DATE) {
-        head.insert_header(header::DATE, httpdate::fmt_http_date(SystemTime::now()))?;
+/// A header section in the making.
+pub(super) trait HeadFields {
+    /// Sets a field in place of what is there under this name.
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
+    /// Adds a line after those that are there.
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
+    /// Whether it has a Date.
+    fn has_date(&self) -> bool;
+}
+
+impl HeadFields for ResponseHeader {
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.insert_header(name, value)
     }
-    let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
-    if let (true, Some(alt_svc)) = (over_tls, &context.snapshot.alt_svc) {
-        head.insert_header(header::ALT_SVC, alt_svc.clone())?;
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.append_header(name, value).map(drop)
+    }
+
+    fn has_date(&self) -> bool {
+        self.headers.contains_key(header::DATE)
+    }
+}
+
+impl HeadFields for HeaderMap {
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.insert(name, value);
+        Ok(())
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.append(name, value);
+        Ok(())
+    }
+
+    fn has_date(&self) -> bool {
+        self.contains_key(header::DATE)
+    }
+}
+
+/// Adds the fields that every response carries.
+pub(super) fn finish_head(head: &mut impl HeadFields, context: &RequestContext) -> Result<()> {
+    head.set(EDGE, context.snapshot.edge.clone())?;
+    head.add(SERVER_TIMING, context.snapshot.server_timing.clone())?;
+    let id = context.arrival.request_id.to_hex();
+    head.set(REQUEST_ID, HeaderValue::from_bytes(&id).or_err(ErrorType::InvalidHTTPHeader, "request id")?)?;
+    if !head.has_date() {
+        let now = httpdate::fmt_http_date(SystemTime::now());
+        head.set(header::DATE, HeaderValue::try_from(now).or_err(ErrorType::InvalidHTTPHeader, "date")?)?;
+    }
+    if let Some(alt_svc) = own_alt_svc(context) {
+        head.set(header::ALT_SVC, alt_svc.clone())?;
     }
     Ok(())
+}
+
+/// Whether [`finish_head`] replaces a field of this name.
+pub(super) fn is_replaced(name: &HeaderName, context: &RequestContext) -> bool {
+    *name == EDGE || *name == REQUEST_ID || (*name == header::ALT_SVC && own_alt_svc(context).is_some())
+}
+
+/// HTTP/3 is offered over TLS only: its certificate must be the one of the same origin (RFC 7838 section 2.1).
+fn own_alt_svc(context: &RequestContext) -> Option<&HeaderValue> {
+    let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
+    context.snapshot.alt_svc.as_ref().filter(|_| over_tls)
 }
 
 /// Without a length, HTTP/1.1 frames the body in chunks; HTTP/1.0 knows none and ends with the connection.
@@ -54,7 +105,7 @@ pub(super) fn frame_body(session: &mut Session, head: &mut ResponseHeader) -> Re
 }
 
 /// What only the connection to the origin tells about a response.
-pub fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
+pub(crate) fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
     if let Some(origin) = &context.origin.current {
         origin.suspects.succeeded();
     }
@@ -68,7 +119,7 @@ pub fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
 }
 
 /// Shapes a response that passes from an origin to a client.
-pub fn shape_passed_response(
+pub(crate) fn shape_passed_response(
     proxy: &EdgeProxy,
     session: &Session,
     head: &mut ResponseHeader,

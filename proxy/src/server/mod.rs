@@ -21,7 +21,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{AdminState, Lifecycle};
 use crate::cache::engine::CacheEngine;
-use crate::edge_proxy::EdgeProxy;
+use crate::edge_application::EdgeApplication;
+use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
 use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
@@ -71,7 +72,7 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
 
 /// A node put together, not serving yet.
 struct Node {
-    proxy: Arc<HttpProxy<EdgeProxy>>,
+    application: Arc<EdgeApplication>,
     lifecycle: Arc<Lifecycle>,
     metrics: Arc<Metrics>,
     admin: Arc<AdminState>,
@@ -110,7 +111,7 @@ impl Node {
             let figures = figures.figures();
             CacheUsage { bytes: figures.bytes, entries: figures.entries, capacity }
         });
-        let edge = EdgeProxy {
+        let proxy = Arc::new(EdgeProxy {
             snapshot: reloader.snapshot(),
             cache: Arc::clone(&cache),
             resolver: Resolver::default(),
@@ -118,11 +119,13 @@ impl Node {
             access_log,
             request_ids: RequestIdSource::new(),
             lifecycle: Arc::clone(&lifecycle),
-        };
-        let proxy = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), edge));
-        let for_fills: Arc<HttpProxy<EdgeProxy>> = Arc::clone(&proxy);
+        });
+        let pipeline = Pipeline(Arc::clone(&proxy));
+        let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));
+        let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);
         cache.set_fetcher(Arc::new(SubrequestFetcher::new(for_fills)));
-        Ok(Self { proxy, lifecycle, metrics, admin, reloader })
+        let application = Arc::new(EdgeApplication::new(proxy, pipeline));
+        Ok(Self { application, lifecycle, metrics, admin, reloader })
     }
 
     /// Serves until a signal says stop, then lets requests in flight finish within the grace.
@@ -131,7 +134,7 @@ impl Node {
         let observer: Arc<dyn ConnectionObserver> = Arc::clone(&self.metrics) as _;
         let admin_listener = sockets.admin;
         let workers = Workers {
-            app: Arc::clone(&self.proxy),
+            app: Arc::clone(&self.application),
             state: self.reloader.listener_state(),
             signals: self.lifecycle.signals(),
             observer,

@@ -6,12 +6,11 @@
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 
-use pingora_proxy::HttpProxy;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::error::StartError;
-use crate::edge_proxy::EdgeProxy;
+use crate::edge_application::EdgeApplication;
 use crate::listener::{
     ConnectionLimit, ConnectionObserver, SharedListenerState, Signals, TcpListenerSettings, http3, serve_tcp,
 };
@@ -19,7 +18,7 @@ use crate::listener::{
 /// What every worker gets.
 #[derive(Clone)]
 pub(super) struct Workers {
-    pub(super) app: Arc<HttpProxy<EdgeProxy>>,
+    pub(super) app: Arc<EdgeApplication>,
     pub(super) state: SharedListenerState,
     pub(super) signals: Signals,
     pub(super) observer: Arc<dyn ConnectionObserver>,

@@ -86,8 +86,15 @@ impl TraceContext {
                 parent: TraceParent { parent_id, flags: parent.flags & SAMPLED, ..parent },
                 state: join_states(states),
             },
-            None => Self { parent: TraceParent { trace_id: request.as_u128(), parent_id, flags: 0 }, state: None },
+            None => Self::start(request),
         }
+    }
+
+    /// A trace that begins with this request and is named like it.
+    #[must_use]
+    pub fn start(request: RequestId) -> Self {
+        let parent = TraceParent { trace_id: request.as_u128(), parent_id: request.span_id(), flags: 0 };
+        Self { parent, state: None }
     }
 }
 

@@ -1,0 +1,127 @@
+//! The short way of the commonest request: a plain GET of something that is stored whole and fresh.
+//!
+//! It decides nothing by itself: route, key, `decide`, the fields of the response, metrics and log are those of every
+//! request. What is not exactly this case, or cannot be read at a glance, takes the long way through the pipeline,
+//! which answers the same request the same way, only slower.
+
+mod http1;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::{Method, StatusCode, header};
+use pingora_core::protocols::http::ServerSession;
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+
+use super::consult_cache::cache_key;
+use super::identify_client::received_trace;
+use super::match_route::{Asked, Verdict, find};
+use super::record_outcome::{Exchange, record};
+use super::serve_object::{PIECE, head_of, length_of, status_member};
+use super::shape_response::{HeadFields, finish_head};
+use super::{health, serve_object};
+use crate::cache::engine::{Lookup, Object, Outcome, Reader};
+use crate::cache::rules::cache_status::CACHE_STATUS;
+use crate::cache::rules::request_facts::RequestFacts;
+use crate::edge_proxy::EdgeProxy;
+use crate::listener::ConnectionInfo;
+use crate::request_context::RequestContext;
+use crate::telemetry::CacheOutcome;
+
+pub(crate) use http1::Http1Hit;
+
+/// Something stored that answers a request as it is, whole.
+pub(crate) struct FreshHit {
+    object: Arc<Object>,
+    reader: Reader,
+    length: u64,
+    now: SystemTime,
+    context: RequestContext,
+}
+
+impl FreshHit {
+    /// The answer to this request, if it is one of the plain ones.
+    fn find(proxy: &EdgeProxy, asked: &Asked<'_>, connection: Arc<ConnectionInfo>) -> Option<Self> {
+        if *asked.method != Method::GET || health::is_health_check(asked.target) {
+            return None;
+        }
+        let facts = RequestFacts::new(asked.method, asked.fields);
+        if facts.range || facts.conditional {
+            return None;
+        }
+        let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
+        context.connection = Some(connection);
+        let Verdict::Route(matched) = find(asked, &mut context) else { return None };
+        let key = cache_key(asked, &context, &matched);
+        let lookup = Lookup {
+            key: &key,
+            facts: &facts,
+            fields: asked.fields,
+            policy: &matched.route.cache_policy,
+            path: &matched.path,
+            may_fill: false,
+        };
+        let now = context.arrival.time;
+        let object = proxy.cache.stored(&lookup, now)?;
+        let reader = object.body.reader(0)?;
+        let length = object.body.length().filter(|length| *length > 0)?;
+        if object.meta.status != StatusCode::OK || length_of(&object) != Some(length) {
+            return None;
+        }
+        context.arrival.trace = received_trace(asked.fields, context.arrival.request_id);
+        context.cache.outcome = CacheOutcome::Hit;
+        context.route = Some(matched);
+        Some(Self { object, reader, length, now, context })
+    }
+
+    /// Adds what this hit has besides the stored fields.
+    fn finish_head(&self, head: &mut impl HeadFields) -> Result<()> {
+        head.set(header::CONTENT_LENGTH, self.length.into())?;
+        head.set(header::AGE, self.object.meta.times.age_seconds(self.now).into())?;
+        head.add(CACHE_STATUS, status_member(&self.object, Outcome::Hit, self.now).to_value())?;
+        finish_head(head, &self.context)
+    }
+
+    fn head(&self) -> Result<ResponseHeader> {
+        let mut fields = self.object.meta.headers.clone();
+        self.finish_head(&mut fields)?;
+        head_of(self.object.meta.status, fields)
+    }
+
+    async fn write(&mut self, session: &mut ServerSession) -> Result<()> {
+        let head = self.head()?;
+        self.context.response.first_byte = Some(Instant::now());
+        session.write_response_header(Box::new(head)).await?;
+        while let Some(bytes) = self.reader.next(PIECE).await.map_err(serve_object::truncated)? {
+            let last = self.reader.at_end();
+            session.write_response_body(bytes, last).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Answers a request of HTTP/2 or HTTP/3 if it is a plain one; otherwise the session comes back untouched.
+pub(crate) async fn serve_fresh(
+    proxy: &EdgeProxy,
+    mut session: ServerSession,
+    connection: Arc<ConnectionInfo>,
+) -> Option<ServerSession> {
+    let Some(mut hit) = FreshHit::find(proxy, &Asked::of(session.req_header()), connection) else {
+        return Some(session);
+    };
+    let written = hit.write(&mut session).await;
+    let exchange = Exchange {
+        asked: Asked::of(session.req_header()),
+        status: session.response_written().map(|head| head.status),
+        request_bytes: session.body_bytes_read() as u64,
+        response_bytes: session.body_bytes_sent() as u64,
+    };
+    let error = written.as_ref().err();
+    record(proxy, &exchange, error.map(|error| error as &dyn std::fmt::Display), &hit.context);
+    if written.is_ok() && session.finish().await.is_err() {
+        log::debug!("request {}: the client left at the end", hit.context.arrival.request_id);
+    }
+    // After an error the session is dropped with its stream open, which resets it: the client sees that it is cut.
+    None
+}
