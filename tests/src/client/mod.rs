@@ -132,13 +132,13 @@ impl Client {
                 let secure = matches!(self.connection, Connection::Tls);
                 let raw = RawConnection::open(&self.target, secure).await?;
                 let (head, body) = http1::open(raw, &request).await?;
-                return Ok(Streaming { head, received: Vec::new(), body: BodyReader::Http1(body) });
+                return Ok(Streaming { head, received: Vec::new(), body: BodyReader::Http1(body), ended: None });
             }
             Connection::Http2(connection) => connection.request(&request).await.map(|(h, b)| (h, BodyReader::Http2(b))),
             Connection::Http3(connection) => connection.request(&request).await.map(|(h, b)| (h, BodyReader::Http3(b))),
         };
         let (head, body) = body?;
-        Ok(Streaming { head, received: Vec::new(), body })
+        Ok(Streaming { head, received: Vec::new(), body, ended: None })
     }
 
     /// Waits until the server has closed the connection; HTTP/1.1 keeps none and returns at once.
@@ -157,6 +157,8 @@ pub struct Streaming {
     pub head: Head,
     received: Vec<u8>,
     body: BodyReader,
+    /// How it ended, once it has: a body is not read beyond its end.
+    ended: Option<(End, Vec<(String, String)>)>,
 }
 
 enum BodyReader {
@@ -248,10 +250,17 @@ impl Streaming {
     }
 
     async fn next(&mut self) -> Piece {
-        match &mut self.body {
+        if let Some((end, trailers)) = &self.ended {
+            return Piece::End(end.clone(), trailers.clone());
+        }
+        let piece = match &mut self.body {
             BodyReader::Http1(body) => body.next().await,
             BodyReader::Http2(body) => body.next().await,
             BodyReader::Http3(body) => body.next().await,
+        };
+        if let Piece::End(end, trailers) = &piece {
+            self.ended = Some((end.clone(), trailers.clone()));
         }
+        piece
     }
 }

@@ -155,11 +155,11 @@ impl Table {
     }
 
     async fn ask(&self, row: &Row, protocol: Protocol) -> anyhow::Result<Response> {
-        let Exchange { warm, request, gate } = self.exchange(row, protocol);
+        let exchange = self.exchange(row, protocol);
         let client = &self.clients[&protocol];
         match self.mode {
-            Mode::Miss | Mode::Hit => within(row.name, client.request(request)).await,
-            Mode::Joined => within(row.name, join(client, warm, request, &gate)).await,
+            Mode::Miss | Mode::Hit => within(row.name, client.request(exchange.request)).await,
+            Mode::Joined => within(row.name, join(client, exchange)).await,
         }
     }
 
@@ -167,8 +167,9 @@ impl Table {
     fn exchange(&self, row: &Row, protocol: Protocol) -> Exchange {
         let host = self.host(protocol);
         let gate = format!("{host} {}", row.name);
+        let stop = Stop::of(&row.script);
         let script = match self.mode {
-            Mode::Joined => paused(row.script.clone(), &gate),
+            Mode::Joined => stop.add_to(row.script.clone(), &gate),
             Mode::Miss | Mode::Hit => row.script.clone(),
         };
         let authority = authority(&row.request.authority, &host);
@@ -180,6 +181,7 @@ impl Table {
             warm: row.warm.clone().authority(&host),
             request: row.request.clone().authority(&authority),
             gate: self.origin.gate(&gate),
+            stop,
         }
     }
 
@@ -195,13 +197,25 @@ struct Exchange {
     warm: Request,
     request: Request,
     gate: Gate,
+    stop: Stop,
 }
 
 /// The first request starts the fill, the second comes while the origin waits; then the origin goes on.
-async fn join(client: &Client, warm: Request, request: Request, gate: &Gate) -> anyhow::Result<Response> {
-    let first = client.request(warm);
+async fn join(client: &Client, exchange: Exchange) -> anyhow::Result<Response> {
+    let Exchange { warm, request, gate, stop } = exchange;
+    let begun = tokio::sync::Notify::new();
+    let first = async {
+        let mut streaming = client.open(warm).await?;
+        // A body may be without a byte, as that of a 304: then there is nothing more to wait for.
+        let _some = streaming.read_at_least(1).await;
+        begun.notify_one();
+        streaming.finish().await
+    };
     let second = async {
         gate.reached().await;
+        if stop == Stop::MidBody {
+            begun.notified().await;
+        }
         let opening = client.open(request);
         let mut opening = std::pin::pin!(opening);
         let early = tokio::time::timeout(HEAD_GRACE, opening.as_mut()).await;
@@ -217,14 +231,29 @@ async fn join(client: &Client, warm: Request, request: Request, gate: &Gate) -> 
     second
 }
 
-/// The script with a stop in the middle of the body, or before the head when there is no body to stop in.
-fn paused(script: Script, gate: &str) -> Script {
-    match &script.body {
-        Body::Pattern { size, .. } if *size > 1 && script.steps.is_empty() => {
-            let half = size / 2;
-            script.pausing_after(half, gate)
+/// Where the origin waits until the second request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    BeforeHead,
+    MidBody,
+}
+
+impl Stop {
+    fn of(script: &Script) -> Self {
+        match &script.body {
+            Body::Pattern { size, .. } if *size > 1 && script.steps.is_empty() => Self::MidBody,
+            _ => Self::BeforeHead,
         }
-        _ => script.before(Step::Gate(gate.to_owned())),
+    }
+
+    fn add_to(self, script: Script, gate: &str) -> Script {
+        match (self, &script.body) {
+            (Self::MidBody, Body::Pattern { size, .. }) => {
+                let half = size / 2;
+                script.pausing_after(half, gate)
+            }
+            _ => script.before(Step::Gate(gate.to_owned())),
+        }
     }
 }
 
