@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::data_directory::DataDirectory;
 use super::plan::{Content, Fleet};
-use super::ports::Ports;
-use super::ready_file::Contract;
+use super::ready_file::{Contract, EdgeEntry};
+use super::start::StartedFleet;
 
 /// What runs where, what to try, what to open.
-pub(super) fn text(fleet: &Fleet, directory: &DataDirectory, contract: &Contract, ports: Ports) -> String {
+pub(super) fn text(fleet: &Fleet, directory: &DataDirectory, contract: &Contract, started: &StartedFleet) -> String {
     let mut text = format!("\nTidegate serves {} from {} edge nodes.\n\n", contract.site.host, contract.edges.len());
     for edge in &contract.edges {
         let (name, region, pid) = (&edge.name, edge.region, edge.pid);
@@ -24,33 +24,49 @@ pub(super) fn text(fleet: &Fleet, directory: &DataDirectory, contract: &Contract
         let process = origin.pid.map_or_else(|| "yours".to_owned(), |pid| format!("process {pid}"));
         line(&mut text, &format!("  {:<12} {}  {}  {process}", origin.name, origin.region, origin.url));
     }
-    let curl_lines = curl_lines(contract, ports, &directory.authority_file());
+    let curl_lines = curl_lines(contract, started.ports().https, &directory.authority_file());
     line(&mut text, "\nTry:");
     for curl in curl_lines {
         line(&mut text, &format!("  {curl}"));
     }
     if let (Content::Demonstration, Some(edge)) = (&fleet.content, contract.edges.first()) {
         line(&mut text, &format!("\nOpen the player: {}{}", edge.http, contract.site.page));
+        line(&mut text, "\nThe player over HTTP/3, in a Chromium of its own, with nothing to import:");
+        line(&mut text, &format!("  {}", chromium_line(contract, edge, &started.public_key_sha256)));
     }
     line(&mut text, &format!("\nConfiguration, logs and keys: {}", directory.path().display()));
     text.push_str("Ctrl-C stops everything.");
     text
 }
 
-fn curl_lines(contract: &Contract, ports: Ports, authority: &Path) -> Vec<String> {
+fn curl_lines(contract: &Contract, https: u16, authority: &Path) -> Vec<String> {
     let Some(first) = contract.edges.first() else { return Vec::new() };
-    let (host, https) = (contract.site.host, ports.https);
+    let host = contract.site.host;
     let path = contract.site.hls.unwrap_or(contract.site.page);
     let authority = quoted(authority);
     let last = contract.edges.last().unwrap_or(first);
-    let address = last.https.trim_start_matches("https://");
-    let address = address.split(':').next().unwrap_or_default();
+    let address = last.address;
     vec![
         format!("curl -i {}{path}", first.http),
         format!("curl -i --http2 --cacert {authority} --resolve {host}:{https}:{address} https://{host}:{https}{path}"),
         format!("curl -i --cacert {authority} {}/.well-known/tidegate/ready", first.https),
         format!("curl -s {}/metrics", first.admin),
     ]
+}
+
+/// Chromium with a profile of its own that finds the site without a hosts entry, trusts this one certificate, and speaks
+/// QUIC from its first request on.
+fn chromium_line(contract: &Contract, edge: &EdgeEntry, public_key_sha256: &str) -> String {
+    let (host, page) = (contract.site.host, contract.site.page);
+    let port = edge.quic.rsplit(':').next().unwrap_or_default();
+    // Chromium refuses to run as root with its sandbox on.
+    let sandbox = if rustix::process::geteuid().is_root() { " --no-sandbox" } else { "" };
+    format!(
+        "chromium{sandbox} --user-data-dir=$(mktemp -d) --host-resolver-rules='MAP {host} {}' \
+         --origin-to-force-quic-on={host}:{port} --ignore-certificate-errors-spki-list={public_key_sha256} \
+         https://{host}:{port}{page}",
+        edge.address
+    )
 }
 
 /// A path as a shell reads it.

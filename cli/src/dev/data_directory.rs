@@ -64,13 +64,13 @@ impl DataDirectory {
     }
 
     /// Issues the site's certificate for its name, localhost and these addresses; the authority stays the same, so that
-    /// it is imported once.
-    pub(super) fn issue_certificate(&self, addresses: &[Ipv4Addr]) -> Result<(), DevError> {
+    /// it is imported once. Gives the hash of its public key, by which browsers can be told to accept it.
+    pub(super) fn issue_certificate(&self, addresses: &[Ipv4Addr]) -> Result<String, DevError> {
         let authority = DevelopmentCa::load_or_create(&self.path)?;
         let addresses: Vec<IpAddr> = addresses.iter().copied().map(IpAddr::V4).collect();
         let certificate = authority.issue(&[SITE_HOST, "localhost"], &addresses)?;
         certificate.write(&self.path.join(CHAIN_FILE), &self.path.join(KEY_FILE))?;
-        Ok(())
+        Ok(certificate.public_key_sha256)
     }
 
     /// Makes a new token for operators.

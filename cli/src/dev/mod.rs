@@ -101,7 +101,7 @@ async fn serve(
     }
     match arguments.output.format {
         OutputFormat::Json => print_json(&contract)?,
-        OutputFormat::Text => print(&announcement::text(fleet, directory, &contract, started.ports()))?,
+        OutputFormat::Text => print(&announcement::text(fleet, directory, &contract, &started))?,
     }
     Err(children.first_to_end().await.into())
 }

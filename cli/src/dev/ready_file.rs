@@ -1,6 +1,7 @@
 //! The ready file: what runs where, for programs. Its form is a contract: members are added, never changed.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -43,6 +44,9 @@ pub(super) struct SiteEntry {
 /// An edge node.
 #[derive(Debug, Serialize)]
 pub(super) struct EdgeEntry {
+    /// Not part of the contract: the URLs have it.
+    #[serde(skip)]
+    pub(super) address: Ipv4Addr,
     pub(super) name: String,
     pub(super) pop: String,
     pub(super) region: &'static str,
@@ -96,6 +100,7 @@ fn site_entry(content: &Content) -> SiteEntry {
 fn edge_entry(edge: &EdgePlan, pid: u32, ports: Ports) -> EdgeEntry {
     let EdgePlan { name, region, address } = edge;
     EdgeEntry {
+        address: *address,
         name: name.clone(),
         pop: region.pop(),
         region: region.name(),

@@ -40,6 +40,8 @@ pub(super) struct StartedFleet {
     pub(super) origins: Vec<PlacedOrigin>,
     /// Process ids, in the order of the plan.
     pub(super) edge_pids: Vec<u32>,
+    /// Of the site's certificate: base64 of the SHA-256 of its public key.
+    pub(super) public_key_sha256: String,
 }
 
 impl StartedFleet {
@@ -60,11 +62,11 @@ impl Starting<'_> {
     pub(super) async fn start(mut self) -> Result<StartedFleet, DevError> {
         let addresses: Vec<Ipv4Addr> = self.fleet.addresses().collect();
         let claimed = ports::claim(&addresses)?;
-        self.directory.issue_certificate(&addresses)?;
+        let public_key_sha256 = self.directory.issue_certificate(&addresses)?;
         self.directory.write_token()?;
         let origins = self.start_origins().await?;
         let (claimed, edge_pids) = self.start_edges(claimed, &addresses, &origins).await?;
-        Ok(StartedFleet { claimed, origins, edge_pids })
+        Ok(StartedFleet { claimed, origins, edge_pids, public_key_sha256 })
     }
 
     /// Starts all edge nodes; when one ends because its address was taken meanwhile, all of them move.
