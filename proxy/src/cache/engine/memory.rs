@@ -80,7 +80,7 @@ pub(super) const MAX_WEIGHT: u32 = u32::MAX;
 
 /// The memory tier.
 pub(super) struct MemoryTier {
-    entries: Cache<FullKey, Entry>,
+    entries: Cache<FullKey, Entry, ahash::RandomState>,
     next_generation: AtomicU64,
 }
 
@@ -126,7 +126,8 @@ impl MemoryTier {
                     metrics.cache().evicted(eviction_cause(cause));
                 }
             })
-            .build();
+            // Keyed at random, as keys come from outside, and several times faster than the standard one.
+            .build_with_hasher(ahash::RandomState::new());
         Self { entries, next_generation: AtomicU64::new(0) }
     }
 

@@ -46,7 +46,9 @@ impl<R: FetchRequest> CacheEngine<R> {
                 if let Some(refusal) = not_for(lookup, fill, part, &object) {
                     return refusal.into();
                 }
-                let outcome = if revalidated {
+                let outcome = if part == Part::Late && object.body.is_complete() {
+                    Outcome::Hit // all but stored: nothing was fetched or waited for
+                } else if revalidated {
                     Outcome::Revalidated { collapsed }
                 } else {
                     Outcome::Miss { reason, collapsed, stored }

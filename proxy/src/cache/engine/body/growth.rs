@@ -204,6 +204,10 @@ impl Growth {
         }
     }
 
+    pub(super) fn is_complete(&self) -> bool {
+        self.progress == Progress::Complete && self.keeping == Keeping::Everything
+    }
+
     /// Whether the body will never be whole.
     pub(super) fn failed(&self) -> bool {
         self.progress == Progress::Failed

@@ -89,6 +89,11 @@ impl Body {
         self.whole.get().is_none() && matches!(self.growth.lock().keeping, Keeping::Window { .. })
     }
 
+    /// Whether all of it has arrived and is kept.
+    pub(super) fn is_complete(&self) -> bool {
+        self.whole.get().is_some() || self.growth.lock().is_complete()
+    }
+
     /// All bytes of a complete stored body in order; empty while it grows.
     #[must_use]
     pub fn blocks(&self) -> &[Bytes] {

@@ -70,10 +70,11 @@ impl<R: FetchRequest> Guard<R> {
 
 impl<R: FetchRequest> Drop for Guard<R> {
     fn drop(&mut self) {
+        // First of all: who hears of a failure and asks again must not meet the fill that failed.
+        self.withdraw();
         if let Some(body) = &self.body {
             body.fail(); // no effect on a finished one
         }
-        self.withdraw();
         self.fill.fail_pending(FetchError::bad_gateway("the fill ended without a response"));
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.finish(self.outcome);

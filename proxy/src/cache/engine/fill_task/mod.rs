@@ -150,6 +150,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         if stale.is_some() {
             self.engine.recollection.note_failure(&self.guard.key, failure);
         }
+        self.guard.withdraw(); // who hears of it and asks again gets a fill of its own
         self.fill.publish(Head::Failed { error, failure, stale });
     }
 

@@ -38,6 +38,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let object = Object { meta, body: Arc::clone(&stale.body), not_stored: None, origin: response.origin };
         let object = self.finalized(object);
         self.store(Arc::clone(&object));
+        self.guard.withdraw(); // from now on it is a hit
         self.fill.publish(Head::Ready { object, revalidated: true, stored: true });
     }
 

@@ -87,6 +87,7 @@ async fn failure_before_the_head_is_told_to_all_and_the_next_request_fetches_aga
         misbehave(rig.accept().await);
         for asking in waiting {
             assert_eq!(soon("the answer", asking).await.failure().status, status);
+            assert_eq!(rig.engine.fills.len(), 0, "who asks again must not meet it");
         }
         rig.idle().await;
         assert_eq!(rig.fetches(), 1);

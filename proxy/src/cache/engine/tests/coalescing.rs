@@ -198,3 +198,35 @@ async fn other_spelling_of_a_key_reads_what_is_stored_but_fetches_for_nobody() {
     rig.store(get("/a"), FRESH, "hello").await;
     assert_eq!(ask(HeaderMap::new()).await.object().outcome, Outcome::Hit);
 }
+
+/// The end of a body reaches its readers before the store has it.
+#[test]
+fn client_that_asks_again_at_the_end_of_a_body_gets_a_hit() {
+    let fills = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let clients = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let rig = Rig::on(fills.handle().clone(), 4, 1 << 20);
+    clients.block_on(async {
+        for path in ["/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9"] {
+            let asking = rig.waiting(get(path));
+            rig.accept().await.answer(200, FRESH, "hello");
+            assert_eq!(soon("the answer", asking).await.object().text().await.as_deref(), Ok("hello"));
+            assert_eq!(rig.ask(get(path)).await.object().outcome, Outcome::Hit, "{path}");
+        }
+    });
+}
+
+/// So does the failure, before the fill is gone.
+#[test]
+fn client_that_asks_again_after_a_failure_gets_a_fill_of_its_own() {
+    let fills = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let clients = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let rig = Rig::on(fills.handle().clone(), 4, 1 << 20);
+    clients.block_on(async {
+        for round in 1..=50 {
+            let asking = rig.waiting(get("/a"));
+            rig.accept().await.fail();
+            assert_eq!(soon("the answer", asking).await.failure().status, 504);
+            assert_eq!(rig.fetches(), round);
+        }
+    });
+}
