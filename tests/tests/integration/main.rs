@@ -6,6 +6,7 @@ mod browser;
 mod curl;
 mod fills;
 mod harness;
+mod hits;
 mod listeners;
 mod metrics;
 mod origins;
