@@ -107,6 +107,14 @@ impl<S> ClientStream<S> {
         self.unread.split_to(length)
     }
 
+    /// Takes back the memory of a header section that was read, unless the next request has begun.
+    pub(super) fn reuse_buffer(&mut self, mut head: BytesMut) {
+        if self.unread.capacity() == 0 {
+            head.clear();
+            self.unread = head;
+        }
+    }
+
     /// Notes that the client is still sending something that nobody will read.
     pub(super) fn expect_rest(&mut self) {
         self.framing = BodyFraming::Chunked;

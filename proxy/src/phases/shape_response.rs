@@ -66,8 +66,7 @@ impl HeadFields for HeaderMap {
 pub(super) fn finish_head(head: &mut impl HeadFields, context: &RequestContext) -> Result<()> {
     head.set(EDGE, context.snapshot.edge.clone())?;
     head.add(SERVER_TIMING, context.snapshot.server_timing.clone())?;
-    let id = context.arrival.request_id.to_hex();
-    head.set(REQUEST_ID, HeaderValue::from_bytes(&id).or_err(ErrorType::InvalidHTTPHeader, "request id")?)?;
+    head.set(REQUEST_ID, request_id(context)?)?;
     if !head.has_date() {
         let now = httpdate::fmt_http_date(SystemTime::now());
         head.set(header::DATE, HeaderValue::try_from(now).or_err(ErrorType::InvalidHTTPHeader, "date")?)?;
@@ -76,6 +75,15 @@ pub(super) fn finish_head(head: &mut impl HeadFields, context: &RequestContext) 
         head.set(header::ALT_SVC, alt_svc.clone())?;
     }
     Ok(())
+}
+
+/// The request's id, which never comes again: in the table of HTTP/2's compression (RFC 7541 section 7.1.3) it would
+/// only drive out what does, so it is marked as never to be entered there.
+fn request_id(context: &RequestContext) -> Result<HeaderValue> {
+    let id = HeaderValue::from_bytes(&context.arrival.request_id.to_hex());
+    let mut id = id.or_err(ErrorType::InvalidHTTPHeader, "request id")?;
+    id.set_sensitive(true);
+    Ok(id)
 }
 
 /// Whether [`finish_head`] replaces a field of this name.

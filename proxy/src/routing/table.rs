@@ -18,9 +18,9 @@ pub struct SiteIndex(pub usize);
 #[derive(Debug, Default)]
 pub struct RouteTable {
     sites: Vec<Arc<SiteEntry>>,
-    exact: HashMap<String, Arc<SiteEntry>>,
+    exact: HashMap<String, Arc<SiteEntry>, ahash::RandomState>,
     /// By suffix, without the asterisk and the dot behind it.
-    wildcards: HashMap<String, Arc<SiteEntry>>,
+    wildcards: HashMap<String, Arc<SiteEntry>, ahash::RandomState>,
     any: Option<Arc<SiteEntry>>,
 }
 

@@ -31,10 +31,15 @@ pub struct StoredMeta {
     pub body_length: Option<u64>,
 }
 
+/// Fields that a response gets beside the stored ones: Age, Cache-Status and those of the node.
+const ADDED_FIELDS: usize = 8;
+
 impl StoredMeta {
     /// The meta of a response: `headers` must have gone through `stored_fields::prepare`.
     #[must_use]
-    pub fn new(status: StatusCode, headers: HeaderMap, times: StoredTimes, body_length: Option<u64>) -> Self {
+    pub fn new(status: StatusCode, mut headers: HeaderMap, times: StoredTimes, body_length: Option<u64>) -> Self {
+        // Every response is a copy of these with a few more: copies then need not grow their index.
+        headers.reserve(ADDED_FIELDS);
         let vary = VaryRule::from_headers(&headers);
         let etag = EntityTag::from_headers(&headers);
         let last_modified = super::http_date::only(&headers, &http::header::LAST_MODIFIED);

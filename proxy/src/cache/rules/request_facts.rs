@@ -38,15 +38,35 @@ impl RequestFacts {
     /// Takes the facts.
     #[must_use]
     pub fn new(method: &Method, headers: &HeaderMap) -> Self {
-        Self {
+        let mut facts = Self {
             method: cache_method(method),
-            directives: RequestDirectives::parse(headers),
-            authorization: headers.contains_key(header::AUTHORIZATION),
-            content: has_content(headers),
-            upgrade: asks_for_upgrade(headers),
-            range: headers.contains_key(header::RANGE),
-            conditional: CONDITIONAL_FIELDS.iter().any(|name| headers.contains_key(name)),
+            directives: RequestDirectives::default(),
+            authorization: false,
+            content: false,
+            upgrade: false,
+            range: false,
+            conditional: false,
+        };
+        // One pass over the names: this runs for every request, and most have few fields and none of these.
+        let mut directed = false;
+        for name in headers.keys() {
+            match *name {
+                header::CACHE_CONTROL | header::PRAGMA => directed = true,
+                header::AUTHORIZATION => facts.authorization = true,
+                header::CONTENT_LENGTH | header::TRANSFER_ENCODING => facts.content = has_content(headers),
+                header::UPGRADE => facts.upgrade = asks_for_upgrade(headers),
+                header::RANGE => facts.range = true,
+                header::IF_NONE_MATCH
+                | header::IF_MODIFIED_SINCE
+                | header::IF_MATCH
+                | header::IF_UNMODIFIED_SINCE => facts.conditional = true,
+                _ => {}
+            }
         }
+        if directed {
+            facts.directives = RequestDirectives::parse(headers);
+        }
+        facts
     }
 
     /// Whether it may be answered from store at all, by its method.
@@ -55,9 +75,6 @@ impl RequestFacts {
         self.method != CacheMethod::Other
     }
 }
-
-const CONDITIONAL_FIELDS: [header::HeaderName; 4] =
-    [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
 
 fn cache_method(method: &Method) -> CacheMethod {
     match *method {

@@ -72,6 +72,7 @@ pub(super) async fn serve<A, S>(
                 return;
             }
             stream.end_request();
+            stream.reuse_buffer(head);
             continue;
         }
         let session = new_session(stream, head, settings.take(), limits, last);

@@ -118,28 +118,16 @@ impl Http1Head {
 
     fn line(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.dated |= *name == header::DATE;
-        let start = self.text.len();
+        // In lower case, as in HTTP/2 and HTTP/3: case means nothing in a field's name (RFC 9110 section 5.1).
         self.text.extend_from_slice(name.as_str().as_bytes());
-        title(&mut self.text[start..]);
         self.text.extend_from_slice(b": ");
         self.text.extend_from_slice(value.as_bytes());
         self.text.extend_from_slice(b"\r\n");
     }
 
     fn end(mut self) -> Vec<u8> {
-        self.text.extend_from_slice(b"Connection: keep-alive\r\n\r\n");
+        self.text.extend_from_slice(b"connection: keep-alive\r\n\r\n");
         self.text
-    }
-}
-
-/// Makes `content-type` `Content-Type`, as HTTP/1 is mostly written; case means nothing.
-fn title(name: &mut [u8]) {
-    let mut at_start = true;
-    for byte in name {
-        if at_start {
-            byte.make_ascii_uppercase();
-        }
-        at_start = *byte == b'-';
     }
 }
 
