@@ -20,6 +20,7 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Command};
 use error::CommandError;
+use output::tell;
 
 /// Objects of a cache come and go in all sizes on all threads; the system's allocator fragments under that.
 #[global_allocator]
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(CommandError::Told) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }

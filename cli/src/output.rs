@@ -34,6 +34,11 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Tells people how it goes, on standard error. A terminal that is gone is no reason to stop working.
+pub(crate) fn tell(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
 /// Prints a value as one line of JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string(value).map_err(|error| CommandError::Output(error.into()))?;

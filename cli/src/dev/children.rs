@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::output::tell;
+
 use super::documents::EDGE_GRACE_SECONDS;
 use super::error::DevError;
 
@@ -144,7 +146,7 @@ impl Children {
         let stopping = self.members.iter_mut().filter(|member| member.role == role).map(|member| async move {
             member.ask_to_stop();
             if timeout(patience, member.process.wait()).await.is_err() {
-                eprintln!("{} did not stop within {} s and is killed", member.name, patience.as_secs());
+                tell(&format!("{} did not stop within {} s and is killed", member.name, patience.as_secs()));
                 drop(member.process.kill().await);
             }
         });

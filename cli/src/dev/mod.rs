@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::CommandError;
-use crate::output::{OutputFormat, OutputOption, print, print_json};
+use crate::output::{OutputFormat, OutputOption, print, print_json, tell};
 
 use children::Children;
 use data_directory::DataDirectory;
@@ -111,11 +111,11 @@ async fn stop(children: &mut Children, signals: &mut StopSignals) {
     if children.is_empty() {
         return;
     }
-    eprintln!("stopping (once more to stop at once)");
+    tell("stopping (once more to stop at once)");
     tokio::select! {
         () = children.stop() => {}
         () = signals.received() => {}
     }
     children.kill().await;
-    eprintln!("stopped; nothing is left running");
+    tell("stopped; nothing is left running");
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
+use crate::output::tell;
+
 use super::error::DevError;
 
 /// Sets of ports that are tried. With the step below the last set is at 12,780 and more, which stays below the numbers
@@ -81,7 +83,7 @@ fn claim_from(first: u16, addresses: &[Ipv4Addr]) -> Result<ClaimedPorts, DevErr
 
 fn tell_moving(busy: SocketAddr, set: u16) {
     let next = Ports::set(set + 1).http;
-    eprintln!("{busy} is busy; the whole fleet moves to other ports (HTTP on {next})");
+    tell(&format!("{busy} is busy; the whole fleet moves to other ports (HTTP on {next})"));
 }
 
 fn first_busy(ports: Ports, addresses: &[Ipv4Addr]) -> Result<Option<SocketAddr>, DevError> {

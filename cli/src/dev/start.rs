@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::ChildStdout;
 use tokio::time::timeout_at;
 
+use crate::output::tell;
+
 use super::children::{Children, Role};
 use super::data_directory::DataDirectory;
 use super::documents::{access_log_file, configuration_file, edge_documents};
@@ -103,7 +105,7 @@ impl Starting<'_> {
         let mut placed = Vec::new();
         for (name, region, child) in started {
             let url = self.url_of(&name, child.stdout).await?;
-            eprintln!("{name} serves on {url}");
+            tell(&format!("{name} serves on {url}"));
             placed.push(PlacedOrigin { name, region, url, pid: Some(child.pid) });
         }
         Ok(placed)
@@ -156,7 +158,7 @@ impl Starting<'_> {
                 let (name, log) = (edge.name.clone(), self.children.log_of(&edge.name));
                 return Err(DevError::NotReady { name, limit: START, answer, log });
             }
-            eprintln!("{} is ready on {address} ({:.1} s)", edge.name, begin.elapsed().as_secs_f32());
+            tell(&format!("{} is ready on {address} ({:.1} s)", edge.name, begin.elapsed().as_secs_f32()));
         }
         Ok(())
     }

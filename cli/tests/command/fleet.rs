@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,13 +33,19 @@ impl Fleet {
     }
 
     pub(crate) fn spawn_in(folder: TempDir, arguments: &[&str]) -> Self {
-        let file = |name: &str| File::create(folder.path().join(name)).expect("a file in the test's folder");
+        let stderr = File::create(folder.path().join("stderr")).expect("a file in the test's folder");
+        Self::spawn_telling(folder, arguments, stderr.into())
+    }
+
+    /// Starts one whose progress goes there.
+    pub(crate) fn spawn_telling(folder: TempDir, arguments: &[&str], stderr: Stdio) -> Self {
+        let stdout = File::create(folder.path().join("stdout")).expect("a file in the test's folder");
         let command = tidegate()
             .args(["dev", "--ready-file", "ready.json", "--data-dir", "data"])
             .args(arguments)
             .current_dir(folder.path())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .expect("the program can be started");
         Self { command, folder }
@@ -63,6 +69,11 @@ impl Fleet {
             assert!(waits, "the fleet is not ready ({ended:?}):\n{}", self.stderr());
             std::thread::sleep(POLL);
         }
+    }
+
+    /// Stops listening to its progress, as a terminal does that is closed.
+    pub(crate) fn close_stderr(&mut self) {
+        drop(self.command.stderr.take());
     }
 
     pub(crate) fn ready_file(&self) -> PathBuf {

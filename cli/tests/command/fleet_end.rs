@@ -23,6 +23,17 @@ fn a_supervisor_stops_everything_cleanly() {
     check_clean_stop(Signal::TERM);
 }
 
+#[test]
+fn a_closed_terminal_stops_everything_cleanly() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut fleet = Fleet::spawn_telling(folder, &[], std::process::Stdio::piped());
+    fleet.close_stderr();
+    let ready = fleet.await_ready();
+    fleet.signal(Signal::HUP);
+    assert_eq!(fleet.ended().code(), Some(0));
+    assert_all_end(&node_pids(&ready));
+}
+
 fn check_killed_node(kind: &str, index: usize, name: &str) {
     let (mut fleet, ready) = Fleet::start(&[]);
     send(pid_of(&ready[kind][index]), Signal::KILL);
