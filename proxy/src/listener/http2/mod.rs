@@ -73,6 +73,8 @@ pub(super) async fn serve<A>(
                 let _guard = guard;
                 app.process_new_http(ServerSession::new_http2(session), &signal).await;
             };
+            // Always a task, even for what is answered at once: all requests that have arrived are accepted before the
+            // first is answered, and so their answers leave together.
             tokio::spawn(CONNECTION.scope(Arc::clone(&info), serving));
         })
         .await;

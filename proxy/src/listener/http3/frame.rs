@@ -116,6 +116,15 @@ pub(super) fn data_header(length: usize) -> Bytes {
     header.freeze()
 }
 
+/// A frame with this payload.
+pub(super) fn frame(kind: u8, payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(1 + 8 + payload.len());
+    frame.put_u8(kind);
+    put_integer(&mut frame, payload.len() as u64);
+    frame.put_slice(payload);
+    frame.freeze()
+}
+
 /// A whole response without fields or body: HEADERS with a literal `:status` (RFC 9204 section 4.5.4, static name
 /// 24), for refusing what never became a request. Three digits are taken; others become 400.
 pub(super) fn bare_response(status: u16) -> Bytes {

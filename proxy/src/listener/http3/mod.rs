@@ -8,6 +8,7 @@
 mod bounds;
 mod connection;
 mod endpoint;
+mod field_section;
 mod frame;
 mod quic_adapter;
 mod request;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_http::ResponseHeader;
 
+use super::field_section::headers_frame;
 use super::frame::data_header;
 use super::quic_adapter::{BidiStream, SendHalf};
 use super::request_head::content_length;
@@ -119,10 +120,15 @@ impl Response {
             }
             self.set_body_rule(&header)?;
         }
-        let mut response = http::Response::new(());
-        *response.status_mut() = header.status;
-        *response.headers_mut() = header.headers.clone();
-        queued(self.fields.send_response(response))?;
+        match headers_frame(header.status, &header.headers) {
+            Some(frame) => self.half.lock().push(frame),
+            None => {
+                let mut response = http::Response::new(());
+                *response.status_mut() = header.status;
+                *response.headers_mut() = header.headers.clone();
+                queued(self.fields.send_response(response))?;
+            }
+        }
         if !interim {
             self.stage = Stage::Body;
             self.header = Some(header);
