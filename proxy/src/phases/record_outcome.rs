@@ -107,7 +107,7 @@ fn access_record(
         protocol: figures.protocol,
         tls_version: context.connection.as_ref().and_then(|it| it.tls.as_ref()).map(|tls| tls.version),
         method: request.method.clone(),
-        host: context.arrival.host.as_ref().map(|host| BoundedText::new(host)),
+        host: context.arrival.host.as_ref().map(BoundedText::new),
         path: BoundedText::new(path),
         has_query: parts.next().is_some(),
         status: figures.status,
