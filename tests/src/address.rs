@@ -25,11 +25,27 @@ pub fn loopback() -> IpAddr {
 /// When the machine has none.
 #[must_use]
 pub fn free_port(address: IpAddr) -> u16 {
+    let [port] = free_ports(address);
+    port
+}
+
+/// Ports that are free for TCP and for UDP on this address, no two the same.
+///
+/// # Panics
+/// When the machine has none.
+#[must_use]
+pub fn free_ports<const COUNT: usize>(address: IpAddr) -> [u16; COUNT] {
+    // All are held until all are found: a port that is let go of may be the next one given.
+    let held: [TcpListener; COUNT] = std::array::from_fn(|_| hold_port(address));
+    held.map(|listener| listener.local_addr().expect("a bound listener has an address").port())
+}
+
+fn hold_port(address: IpAddr) -> TcpListener {
     for _ in 0..PORT_ATTEMPTS {
         let listener = TcpListener::bind(SocketAddr::new(address, 0)).expect("a free TCP port on loopback");
         let found = listener.local_addr().expect("a bound listener has an address");
         if UdpSocket::bind(found).is_ok() {
-            return found.port();
+            return listener;
         }
     }
     panic!("no port of {address} is free for both TCP and UDP after {PORT_ATTEMPTS} attempts");

@@ -55,8 +55,8 @@ impl Place {
     #[must_use]
     pub fn free() -> Self {
         let address = crate::address::loopback();
-        let port = || crate::address::free_port(address);
-        Self { address, http: port(), https: port(), admin: port() }
+        let [http, https, admin] = crate::address::free_ports(address);
+        Self { address, http, https, admin }
     }
 
     pub(super) fn at(self, port: u16) -> SocketAddr {

@@ -69,7 +69,7 @@ async fn long_chunked_body_is_refused_as_it_comes() {
         }
     }
     match within("an answer", raw.response("POST")).await {
-        Ok(response) => assert_eq!(response.status, 413),
+        Ok(response) => assert_eq!(response.status, 413, "{}", response.text()),
         Err(_closed) => {}
     }
 }
