@@ -10,6 +10,6 @@ pub mod origin;
 mod phases;
 mod request_context;
 pub mod routing;
-mod runtime_snapshot;
+pub mod runtime_snapshot;
 pub mod server;
 pub mod telemetry;

@@ -15,95 +15,95 @@ use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{CacheOutcome, RequestId, TraceContext};
 
 /// The context of one request.
-pub struct RequestContext {
+pub(crate) struct RequestContext {
     /// The configuration this request keeps to its end.
-    pub snapshot: Arc<RuntimeSnapshot>,
+    pub(crate) snapshot: Arc<RuntimeSnapshot>,
     /// Written when the request begins.
-    pub arrival: Arrival,
+    pub(crate) arrival: Arrival,
     /// Written by `identify_client`; absent in fills.
-    pub connection: Option<Arc<ConnectionInfo>>,
+    pub(crate) connection: Option<Arc<ConnectionInfo>>,
     /// Written when the request is one of the cache's own.
-    pub fill: Option<Box<FillContext>>,
+    pub(crate) fill: Option<Box<FillContext>>,
     /// Written by `match_route`.
-    pub route: Option<MatchedRoute>,
+    pub(crate) route: Option<MatchedRoute>,
     /// Written by `consult_cache`.
-    pub cache: CacheContext,
+    pub(crate) cache: CacheContext,
     /// Written by `choose_origin` and `handle_origin_failure`.
-    pub origin: OriginContext,
+    pub(crate) origin: OriginContext,
     /// Written by whoever answers.
-    pub response: ResponseContext,
+    pub(crate) response: ResponseContext,
 }
 
 /// When and as what a request came.
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// Wall clock, for the log.
-    pub time: SystemTime,
+    pub(crate) time: SystemTime,
     /// Monotonic clock, for durations.
-    pub instant: Instant,
+    pub(crate) instant: Instant,
     /// Its id.
-    pub request_id: RequestId,
+    pub(crate) request_id: RequestId,
     /// Its trace.
-    pub trace: Option<TraceContext>,
+    pub(crate) trace: Option<TraceContext>,
     /// Host in canonical form.
-    pub host: Option<String>,
+    pub(crate) host: Option<String>,
 }
 
 /// The site and route of a request.
-pub struct MatchedRoute {
+pub(crate) struct MatchedRoute {
     /// Site.
-    pub site: Arc<SiteEntry>,
+    pub(crate) site: Arc<SiteEntry>,
     /// Route.
-    pub route: Arc<RouteEntry>,
+    pub(crate) route: Arc<RouteEntry>,
     /// Path in canonical form.
-    pub path: String,
+    pub(crate) path: String,
     /// Whether the client wrote it in this very form.
-    pub path_as_sent: bool,
+    pub(crate) path_as_sent: bool,
 }
 
 /// The cache's part.
-pub struct CacheContext {
+pub(crate) struct CacheContext {
     /// Key, for invalidation after unsafe methods.
-    pub key: Option<CacheKey>,
+    pub(crate) key: Option<CacheKey>,
     /// How the request was answered.
-    pub outcome: CacheOutcome,
+    pub(crate) outcome: CacheOutcome,
     /// Our member of `Cache-Status`, for what passes.
-    pub passage: Option<Member>,
+    pub(crate) passage: Option<Member>,
     /// The origin that a fill fetched the response from.
-    pub filled_by: Option<OriginName>,
+    pub(crate) filled_by: Option<OriginName>,
 }
 
 /// The origin's part.
 #[derive(Default)]
-pub struct OriginContext {
+pub(crate) struct OriginContext {
     /// The pool.
-    pub pool: Option<Arc<CompiledPool>>,
+    pub(crate) pool: Option<Arc<CompiledPool>>,
     /// Origins in the order to try them.
-    pub order: Vec<Arc<CompiledOrigin>>,
+    pub(crate) order: Vec<Arc<CompiledOrigin>>,
     /// How many were tried, repeats included.
-    pub attempts: usize,
+    pub(crate) attempts: usize,
     /// The one tried last.
-    pub current: Option<Arc<CompiledOrigin>>,
+    pub(crate) current: Option<Arc<CompiledOrigin>>,
     /// Body bytes of the request so far.
-    pub request_bytes: u64,
+    pub(crate) request_bytes: u64,
 }
 
 /// The response's part.
 #[derive(Default)]
-pub struct ResponseContext {
+pub(crate) struct ResponseContext {
     /// When its head was written.
-    pub first_byte: Option<Instant>,
+    pub(crate) first_byte: Option<Instant>,
     /// What went wrong.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
     /// Status that `respond_error` chose.
-    pub status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
     /// Fields to add to an error, such as `Allow`.
-    pub fields: HeaderMap,
+    pub(crate) fields: HeaderMap,
 }
 
 impl RequestContext {
     /// The context of a request that has just arrived.
     #[must_use]
-    pub fn new(snapshot: Arc<RuntimeSnapshot>, request_id: RequestId) -> Self {
+    pub(crate) fn new(snapshot: Arc<RuntimeSnapshot>, request_id: RequestId) -> Self {
         Self {
             snapshot,
             arrival: Arrival { time: SystemTime::now(), instant: Instant::now(), request_id, trace: None, host: None },
@@ -118,13 +118,13 @@ impl RequestContext {
 
     /// Whether this is a fetch of the cache and no client's request.
     #[must_use]
-    pub fn is_fill(&self) -> bool {
+    pub(crate) fn is_fill(&self) -> bool {
         self.fill.is_some()
     }
 
     /// Name of the origin asked last, by this request itself or by the fill that it reads from.
     #[must_use]
-    pub fn origin_name(&self) -> Option<OriginName> {
+    pub(crate) fn origin_name(&self) -> Option<OriginName> {
         let asked = self.origin.current.as_ref().map(|origin| origin.origin.name.clone());
         asked.or_else(|| self.cache.filled_by.clone())
     }

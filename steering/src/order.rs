@@ -33,7 +33,9 @@ pub fn order(candidates: &[Candidate], seed: u64) -> Vec<usize> {
     let mut ranked: Vec<(Condition, Proximity, u64, usize)> = candidates
         .iter()
         .enumerate()
-        .map(|(index, candidate)| (candidate.condition, candidate.proximity, draw(candidate.weight, seed, index), index))
+        .map(|(index, candidate)| {
+            (candidate.condition, candidate.proximity, draw(candidate.weight, seed, index), index)
+        })
         .collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(.., index)| index).collect()
@@ -82,9 +84,8 @@ mod tests {
 
     #[test]
     fn every_candidate_appears_exactly_once() {
-        let candidates: Vec<Candidate> = (0..7)
-            .map(|number| candidate(number % 3, u16::try_from(number).unwrap(), Condition::Usable))
-            .collect();
+        let candidates: Vec<Candidate> =
+            (0..7).map(|number| candidate(number % 3, u16::try_from(number).unwrap(), Condition::Usable)).collect();
         for seed in 0..50 {
             let mut indices = order(&candidates, seed);
             indices.sort_unstable();

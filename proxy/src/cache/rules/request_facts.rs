@@ -56,10 +56,9 @@ impl RequestFacts {
                 header::CONTENT_LENGTH | header::TRANSFER_ENCODING => facts.content = has_content(headers),
                 header::UPGRADE => facts.upgrade = asks_for_upgrade(headers),
                 header::RANGE => facts.range = true,
-                header::IF_NONE_MATCH
-                | header::IF_MODIFIED_SINCE
-                | header::IF_MATCH
-                | header::IF_UNMODIFIED_SINCE => facts.conditional = true,
+                header::IF_NONE_MATCH | header::IF_MODIFIED_SINCE | header::IF_MATCH | header::IF_UNMODIFIED_SINCE => {
+                    facts.conditional = true
+                }
                 _ => {}
             }
         }
