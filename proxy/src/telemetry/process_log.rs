@@ -16,6 +16,9 @@ use super::timestamp::Timestamp;
 
 /// Our crates start with this; the level applies to them as it is.
 const OWN_TARGET: &str = "tidegate";
+/// Logs as an error each time an idle connection to an origin is taken a moment too early, which costs nothing but a new
+/// connection. What fails for good comes back to us as an error and is logged where it is handled.
+const UNREMARKABLE_TARGET: &str = "pingora_core::connectors";
 /// Longest message; the rest is cut. A line must not carry a whole hostile header section.
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 /// Members that pairs cannot replace.
@@ -41,7 +44,9 @@ pub fn init(level: LevelFilter) {
 impl Log for ProcessLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let is_own = metadata.target().starts_with(OWN_TARGET);
-        is_own || metadata.level() as usize <= self.dependencies.load(Ordering::Relaxed)
+        let dependencies = self.dependencies.load(Ordering::Relaxed);
+        let remarkable = metadata.target() != UNREMARKABLE_TARGET || dependencies >= LevelFilter::Debug as usize;
+        is_own || (remarkable && metadata.level() as usize <= dependencies)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -135,5 +140,6 @@ mod tests {
         assert!(enabled("tidegate_proxy::server", Level::Info));
         assert!(enabled("pingora_proxy", Level::Warn));
         assert!(!enabled("pingora_proxy", Level::Info));
+        assert!(!enabled("pingora_core::connectors", Level::Error));
     }
 }
