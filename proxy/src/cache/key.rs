@@ -26,10 +26,16 @@ impl CacheKey {
         Self(text.into())
     }
 
-    /// The key as text, for `cache explain` and logs.
+    /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What of the key may stand in a log: queries carry access tokens.
+    #[must_use]
+    pub fn without_query(&self) -> &str {
+        self.0.split('?').next().unwrap_or_default()
     }
 }
 
@@ -57,5 +63,22 @@ impl Scheme {
             Self::Http => "http://",
             Self::Https => "https://",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_logs_show_of_a_key_has_no_query() {
+        let check = |query| {
+            let key = CacheKey::new(Scheme::Https, "media.example", "/a%3Fb", query);
+            assert_eq!(key.without_query(), "https://media.example/a%3Fb", "{query:?}");
+        };
+        check(None);
+        check(Some(""));
+        check(Some("token=secret"));
+        check(Some("a?token=secret"));
     }
 }

@@ -121,9 +121,14 @@ fn access_record(
         origin: context.origin_name(),
         error: problem.map(|problem| BoundedText::new(&problem)),
         user_agent: field(header::USER_AGENT).map(BoundedText::new),
-        referer: field(header::REFERER).map(BoundedText::new),
+        referer: field(header::REFERER).map(|value| BoundedText::new(without_query(value))),
         generation: context.snapshot.snapshot.generation,
     }
+}
+
+/// A page's URL as far as it may be logged: its query may carry secrets, as that of the target may.
+fn without_query(url: &[u8]) -> &[u8] {
+    url.split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 
 /// The process-wide access log; replaced as a whole when the configuration names another target.

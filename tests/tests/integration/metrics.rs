@@ -113,8 +113,9 @@ async fn access_log_has_one_json_line_for_each_request() {
         let client = edge.client(protocol).await;
         let path = format!("/a?{protocol:?}");
         for _ in 0..2 {
-            let request =
-                Request::get(&path).field("user-agent", "tests \"quoted\"\\").field("referer", "https://r.test/");
+            let request = Request::get(&path)
+                .field("user-agent", "tests \"quoted\"\\")
+                .field("referer", "https://r.test/page?token=secret");
             let response = within("an answer", client.request(request)).await.unwrap();
             ids.push(response.field("x-request-id").unwrap_or_default().to_owned());
         }
@@ -127,6 +128,8 @@ async fn access_log_has_one_json_line_for_each_request() {
         assert_eq!(entry["host"], HOST, "{entry}");
         assert_eq!(entry["bytes_sent"], 1000, "{entry}");
         assert_eq!(entry["user_agent"], "tests \"quoted\"\\", "{entry}");
+        assert_eq!(entry["path"], "/a", "without the query: {entry}");
+        assert_eq!(entry["referer"], "https://r.test/page", "without the query: {entry}");
         assert!(ids.iter().any(|id| entry["request_id"] == id.as_str()), "{id} {entry}");
     }
     let distinct: std::collections::BTreeSet<_> = ids.iter().collect();

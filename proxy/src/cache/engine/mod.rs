@@ -204,7 +204,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             return;
         }
         if let Joined::Refused = self.join(lookup, key, Some(object), Starter::Background, make_request) {
-            log::debug!("no background refresh of {}: too many fills", lookup.key.as_str());
+            log::debug!("no background refresh of {}: too many fills", lookup.key.without_query());
         }
     }
 

@@ -93,7 +93,7 @@ pub struct AccessRecord {
     pub error: Option<BoundedText<MAX_ERROR>>,
     /// User-Agent.
     pub user_agent: Option<BoundedText<MAX_USER_AGENT>>,
-    /// Referer.
+    /// Referer, without the query.
     pub referer: Option<BoundedText<MAX_REFERER>>,
     /// Generation of the snapshot that the request used.
     pub generation: Generation,

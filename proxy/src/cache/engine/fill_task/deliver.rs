@@ -115,7 +115,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return Written::Whole { kept: keeps },
                 Err(error) => {
-                    let key = self.guard.key.primary.as_str();
+                    let key = self.guard.key.primary.without_query();
                     log::warn!("fill of {key} broke off after {written} bytes: {error}");
                     return Written::Broken;
                 }
