@@ -15,7 +15,6 @@ use super::serve_object::{Served, serve_object};
 use crate::cache::engine::{Answer, Lookup, Passage};
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
-use crate::cache::rules::decide::PassReason;
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
@@ -124,7 +123,6 @@ fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &Mat
 /// What `Cache-Status` says of a request that goes to the origin by itself (RFC 9211 section 2.2).
 fn passage_member(passage: Passage) -> Member {
     let (reason, detail) = match passage {
-        Passage::Rule(reason @ PassReason::Disabled) => (ForwardReason::from(reason), None),
         Passage::Rule(reason) => (ForwardReason::from(reason), None),
         Passage::OtherSpelling => (ForwardReason::UriMiss, Some("not-canonical")),
         Passage::Head => (ForwardReason::UriMiss, Some("head")),

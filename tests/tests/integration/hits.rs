@@ -30,6 +30,19 @@ async fn edge_with_stored(change: impl FnOnce(&mut EdgeConfig)) -> (Edge, Origin
     (edge, origin, config)
 }
 
+/// Reloads an edge for the first time since its start.
+async fn put_in_force(edge: &Edge, config: &EdgeConfig) {
+    edge.rewrite(config);
+    edge.sighup();
+    let reloaded = async {
+        // Nothing else tells what SIGHUP has done.
+        while edge.metric("tidegate_snapshot_generation", &[]).await < 2.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the reload", reloaded).await;
+}
+
 #[tokio::test]
 async fn body_of_a_request_for_a_stored_object_is_not_taken_for_the_next_request() {
     let (edge, origin, _config) = edge_with_stored(|_| ()).await;
@@ -105,14 +118,7 @@ async fn stored_object_is_not_served_for_a_host_that_a_reload_has_taken_away() {
     assert_eq!(within("an answer", raw.request(&request)).await.unwrap().status, 200);
     assert_eq!(within("an answer", kept.get("/a")).await.unwrap().status, 200);
     config.hosts = vec!["other.test".to_owned()];
-    edge.rewrite(&config);
-    edge.sighup();
-    let gone = async {
-        while edge.metric("tidegate_snapshot_generation", &[]).await < 2.0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within("the reload", gone).await;
+    put_in_force(&edge, &config).await;
     assert_eq!(within("an answer", raw.request(&request)).await.unwrap().status, 421, "on a connection that was open");
     assert_eq!(within("an answer", kept.get("/a")).await.unwrap().status, 421, "on a connection that was open");
     for protocol in Protocol::SECURE {
@@ -126,14 +132,7 @@ async fn stored_object_is_not_served_for_a_host_that_a_reload_has_taken_away() {
 async fn stored_object_is_not_served_once_its_policy_stores_nothing() {
     let (edge, origin, mut config) = edge_with_stored(|_| ()).await;
     config.policy.push("enabled: false".to_owned());
-    edge.rewrite(&config);
-    edge.sighup();
-    let reloaded = async {
-        while edge.metric("tidegate_snapshot_generation", &[]).await < 2.0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within("the reload", reloaded).await;
+    put_in_force(&edge, &config).await;
     for protocol in Protocol::SECURE {
         let answer = within("an answer", edge.client(protocol).await.get("/a")).await.unwrap();
         assert_whole(&answer, 1000, "passed");

@@ -69,7 +69,7 @@ impl From<FetchReason> for ForwardReason {
     fn from(reason: FetchReason) -> Self {
         match reason {
             FetchReason::Miss => Self::UriMiss,
-            FetchReason::Expired => Self::Stale,
+            FetchReason::Stale => Self::Stale,
             FetchReason::Request => Self::Request,
         }
     }

@@ -86,7 +86,7 @@ pub enum FetchReason {
     /// Nothing is stored.
     Miss,
     /// What is stored is stale, or always needs validation.
-    Expired,
+    Stale,
     /// What is stored is fresh, but the client wants better (`no-cache`, `max-age`, `min-fresh`).
     Request,
 }
@@ -171,14 +171,14 @@ fn from_origin(wishes: &RequestDirectives, decision: Decision) -> Decision {
 /// Whether what is stored may be used (RFC 9111 section 4.2 for the stored side, 5.2.1 for the client's).
 fn reuse(times: &StoredTimes, wishes: &RequestDirectives, now: SystemTime) -> Decision {
     if times.no_cache {
-        return Decision::Fetch(FetchReason::Expired);
+        return Decision::Fetch(FetchReason::Stale);
     }
     if times.is_fresh(now) {
         let wanted = is_young_enough(times, wishes, now) && stays_fresh_enough(times, wishes, now);
         return if wanted { Decision::Serve(Freshness::Fresh) } else { Decision::Fetch(FetchReason::Request) };
     }
     if times.must_revalidate || !is_young_enough(times, wishes, now) || wishes.min_fresh.is_some() {
-        return Decision::Fetch(FetchReason::Expired);
+        return Decision::Fetch(FetchReason::Stale);
     }
     reuse_stale(times, wishes, now)
 }
@@ -201,7 +201,7 @@ fn reuse_stale(times: &StoredTimes, wishes: &RequestDirectives, now: SystemTime)
     if accepted && times.source != FreshnessSource::SMaxAge {
         return Decision::Serve(Freshness::StaleAccepted);
     }
-    Decision::Fetch(FetchReason::Expired)
+    Decision::Fetch(FetchReason::Stale)
 }
 
 /// `max-age=0` is what a reload sends: it wants the origin asked even in the very moment of storing.

@@ -14,8 +14,9 @@ use pingora_http::RequestHeader;
 
 use super::bounds::Bounds;
 
-/// Fields of one connection of HTTP/1, meaningless here: a request with one is malformed (RFC 9114 section 4.2).
-const HOP_BY_HOP: [HeaderName; 5] = [
+/// Fields of one connection of HTTP/1, meaningless here: a request with one is malformed, and no response is sent with
+/// one (RFC 9114 section 4.2).
+pub(super) const HOP_BY_HOP: [HeaderName; 5] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

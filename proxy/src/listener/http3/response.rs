@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use h3::error::{Code, StreamError};
 use h3::server::RequestStream;
-use http::header::{CONNECTION, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::DATE;
 use http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::date::get_cached_date;
@@ -18,16 +18,7 @@ use pingora_http::ResponseHeader;
 use super::field_section::headers_frame;
 use super::frame::data_header;
 use super::quic_adapter::{BidiStream, SendHalf};
-use super::request_head::content_length;
-
-/// Fields of one connection of HTTP/1, which must not be sent here (RFC 9114 section 4.2).
-const HOP_BY_HOP: [HeaderName; 5] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use super::request_head::{HOP_BY_HOP, content_length};
 
 /// Why a response cannot go on.
 #[derive(Debug, thiserror::Error)]
