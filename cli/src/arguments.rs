@@ -12,7 +12,10 @@ Examples:
   tidegate origin videos --listen 127.0.0.1:8000
                                             Serve a directory as a media origin
 
-`tidegate COMMAND --help` has more for each command.";
+`tidegate COMMAND --help` has more for each command.
+
+Exit codes: 0 done, or stopped as asked; 1 something went wrong, said on standard error; 2 a command line that is not
+understood.";
 
 /// A content delivery network for media: edge nodes that cache and fail over, over HTTP/1.1, HTTP/2 and HTTP/3.
 #[derive(Debug, Parser)]
