@@ -7,8 +7,14 @@ use clap::{Args, Subcommand};
 
 use crate::error::CommandError;
 
+const EXAMPLES: &str = "\
+Examples:
+  tidegate config check edge.yaml
+  tidegate config schema > tidegate.schema.json";
+
 /// What `tidegate config` takes.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ConfigArguments {
     #[command(subcommand)]
     command: ConfigCommand,
