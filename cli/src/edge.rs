@@ -7,6 +7,7 @@ use clap::Args;
 use crate::VERSION;
 use crate::error::CommandError;
 use crate::log_level::LogOption;
+use crate::open_files;
 use crate::parent::ParentOption;
 use tidegate_proxy::server::StartError;
 
@@ -36,6 +37,7 @@ pub(crate) struct EdgeArguments {
 pub(crate) fn run(arguments: &EdgeArguments) -> Result<(), CommandError> {
     arguments.parent.end_with_it()?;
     arguments.log.start();
+    open_files::raise_limit();
     tidegate_proxy::server::run(&arguments.config, VERSION).map_err(|error| match error {
         StartError::Configuration(problems) => CommandError::Configuration(problems),
         error => CommandError::Edge(error),

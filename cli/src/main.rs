@@ -10,6 +10,7 @@ mod dev;
 mod edge;
 mod error;
 mod log_level;
+mod open_files;
 mod origin;
 mod output;
 mod parent;
