@@ -81,12 +81,11 @@ impl ProxyHttp for Pipeline {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        phases::note_origin_response(response, context);
-        Ok(())
+        phases::admit_origin_response(session, response, context)
     }
 
     fn upstream_response_body_filter(

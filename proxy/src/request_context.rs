@@ -83,6 +83,8 @@ pub(crate) struct OriginContext {
     pub(crate) attempts: usize,
     /// The one tried last.
     pub(crate) current: Option<Arc<CompiledOrigin>>,
+    /// Interim responses so far.
+    pub(crate) interim_responses: usize,
     /// Body bytes of the request so far.
     pub(crate) request_bytes: u64,
 }

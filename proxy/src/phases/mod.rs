@@ -26,7 +26,7 @@ pub(crate) use prepare_origin_request::{count_request_body, prepare_origin_reque
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
 pub(crate) use respond_error::respond_error;
 pub(crate) use serve_fresh::{Http1Hit, serve_fresh};
-pub(crate) use shape_response::{note_origin_response, shape_passed_response};
+pub(crate) use shape_response::{admit_origin_response, shape_passed_response};
 
 /// What a phase has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

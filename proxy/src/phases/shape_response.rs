@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use pingora_error::{ErrorType, OrErr, Result};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
@@ -112,8 +112,33 @@ pub(super) fn frame_body(session: &mut Session, head: &mut ResponseHeader) -> Re
     Ok(())
 }
 
+/// Interim responses (RFC 9110 section 15.2) that one response of an origin may have before it. A `103` or two are
+/// usual; an origin that sends them without end would never answer.
+const MAX_INTERIM_RESPONSES: usize = 16;
+
+/// Refuses heads from which no response can follow.
+pub(crate) fn admit_origin_response(
+    session: &Session,
+    head: &ResponseHeader,
+    context: &mut RequestContext,
+) -> Result<()> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        // Taken at its word, the rest of the connection would be in a protocol that nobody asked for.
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 to a request without Upgrade").into_up());
+    }
+    if head.status.is_informational() {
+        context.origin.interim_responses += 1;
+        if context.origin.interim_responses > MAX_INTERIM_RESPONSES {
+            let why = format!("more than {MAX_INTERIM_RESPONSES} interim responses");
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+        }
+    }
+    note_origin_response(head, context);
+    Ok(())
+}
+
 /// What only the connection to the origin tells about a response.
-pub(crate) fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
+fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
     if let Some(origin) = &context.origin.current {
         origin.suspects.succeeded();
     }

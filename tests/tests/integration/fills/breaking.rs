@@ -2,7 +2,7 @@
 
 use tidegate_tests::client::{Client, End, Protocol, Request, Response, Streaming};
 use tidegate_tests::edge::{Edge, EdgeConfig};
-use tidegate_tests::origin::{Framing, OriginProcess, Script, Step};
+use tidegate_tests::origin::{Framing, Origin, OriginProcess, Script, Step};
 use tidegate_tests::within;
 
 use super::{ALL, edge_and_origin};
@@ -144,5 +144,23 @@ async fn stopped_origin_breaks_the_body_after_the_read_timeout() {
     for (client, reading) in readers {
         let what = format!("{:?}", client.protocol());
         assert_not_passed_off_as_whole(within(&what, reading.finish()).await, &what);
+    }
+}
+
+#[tokio::test]
+async fn unasked_switch_of_protocols_is_refused_and_other_fills_go_on() {
+    let origin = Origin::start().await;
+    origin.on("/switch", Script::status(101).field("upgrade", "x").framing(Framing::Close));
+    let edge = Edge::start(&EdgeConfig::to(&origin)).await;
+    for protocol in Protocol::SECURE {
+        let client = edge.client(protocol).await;
+        for method in ["GET", "POST"] {
+            let answer = within("the refusal", client.request(Request::new(method, "/switch"))).await.unwrap();
+            assert_eq!(answer.status, 502, "{} {method}", protocol.label());
+        }
+        let path = format!("/next-{}", protocol.label());
+        origin.on(&path, Script::cacheable(1000));
+        let next = within("another fill", client.get(&path)).await.unwrap();
+        assert_whole(&next, 1000, protocol.label());
     }
 }
