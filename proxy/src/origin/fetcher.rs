@@ -148,7 +148,8 @@ impl FetchStream for SubrequestStream {
             }
             match &mut self.state {
                 State::Running(running) => running.next().await,
-                _ => Ok(FetchEvent::End),
+                // After a start that failed, which has been told: never a clean end.
+                State::Starting(..) | State::Over => Err(internal("the fetch is over")),
             }
         })
     }

@@ -23,12 +23,12 @@ impl Response {
     /// Waits for the head, and for the first bytes of the body where only they tell what it is.
     pub(super) async fn receive(mut stream: Box<dyn FetchStream>) -> Result<(Self, Arrival), FetchError> {
         let request_time = SystemTime::now();
-        let (response, ended) = loop {
-            if let FetchEvent::Head { status, fields, end, close_delimited, origin } = stream.next().await? {
-                let response_time = SystemTime::now();
-                break (Self { status, fields, request_time, response_time, close_delimited, origin }, end);
-            }
+        // Nothing may come before the head. Asking on after an end would never wait, and so hold up every other fill.
+        let FetchEvent::Head { status, fields, end: ended, close_delimited, origin } = stream.next().await? else {
+            return Err(FetchError::bad_gateway("the origin's answer has no head"));
         };
+        let response_time = SystemTime::now();
+        let response = Self { status, fields, request_time, response_time, close_delimited, origin };
         let length = declared_length(response.status, &response.fields, ended);
         let mut arrival = Arrival { first: None, ended, stream, length, delivered: 0 };
         if names_no_type(&response.fields) {

@@ -111,13 +111,24 @@ impl Exchange {
     }
 }
 
-struct Words(mpsc::UnboundedReceiver<Word>);
+/// What the test says. Whoever asks on after the end waits for ever, as nothing more is promised.
+struct Words {
+    heard: mpsc::UnboundedReceiver<Word>,
+    ended: bool,
+}
 
 impl FetchStream for Words {
     fn next(&mut self) -> BoxFuture<'_, Result<FetchEvent, FetchError>> {
         Box::pin(async {
-            match self.0.recv().await {
-                Some(word) => word(),
+            if self.ended {
+                std::future::pending::<()>().await;
+            }
+            match self.heard.recv().await {
+                Some(word) => {
+                    let event = word();
+                    self.ended = matches!(event, Ok(FetchEvent::End));
+                    event
+                }
                 None => Err(FetchError::bad_gateway("the connection broke off")),
             }
         })
@@ -135,7 +146,7 @@ impl Fetcher<TestRequest> for Origin {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         let (words, heard) = mpsc::unbounded_channel();
         assert!(self.asked.send(Exchange { request: request.0, words }).is_ok(), "the test listens");
-        Box::new(Words(heard))
+        Box::new(Words { heard, ended: false })
     }
 }
 
