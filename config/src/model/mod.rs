@@ -2,8 +2,12 @@
 //! later code cannot meet an invalid one.
 
 mod cache_policy;
+mod failover;
+mod geo;
+mod health;
 mod node;
 mod origin_pool;
+mod route_actions;
 mod site;
 
 use std::collections::BTreeMap;
@@ -11,8 +15,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cache_policy::{CachePolicy, MediaDefaults};
+pub use failover::{HedgeDelay, Hedging, OriginLimits, OriginOrder, RetryPolicy, StickyKey};
+pub use geo::{Continent, CountryCode, Geo, GeoOverride};
+pub use health::{HealthCheck, HttpProbe, OutlierEjection, Probe};
 pub use node::{AccessLog, AdminListener, CacheMemory, Limits, Listener, ListenerProtocol, Node, PlaintextMode};
-pub use origin_pool::{HostPolicy, HttpVersion, Origin, OriginPool, OriginTls, Timeouts};
+pub use origin_pool::{
+    Credentials, Discovery, HostPolicy, HttpVersion, Origin, OriginPool, OriginTls, ProxyProtocolVersion,
+    ServerNamePolicy, Timeouts,
+};
+pub use route_actions::{
+    ClientConditions, Destination, ErrorPage, FieldActions, KillSwitch, KillSwitchAction, Mirror, Redirect, Rewrite,
+    RouteActions, RouteTimeouts, Split, Template, TemplatePart, Variable,
+};
 pub use site::{HostPattern, PathPattern, Route, Site};
 
 use crate::ids::{CachePolicyName, CertificateName, PoolName, PopName, RegionName};
@@ -35,6 +49,8 @@ pub struct Model {
     pub certificates: Vec<Certificate>,
     /// Cache policies by name; every policy a route names is here.
     pub cache_policies: BTreeMap<CachePolicyName, Arc<CachePolicy>>,
+    /// How clients are located.
+    pub geo: Arc<Geo>,
 }
 
 /// A part of the world with origins and nodes of its own.

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::ids::{NodeName, PopName, RegionName};
 use crate::units::ByteSize;
 
@@ -33,6 +35,12 @@ pub struct Node {
     pub grace: Duration,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// Networks of proxies whose word about their clients is taken (default none).
+    pub trusted_proxies: Vec<IpNet>,
+    /// Name of this CDN in `Via` and `CDN-Loop` (RFC 8586; default `tidegate`).
+    pub cdn_id: String,
+    /// DNS servers asked for origins' names; the system's when empty (default).
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// One public listener.
@@ -43,6 +51,9 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What is spoken there.
     pub protocol: ListenerProtocol,
+    /// Networks whose connections must begin with a PROXY protocol header (versions 1 and 2); all others are then
+    /// closed. Without it nobody may send one (default). TCP only.
+    pub proxy_protocol: Option<Vec<IpNet>>,
 }
 
 /// What a listener speaks.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::failover::{Hedging, OriginLimits, OriginOrder, RetryPolicy, StickyKey};
+use super::health::{HealthCheck, OutlierEjection};
 use crate::ids::{OriginName, PoolName, RegionName};
 use crate::units::Weight;
 
@@ -20,6 +22,20 @@ pub struct OriginPool {
     pub host: HostPolicy,
     /// Attempts for a request that may be sent again, over all origins (default 2, from 1 to 5).
     pub attempts: u8,
+    /// What comes before weight when origins are ordered.
+    pub order: OriginOrder,
+    /// What ties requests to the same origin, within a distance; by chance when absent.
+    pub sticky: Option<StickyKey>,
+    /// Active probes.
+    pub health: HealthCheck,
+    /// Passive ejection.
+    pub outlier: OutlierEjection,
+    /// Further attempts.
+    pub retry: RetryPolicy,
+    /// Second requests for slow fills; none when absent (default).
+    pub hedging: Option<Hedging>,
+    /// The most asked of each origin.
+    pub limits: OriginLimits,
 }
 
 /// One origin.
@@ -40,18 +56,74 @@ pub struct Origin {
     pub tls: Option<OriginTls>,
     /// HTTP version spoken to it.
     pub version: HttpVersion,
+    /// Path in front of every target, without a slash at its end; empty for none.
+    pub path_prefix: String,
+    /// Whether the host is the name of SRV records (RFC 2782), which then give hosts and ports.
+    pub discovery: Discovery,
+    /// What it wants to see before it answers.
+    pub credentials: Option<Credentials>,
+    /// PROXY protocol header at the start of each connection to it; none when absent. Such connections serve one client
+    /// connection's requests each and are not shared.
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
+}
+
+/// How the addresses of an origin are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discovery {
+    /// The host's A and AAAA records, or the literal (default).
+    Address,
+    /// SRV records under the host.
+    Srv,
+}
+
+/// What a private origin wants to see. Files are read with the configuration and again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// Signature Version 4 of S3 and what speaks like it.
+    S3 {
+        /// Region of the signature, such as `eu-central-1`.
+        region: String,
+        /// File with the access key id.
+        access_key_file: PathBuf,
+        /// File with the secret access key.
+        secret_key_file: PathBuf,
+        /// File with the session token, for temporary keys.
+        session_token_file: Option<PathBuf>,
+    },
+    /// Fields with secrets.
+    Fields(Vec<(http::HeaderName, PathBuf)>),
+}
+
+/// Versions of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocolVersion {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// TLS towards an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OriginTls {
-    /// Name sent as SNI and checked against its certificate (default: the origin's host).
-    pub server_name: String,
+    /// Name sent as SNI and checked against its certificate.
+    pub server_name: ServerNamePolicy,
     /// PEM bundle of the authorities trusted instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Whether its certificate is checked. Only ever false when the operator wrote so.
     pub verify: bool,
+    /// PEM files of the chain and key shown to it, when it asks for a client certificate.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// Which name is sent as SNI and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerNamePolicy {
+    /// This one (default: the origin's host).
+    Name(String),
+    /// That of the Host field which the origin gets, without its port.
+    HostField,
 }
 
 /// HTTP version towards an origin.

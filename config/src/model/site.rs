@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::ids::{CachePolicyName, PoolName, RouteName, SiteName};
+use super::route_actions::{ClientConditions, Destination, ErrorPage, KillSwitch, RouteActions};
+use crate::ids::{CachePolicyName, RouteName, SiteName};
 
 /// A set of hosts with their routes.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,12 @@ pub struct Site {
     pub hosts: Vec<HostPattern>,
     /// Routes in the order written; the first whose path and method match wins.
     pub routes: Vec<Arc<Route>>,
+    /// Pages in place of the usual ones; the first that names a status wins.
+    pub error_pages: Vec<ErrorPage>,
+    /// Page of maintenance; a plain one when absent.
+    pub maintenance_page: Option<ErrorPage>,
+    /// What is switched on by hand.
+    pub kill_switches: Vec<KillSwitch>,
 }
 
 /// A host, in canonical form: lower case, no port, no trailing dot.
@@ -39,10 +46,16 @@ pub struct Route {
     pub path: PathPattern,
     /// Methods it takes; all when empty.
     pub methods: Vec<Method>,
-    /// Where it goes.
-    pub origin_pool: PoolName,
+    /// Whose requests it takes.
+    pub clients: ClientConditions,
+    /// What answers.
+    pub destination: Destination,
     /// What may be stored.
     pub cache_policy: CachePolicyName,
+    /// What else it does.
+    pub actions: RouteActions,
+    /// Pages before the site's.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// A pattern over the canonical path.

@@ -62,7 +62,8 @@ pub(crate) fn validate(sources: &[Source], completeness: Completeness, report: &
     let cache_policies = cache_policies(&documents, report);
     let sites = site::sites(&documents.sites, &names, report);
     let node = node::node(&documents, &pops, &names, report);
-    Some(Model { node: node?, regions, pops, sites, origin_pools, certificates, cache_policies })
+    let geo = Arc::default();
+    Some(Model { node: node?, regions, pops, sites, origin_pools, certificates, cache_policies, geo })
 }
 
 fn cache_policies(

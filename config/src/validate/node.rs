@@ -66,6 +66,9 @@ pub(super) fn node(
         fill_workers,
         grace,
         access_log,
+        trusted_proxies: Vec::new(),
+        cdn_id: "tidegate".to_owned(),
+        resolvers: Vec::new(),
     })
 }
 
@@ -111,7 +114,7 @@ fn listener(fields: &ListenerFields, place: &Place<'_>, report: &mut Report) -> 
             }
         }
     }
-    Some(Listener { address: address?, protocol })
+    Some(Listener { address: address?, protocol, proxy_protocol: None })
 }
 
 fn plaintext(fields: &ListenerFields, place: &Place<'_>, report: &mut Report) -> PlaintextMode {
@@ -160,7 +163,7 @@ fn admin(
     let address = parse_address(&fields.address, &place_of_address, report)?;
     let token = place.field("token_file");
     let token_file = fields.token_file.as_ref().map(|path| certificate::file(path, &token, report));
-    let admin = Listener { address, protocol: ListenerProtocol::Https };
+    let admin = Listener { address, protocol: ListenerProtocol::Https, proxy_protocol: None };
     if listeners.iter().any(|other| collide(other, &admin)) && address.port() != 0 {
         report.at(&place_of_address, "an address that no other listener has");
     }

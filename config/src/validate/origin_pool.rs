@@ -14,7 +14,10 @@ use crate::document::{
     DurationText, HostField, HttpVersionField, OriginFields, OriginPoolDocument, OriginTlsFields, TimeoutFields,
 };
 use crate::ids::{OriginName, PoolName, RegionName};
-use crate::model::{HostPolicy, HttpVersion, Origin, OriginPool, OriginTls, Timeouts};
+use crate::model::{
+    Discovery, HealthCheck, HostPolicy, HttpVersion, Origin, OriginLimits, OriginOrder, OriginPool, OriginTls,
+    OutlierEjection, RetryPolicy, ServerNamePolicy, Timeouts,
+};
 use crate::source::{Place, Report};
 use crate::units::Weight;
 
@@ -45,7 +48,20 @@ fn origin_pool(
     let timeouts = timeouts(&document.timeouts, &place.field("timeouts"), report);
     let host = host_policy(&document.host, &place.field("host"), report);
     let attempts = check_number(document.attempts, 1..=MAX_ATTEMPTS, &place.field("attempts"), report);
-    Some(OriginPool { name: name?, origins, timeouts, host, attempts })
+    Some(OriginPool {
+        name: name?,
+        origins,
+        timeouts,
+        host,
+        attempts,
+        order: OriginOrder::Nearest,
+        sticky: None,
+        health: HealthCheck::default(),
+        outlier: OutlierEjection::default(),
+        retry: RetryPolicy::default(),
+        hedging: None,
+        limits: OriginLimits::default(),
+    })
 }
 
 fn origins(document: &OriginPoolDocument, list: &Place<'_>, names: &Names<'_>, report: &mut Report) -> Vec<Origin> {
@@ -80,6 +96,10 @@ fn origin(fields: &OriginFields, place: &Place<'_>, names: &Names<'_>, report: &
             HttpVersionField::Two => HttpVersion::Http2,
             HttpVersionField::Auto => HttpVersion::Auto,
         },
+        path_prefix: String::new(),
+        discovery: Discovery::Address,
+        credentials: None,
+        proxy_protocol: None,
     })
 }
 
@@ -130,7 +150,8 @@ fn tls(fields: &OriginFields, url: Option<&OriginUrl>, place: &Place<'_>, report
         return None;
     }
     let server_name = written.server_name.clone().unwrap_or_else(|| url.host.clone());
-    Some(OriginTls { server_name, ca_file, verify: written.verify })
+    let server_name = ServerNamePolicy::Name(server_name);
+    Some(OriginTls { server_name, ca_file, verify: written.verify, client_certificate: None })
 }
 
 fn host_policy(field: &HostField, place: &Place<'_>, report: &mut Report) -> HostPolicy {

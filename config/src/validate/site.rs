@@ -12,7 +12,7 @@ use super::path_pattern::{covers, parse_path_pattern};
 use super::range::check_length;
 use crate::document::{RouteFields, SiteDocument};
 use crate::ids::{CachePolicyName, PoolName, RouteName, SiteName};
-use crate::model::{HostPattern, Route, Site};
+use crate::model::{ClientConditions, Destination, HostPattern, Route, RouteActions, Site};
 use crate::source::{Place, Report};
 
 /// Routes of one site. They are tried one after another, so more than this would be felt by every request.
@@ -29,7 +29,14 @@ pub(super) fn sites(documents: &[Written<'_, SiteDocument>], names: &Names<'_>, 
         let name = parse_name(&document.name, SiteName::parse, &place.field("name"), report);
         let hosts = hosts(document, place, &mut taken, report);
         let routes = routes(document, place, names, report);
-        Some(Arc::new(Site { name: name?, hosts, routes }))
+        Some(Arc::new(Site {
+            name: name?,
+            hosts,
+            routes,
+            error_pages: Vec::new(),
+            maintenance_page: None,
+            kill_switches: Vec::new(),
+        }))
     });
     sites.collect()
 }
@@ -102,8 +109,11 @@ fn route(fields: &RouteFields, place: &Place<'_>, names: &Names<'_>, report: &mu
         name: name?,
         path: path?,
         methods: methods?,
-        origin_pool: PoolName::parse(&fields.origin_pool).ok()?,
+        clients: ClientConditions::default(),
+        destination: Destination::Pool { pool: PoolName::parse(&fields.origin_pool).ok()?, split: None },
         cache_policy: CachePolicyName::parse(&fields.cache_policy).ok()?,
+        actions: RouteActions::default(),
+        error_pages: Vec::new(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::HttpPeer;
-use tidegate_config::model::{HttpVersion, Timeouts};
+use tidegate_config::model::{HttpVersion, ServerNamePolicy, Timeouts};
 
 use super::pool::CompiledOrigin;
 
@@ -17,7 +17,10 @@ const ORIGIN_STREAMS: usize = 100;
 #[must_use]
 pub fn peer(origin: &CompiledOrigin, address: SocketAddr, timeouts: &Timeouts) -> Box<HttpPeer> {
     let tls = origin.origin.tls.as_ref();
-    let server_name = tls.map(|tls| tls.server_name.clone()).unwrap_or_default();
+    let server_name = match tls.map(|tls| &tls.server_name) {
+        Some(ServerNamePolicy::Name(name)) => name.clone(),
+        Some(ServerNamePolicy::HostField) | None => String::new(),
+    };
     let mut peer = HttpPeer::new(address, tls.is_some(), server_name);
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);

@@ -14,7 +14,9 @@ pub(crate) async fn choose_origin(proxy: &EdgeProxy, context: &mut RequestContex
     let Some(matched) = &context.route else {
         return Err(Error::explain(ErrorType::InternalError, "no route was matched"));
     };
-    let name = &matched.route.origin_pool.name;
+    let Some(name) = matched.route.origin_pool.as_ref().map(|pool| &pool.name) else {
+        return Err(Error::explain(ErrorType::InternalError, "the route has no pool"));
+    };
     let Some(pool) = context.snapshot.pool(name).cloned() else {
         return Err(Error::explain(ErrorType::InternalError, format!("pool {name} is not compiled")));
     };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
-use tidegate_config::model::{CachePolicy, HostPattern, Model, OriginPool, PathPattern, Route, Site};
+use tidegate_config::model::{CachePolicy, Destination, HostPattern, Model, OriginPool, PathPattern, Route, Site};
 
 use super::CanonicalHost;
 
@@ -40,8 +40,8 @@ pub struct SiteEntry {
 pub struct RouteEntry {
     /// The route as configured.
     pub route: Arc<Route>,
-    /// Where it goes.
-    pub origin_pool: Arc<OriginPool>,
+    /// Where it goes, unless this node answers itself.
+    pub origin_pool: Option<Arc<OriginPool>>,
     /// What may be stored.
     pub cache_policy: Arc<CachePolicy>,
 }
@@ -128,13 +128,17 @@ impl SiteEntry {
 }
 
 fn resolve(model: &Model, site: &Site, route: &Arc<Route>) -> Option<Arc<RouteEntry>> {
-    let origin_pool = model.origin_pools.get(&route.origin_pool).cloned();
+    let pool = match &route.destination {
+        Destination::Pool { pool, .. } => Some(model.origin_pools.get(pool)),
+        Destination::Redirect(_) | Destination::Maintenance => None,
+    };
     let cache_policy = model.cache_policies.get(&route.cache_policy).cloned();
-    let (Some(origin_pool), Some(cache_policy)) = (origin_pool, cache_policy) else {
+    let (false, Some(cache_policy)) = (pool == Some(None), cache_policy) else {
         // A validated model names nothing that it lacks.
         log::error!("site {} route {} names a pool or policy that is not there; left out", site.name, route.name);
         return None;
     };
+    let origin_pool = pool.flatten().cloned();
     Some(Arc::new(RouteEntry { route: Arc::clone(route), origin_pool, cache_policy }))
 }
 
