@@ -22,8 +22,8 @@ pub struct OriginEntry {
     pub name: String,
     /// Its URL.
     pub url: String,
-    /// `eu` or `us`; the edge stands in `eu`.
-    pub region: &'static str,
+    /// `eu` or `us`, or one of [`EdgeConfig::regions`]; the edge stands in `eu`.
+    pub region: String,
     /// Further lines of it, such as `weight: 0`.
     pub lines: Vec<String>,
 }
@@ -31,9 +31,24 @@ pub struct OriginEntry {
 impl OriginEntry {
     /// One at this URL in this region; its name is made of both.
     #[must_use]
-    pub fn new(region: &'static str, url: &str) -> Self {
-        let place = url.rsplit('/').next().unwrap_or_default().replace(':', "-");
-        Self { name: format!("{region}-{place}"), url: url.to_owned(), region, lines: Vec::new() }
+    pub fn new(region: &str, url: &str) -> Self {
+        let authority = url.split("//").nth(1).unwrap_or(url);
+        let place = authority.split('/').next().unwrap_or_default().replace([':', '[', ']'], "-");
+        Self { name: format!("{region}-{place}"), url: url.to_owned(), region: region.to_owned(), lines: Vec::new() }
+    }
+
+    /// This one under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Adds fields of the origin, written as YAML.
+    #[must_use]
+    pub fn yaml(mut self, text: &str) -> Self {
+        self.lines.extend(dedented(text));
+        self
     }
 }
 
@@ -87,6 +102,22 @@ pub struct EdgeConfig {
     pub policy: Vec<String>,
     /// Further lines of the node, such as `grace: 5s`.
     pub node: Vec<String>,
+    /// Lines of every TCP listener of the edge's own address, such as `proxy_protocol: {from: [127.0.0.0/8]}`.
+    pub listener: Vec<String>,
+    /// Regions and lines of each, such as `coordinates: [52.5, 13.4]`.
+    pub regions: Vec<(String, Vec<String>)>,
+    /// Further lines of the site, such as `error_pages:`.
+    pub site: Vec<String>,
+    /// Routes in front of the one for everything: items of a list.
+    pub routes: Vec<String>,
+    /// What answers the route for everything.
+    pub destination: Vec<String>,
+    /// Further lines of the route for everything, such as `websocket: true`.
+    pub route: Vec<String>,
+    /// Further documents, each whole.
+    pub more_documents: Vec<String>,
+    /// Further files in the configuration's directory: names and contents.
+    pub files: Vec<(String, String)>,
 }
 
 impl EdgeConfig {
@@ -110,7 +141,102 @@ impl EdgeConfig {
             timeouts: Vec::new(),
             policy: vec!["honour_request_directives: true".to_owned()],
             node: vec!["workers: 2".to_owned(), "fill_workers: 1".to_owned()],
+            listener: Vec::new(),
+            regions: vec![("eu".to_owned(), Vec::new()), ("us".to_owned(), Vec::new())],
+            site: Vec::new(),
+            routes: Vec::new(),
+            destination: vec!["origin_pool: origins".to_owned()],
+            route: Vec::new(),
+            more_documents: Vec::new(),
+            files: Vec::new(),
         }
+    }
+
+    /// One with these origins in its pool.
+    #[must_use]
+    pub fn with_origins(origins: Vec<OriginEntry>) -> Self {
+        Self { origins, ..Self::to_url("") }
+    }
+
+    /// Adds fields of the node. This and what follows take YAML of one or more lines, indented as the test likes.
+    #[must_use]
+    pub fn node_yaml(mut self, text: &str) -> Self {
+        self.node.extend(dedented(text));
+        self
+    }
+
+    /// Adds fields of every TCP listener of the edge's own address.
+    #[must_use]
+    pub fn listener_yaml(mut self, text: &str) -> Self {
+        self.listener.extend(dedented(text));
+        self
+    }
+
+    /// Adds fields of the pool.
+    #[must_use]
+    pub fn pool_yaml(mut self, text: &str) -> Self {
+        self.pool.extend(dedented(text));
+        self
+    }
+
+    /// Adds fields of the cache policy.
+    #[must_use]
+    pub fn policy_yaml(mut self, text: &str) -> Self {
+        self.policy.extend(dedented(text));
+        self
+    }
+
+    /// Adds fields of the site.
+    #[must_use]
+    pub fn site_yaml(mut self, text: &str) -> Self {
+        self.site.extend(dedented(text));
+        self
+    }
+
+    /// Adds fields of the route for everything, whose name is `all`.
+    #[must_use]
+    pub fn route_yaml(mut self, text: &str) -> Self {
+        self.route.extend(dedented(text));
+        self
+    }
+
+    /// Lets something else than the pool answer the route for everything, such as `redirect: {location: /}`.
+    #[must_use]
+    pub fn destination_yaml(mut self, text: &str) -> Self {
+        self.destination = dedented(text);
+        self
+    }
+
+    /// Adds routes in front of the one for everything: items of a list, whole (`- name: …`). Their cache policy may be
+    /// `tested`, their pool `origins`.
+    #[must_use]
+    pub fn routes_yaml(mut self, text: &str) -> Self {
+        self.routes.extend(dedented(text));
+        self
+    }
+
+    /// Adds a region, or fields to one that is there; the edge stands in `eu`.
+    #[must_use]
+    pub fn region_yaml(mut self, name: &str, text: &str) -> Self {
+        match self.regions.iter_mut().find(|(known, _)| known == name) {
+            Some((_, lines)) => lines.extend(dedented(text)),
+            None => self.regions.push((name.to_owned(), dedented(text))),
+        }
+        self
+    }
+
+    /// Adds whole documents, with `---` between them when there are several.
+    #[must_use]
+    pub fn extra_documents(mut self, text: &str) -> Self {
+        self.more_documents.push(dedented(text).join("\n"));
+        self
+    }
+
+    /// Adds a file to the configuration's directory, against which file names in documents are resolved.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: &str) -> Self {
+        self.files.push((name.to_owned(), content.to_owned()));
+        self
     }
 
     /// The documents; certificate and log files lie in the configuration's own directory.
@@ -130,10 +256,12 @@ impl EdgeConfig {
             let of = |protocol| format!("  - address: \"[::1]:{port}\"\n    protocol: {protocol}\n");
             of("https") + &of("quic")
         });
+        let mut listener = String::new();
+        lines(&mut listener, "    ", &self.listener);
         let mut text = format!(
-            "kind: node\nname: eu-a-1\npop: eu-a\nlisteners:\n  - address: \"{http}\"\n    protocol: http\n{plaintext}  \
-             - address: \"{https}\"\n    protocol: https\n  - address: \"{https}\"\n    protocol: quic\n{ipv6}admin:\n  \
-             address: \"{}\"\naccess_log:\n  file: access.log\n",
+            "kind: node\nname: eu-a-1\npop: eu-a\nlisteners:\n  - address: \"{http}\"\n    protocol: http\n\
+             {plaintext}{listener}  - address: \"{https}\"\n    protocol: https\n{listener}  - address: \"{https}\"\n    \
+             protocol: quic\n{ipv6}admin:\n  address: \"{}\"\naccess_log:\n  file: access.log\n",
             place.at(place.admin)
         );
         lines(&mut text, "", &self.node);
@@ -147,7 +275,12 @@ impl EdgeConfig {
         for host in &self.hosts {
             writeln!(text, "  - \"{host}\"").expect("writing to a string cannot fail");
         }
-        text.push_str("routes:\n  - name: all\n    path: /*\n    origin_pool: origins\n    cache_policy: tested\n");
+        lines(&mut text, "", &self.site);
+        text.push_str("routes:\n");
+        lines(&mut text, "  ", &self.routes);
+        text.push_str("  - name: all\n    path: /*\n    cache_policy: tested\n");
+        lines(&mut text, "    ", &self.destination);
+        lines(&mut text, "    ", &self.route);
         text
     }
 
@@ -166,12 +299,24 @@ impl EdgeConfig {
     fn other_documents(&self) -> String {
         let mut text = "kind: cache_policy\nname: tested\n".to_owned();
         lines(&mut text, "", &self.policy);
-        text.push_str(
-            "---\nkind: region\nname: eu\n---\nkind: region\nname: us\n---\nkind: pop\nname: eu-a\nregion: eu\n",
-        );
+        for (name, more) in &self.regions {
+            write!(text, "---\nkind: region\nname: {name}\n").expect("writing to a string cannot fail");
+            lines(&mut text, "", more);
+        }
+        text.push_str("---\nkind: pop\nname: eu-a\nregion: eu\n");
         text.push_str("---\nkind: certificate\nname: site\nchain_file: chain.pem\nkey_file: key.pem\ndefault: true\n");
+        for document in &self.more_documents {
+            write!(text, "---\n{document}\n").expect("writing to a string cannot fail");
+        }
         text
     }
+}
+
+/// The lines of this text, without the indentation that all of them share and without empty ones.
+fn dedented(text: &str) -> Vec<String> {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let indent = lines().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
+    lines().map(|line| line[indent..].trim_end().to_owned()).collect()
 }
 
 fn section(text: &mut String, name: &str, content: &[String]) {

@@ -40,6 +40,7 @@ impl Edge {
         let certificate = issue(&authority, place, directory.path());
         let file = directory.path().join("edge.yaml");
         fs::write(&file, config.documents(place)).expect("the test's directory can be written");
+        write_files(directory.path(), config);
         let child = spawn(directory.path(), &file);
         let mut edge = Self { child, place, authority, certificate, directory };
         edge.await_ready().await;
@@ -165,6 +166,7 @@ impl Edge {
     /// # Panics
     /// When the file cannot be written.
     pub fn rewrite(&self, config: &EdgeConfig) {
+        write_files(self.directory.path(), config);
         self.rewrite_text(&config.documents(self.place));
     }
 
@@ -255,6 +257,12 @@ impl Edge {
             }
         };
         crate::within(&format!("{text:?} on standard error of the edge"), reading).await
+    }
+}
+
+fn write_files(directory: &Path, config: &EdgeConfig) {
+    for (name, content) in &config.files {
+        fs::write(directory.join(name), content).expect("the test's directory can be written");
     }
 }
 
