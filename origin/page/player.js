@@ -1,9 +1,10 @@
 // The page: chooses a source, shows how it is delivered, and says in words what goes wrong.
-// Options by query: ?source=hls|dash|mp4|mp3 and autoplay=1. State for tests: window.player.
+// Options by query: ?source=hls|dash|mp4|mp3, autoplay=1 and ahead=SECONDS to keep buffered. State for tests:
+// window.player.
 
 import { Deliveries, name } from "./delivery.js";
 import { readDash, readHls } from "./presentation.js";
-import { Stream } from "./stream.js";
+import { BUFFER_AHEAD_SECONDS, Stream } from "./stream.js";
 
 /** Relative to this page, so that it works behind any host name and port. */
 const ADDRESSES = {
@@ -26,6 +27,9 @@ const deliveries = new Deliveries();
 
 const state = { source: "", element: view("video"), stream: null, error: null };
 
+/** Interruptions of running playback: how many, and milliseconds of those that are over. */
+const stalls = { count: 0, ms: 0, since: null };
+
 window.player = {
   get source() { return state.source; },
   get currentTime() { return state.element.currentTime; },
@@ -33,6 +37,7 @@ window.player = {
   get paused() { return state.element.paused; },
   get ended() { return state.element.ended; },
   get error() { return state.error; },
+  get stalls() { return { count: stalls.count, ms: Math.round(stalls.ms) }; },
   /** Segments and whole media files only: { url, kind, protocol, cacheStatus, edge, bytes, ms }. */
   get segments() { return deliveries.records.filter(({ kind }) => ["video", "audio", "file", "probe"].includes(kind)); },
   /** Everything fetched, playlists included. */
@@ -62,8 +67,14 @@ async function startStream(source, url) {
   say("Reading the playlist…");
   const presentation = await (source === "hls" ? readHls : readDash)(url, deliveries);
   if (state.source !== source) return;
-  state.stream = new Stream(state.element, presentation, deliveries, fail);
+  state.stream = new Stream(state.element, presentation, deliveries, ahead(), fail);
   await state.stream.start();
+}
+
+/** Little is enough to see what a player does when deliveries falter. */
+function ahead() {
+  const seconds = Number(options.get("ahead") ?? BUFFER_AHEAD_SECONDS);
+  return seconds >= 1 && seconds <= 60 ? seconds : BUFFER_AHEAD_SECONDS;
 }
 
 /** The element fetches by itself; the probe shows how the file is delivered. */
@@ -106,6 +117,16 @@ function showProgress() {
   if (element.ended) say("The end.");
   else if (element.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) say("Loading…");
   else say(element.paused ? "Ready. Press play to start." : "Playing.");
+}
+
+/** What interrupts playback once it has begun; a seek does so by intent. */
+function countStalls({ type, target }) {
+  if (target !== state.element) return;
+  if (type === "waiting" && target.currentTime > 0 && !target.seeking && stalls.since === null) {
+    Object.assign(stalls, { count: stalls.count + 1, since: performance.now() });
+  } else if (type === "playing" && stalls.since !== null) {
+    Object.assign(stalls, { ms: stalls.ms + performance.now() - stalls.since, since: null });
+  }
 }
 
 function showDeliveries() {
@@ -155,6 +176,7 @@ function size(bytes) {
 for (const element of [view("video"), view("audio")]) {
   element.addEventListener("error", mediaFailed);
   for (const event of ["playing", "pause", "waiting", "canplay", "ended"]) element.addEventListener(event, showProgress);
+  for (const event of ["playing", "waiting"]) element.addEventListener(event, countStalls);
 }
 deliveries.addEventListener("change", showDeliveries);
 view("sources").addEventListener("change", ({ target }) => {

@@ -2,7 +2,7 @@
 // seeks, and picks the rendition that the measured bandwidth allows. It knows nothing of HLS and DASH.
 
 /** Enough to bridge a short stall, little enough that a change of rendition is seen soon. */
-const BUFFER_AHEAD_SECONDS = 10;
+export const BUFFER_AHEAD_SECONDS = 10;
 
 /** What was played longer ago is removed: browsers give a source buffer some tens of megabytes at most. */
 const KEEP_BEHIND_SECONDS = 30;
@@ -17,11 +17,12 @@ const NEWEST_WEIGHT = 0.4;
 const TOLERANCE_SECONDS = 0.1;
 
 export class Stream {
-  /** `failed` is called once with an Error, whatever goes wrong later. */
-  constructor(element, presentation, deliveries, failed) {
+  /** `ahead`: seconds kept buffered. `failed` is called once with an Error, whatever goes wrong later. */
+  constructor(element, presentation, deliveries, ahead, failed) {
     this.element = element;
     this.presentation = presentation;
     this.deliveries = deliveries;
+    this.ahead = ahead;
     this.failed = failed;
     this.stopped = new AbortController();
     this.bandwidth = 0;
@@ -89,7 +90,7 @@ class Track {
       if (this.complete) {
         this.stream.endIfComplete();
         await first(element, ["seeking"], stopped.signal);
-      } else if (position - element.currentTime > BUFFER_AHEAD_SECONDS) {
+      } else if (position - element.currentTime > this.stream.ahead) {
         await first(element, ["timeupdate", "seeking"], stopped.signal);
       } else {
         await this.append(rendition, initialisation, segment);

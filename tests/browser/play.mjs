@@ -2,10 +2,12 @@
 //
 //   node play.mjs --url URL --source hls|dash|mp4|mp3 --until SECONDS [--seek SECONDS]
 //                 [--map HOST=ADDRESS]... [--spki BASE64]... [--quic-origin HOST:PORT]... [--timeout SECONDS]
-//                 [--screenshot FILE] [--chromium FILE]
+//                 [--ahead SECONDS] [--progress] [--screenshot FILE] [--chromium FILE]
 //
+// --ahead keeps so much buffered; with --progress each second played is a line on standard error: `position 3`.
 // Prints {"currentTime":5.1,"segments":[{url,kind,protocol,cacheStatus,edge,bytes,ms}],"protocols":["h3"],
-// "edges":["eu-1"],"error":null}. Exits with 0 when playback passed --until seconds, with 1 when it did not (error
+// "edges":["eu-1"],"stalls":{"count":0,"ms":0},
+// "error":null}. Exits with 0 when playback passed --until seconds, with 1 when it did not (error
 // says why in words), with 2 when the arguments are wrong. The browser and its profile are gone in every case.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -56,7 +58,8 @@ function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
-        url: text, source: text, until: text, seek: text, timeout: text, screenshot: text, chromium: text,
+        url: text, source: text, until: text, seek: text, timeout: text, screenshot: text, chromium: text, ahead: text,
+        progress: { type: "boolean", default: false },
         map: list, spki: list, "quic-origin": list,
       },
     });
@@ -65,7 +68,7 @@ function readOptions() {
     const timeout = seconds(values, "timeout") ?? DEFAULT_TIMEOUT_SECONDS;
     const until = seconds(values, "until");
     if (until === undefined) throw new Error("--until is missing");
-    return { ...values, url, timeout, until, seek: seconds(values, "seek") };
+    return { ...values, url, timeout, until, seek: seconds(values, "seek"), ahead: seconds(values, "ahead") };
   } catch (failure) {
     console.error(`play.mjs: ${failure.message}`);
     process.exit(2);
@@ -97,6 +100,7 @@ async function play() {
   const address = new URL(options.url);
   address.searchParams.set("source", options.source);
   address.searchParams.set("autoplay", "1");
+  if (options.ahead !== undefined) address.searchParams.set("ahead", options.ahead);
   await page.goto(address.href, { waitUntil: "domcontentloaded", timeout: remaining() });
   if (options.seek !== undefined) {
     // Only once something has been played: the seek then interrupts running playback.
@@ -130,12 +134,16 @@ function unmapped() {
 /** Waits until playback has passed this position. */
 async function reach(page, position, scriptErrors) {
   let state = { currentTime: 0, segments: [], error: "The player did not start." };
+  let told = 0;
   while (Date.now() < deadline) {
     state = await page.evaluate(() => {
       const { player } = window;
-      return player ? { currentTime: player.currentTime, segments: player.segments, error: player.error } : null;
+      if (!player) return null;
+      const { currentTime, segments, stalls, error } = player;
+      return { currentTime, segments, stalls, error };
     }) ?? state;
     if (scriptErrors.length > 0) return { ...state, error: `The page's script failed: ${scriptErrors[0]}` };
+    for (; options.progress && told < Math.floor(state.currentTime); told += 1) console.error(`position ${told + 1}`);
     if (state.currentTime >= position) return state;
     if (state.error !== null && state.error !== "The player did not start.") return state;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -149,13 +157,13 @@ function remaining() {
 }
 
 /** Prints the outcome, removes the browser with all its processes and its profile, and exits. */
-async function end({ currentTime = 0, segments = [], error = null }) {
+async function end({ currentTime = 0, segments = [], stalls = { count: 0, ms: 0 }, error = null }) {
   clearTimeout(watchdog);
   await close();
   const distinct = (values) => [...new Set(values.filter((value) => value !== ""))].sort();
   const protocols = distinct(segments.map(({ protocol }) => protocol));
   const edges = distinct(segments.map(({ edge }) => edge));
-  const line = JSON.stringify({ currentTime, segments, protocols, edges, error });
+  const line = JSON.stringify({ currentTime, segments, protocols, edges, stalls, error });
   process.stdout.write(`${line}\n`, () => process.exit(error === null ? 0 : 1));
 }
 
