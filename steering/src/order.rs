@@ -1,110 +1,189 @@
 //! The order in which the origins of a pool are tried.
 //!
-//! Nearest region first; within a region a weighted shuffle that the caller's seed decides; whoever failed a
-//! moment ago goes last but is never left out, so that a pool is never empty.
+//! Usable ones first: by priority, then by distance, then by a weighted draw. Those that are not follow as a last
+//! resort, so that a pool is never empty. Only what an operator drained is left out, unless that is everything.
 
-/// How near a candidate is: the rank of its region as seen from the edge, 0 the edge's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Proximity(pub u32);
+use crate::candidate::{Candidate, Circuit, Distance, Duty, Health, Share};
+use crate::consistent_hash::{draw, mix, uniform};
 
-/// What is known of a candidate's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// Nothing speaks against it.
-    Usable,
-    /// A connection to it failed a moment ago.
-    Suspect,
-}
-
-/// One origin, as far as steering cares.
+/// What decides beside the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Candidate {
-    /// How near it is.
-    pub proximity: Proximity,
-    /// Its share within its region; 0 only when no other is left there.
-    pub weight: u16,
-    /// Its state.
-    pub condition: Condition,
+pub struct Rules {
+    /// Below this share of the weight that is healthy, in percent, all are used that no operator took out; 0 for never.
+    pub panic_threshold: u8,
+    /// Of the draws: by chance for each request, or [`crate::sticky_seed`] of what ties requests together.
+    pub seed: u64,
 }
 
-/// Indices of all candidates in the order to try them. Every candidate appears exactly once.
+/// Under which circumstances an order was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Enough is healthy.
+    Normal,
+    /// So little is healthy that the verdicts are doubted: first attempts go to everyone near.
+    Panic,
+    /// An operator drained all there is: they are used all the same, rather than nothing.
+    AllDrained,
+}
+
+/// The order of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Indices of candidates, the first to be tried first. Everyone not drained appears exactly once; if all are
+    /// drained, everyone does.
+    pub indices: Vec<usize>,
+    /// Under which circumstances.
+    pub mode: Mode,
+}
+
+/// How near the front a candidate belongs, whatever its distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// To be used.
+    Usable,
+    /// Usable, but this request is beyond the share of a group that starts slowly.
+    Deferred,
+    /// In panic: not to be drawn first, as its whole distance has failed.
+    Doubtful,
+    /// Suspect, or its circuit is open.
+    Avoided,
+    /// Ejected.
+    Ejected,
+    /// Down.
+    Down,
+}
+
+/// A candidate with all that its place depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) standing: Standing,
+    pub(crate) distance: Distance,
+    spare: bool,
+    draw: u64,
+    identity: u64,
+    pub(crate) index: usize,
+}
+
+/// The order for one request.
 #[must_use]
-pub fn order(candidates: &[Candidate], seed: u64) -> Vec<usize> {
-    let mut ranked: Vec<(Condition, Proximity, u64, usize)> = candidates
+pub fn order(candidates: &[Candidate], rules: &Rules) -> Order {
+    let (placed, mode) = place(candidates, rules);
+    Order { indices: placed.into_iter().map(|placed| placed.index).collect(), mode }
+}
+
+/// Under which circumstances the candidates are ordered.
+#[must_use]
+pub fn mode(candidates: &[Candidate], panic_threshold: u8) -> Mode {
+    let (mut active, mut total, mut healthy, mut total_count, mut healthy_count) = (false, 0_u64, 0_u64, 0_u64, 0_u64);
+    for candidate in candidates.iter().filter(|candidate| candidate.duty == Duty::Active) {
+        let (weight, counts) = (u64::from(candidate.weight), u64::from(candidate.is_capacity()));
+        active = true;
+        total += weight;
+        healthy += weight * counts;
+        total_count += 1;
+        healthy_count += counts;
+    }
+    if !active && !candidates.is_empty() {
+        return Mode::AllDrained;
+    }
+    // Where all are spares they are equals.
+    let (healthy, total) = if total == 0 { (healthy_count, total_count) } else { (healthy, total) };
+    if healthy * 100 < total * u64::from(panic_threshold) { Mode::Panic } else { Mode::Normal }
+}
+
+/// All candidates that may be asked, in order.
+pub(crate) fn place(candidates: &[Candidate], rules: &Rules) -> (Vec<Placed>, Mode) {
+    let mode = mode(candidates, rules.panic_threshold);
+    let mut placed: Vec<Placed> = candidates
         .iter()
         .enumerate()
-        .map(|(index, candidate)| {
-            (candidate.condition, candidate.proximity, draw(candidate.weight, seed, index), index)
-        })
+        .filter(|(_, candidate)| candidate.duty == Duty::Active || mode == Mode::AllDrained)
+        .map(|(index, candidate)| placed(index, candidate, rules.seed, mode))
         .collect();
-    ranked.sort_unstable();
-    ranked.into_iter().map(|(.., index)| index).collect()
-}
-
-/// Weighted rendezvous draw, smaller wins: the exponential variate -ln(u)/weight in fixed point, so that the
-/// chance of coming first is proportional to the weight (Efraimidis and Spirakis, 2006).
-fn draw(weight: u16, seed: u64, index: usize) -> u64 {
-    if weight == 0 {
-        return u64::MAX;
+    placed.sort_unstable_by_key(Placed::sort_key);
+    match mode {
+        Mode::Panic => spread_in_panic(&mut placed, candidates),
+        Mode::Normal | Mode::AllDrained => defer_beyond_share(&mut placed, candidates, rules.seed),
     }
-    let random = mix(seed ^ mix(index as u64 + 1));
-    // 53 random bits in (0, 1]: never zero, so that the logarithm is finite.
-    let uniform = ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    let scaled = -uniform.ln() / f64::from(weight) * 1e12;
-    scaled as u64
+    (placed, mode)
 }
 
-/// SplitMix64's finaliser (Steele, Lea and Flood, 2014): spreads consecutive seeds over all bits.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+fn placed(index: usize, candidate: &Candidate, seed: u64, mode: Mode) -> Placed {
+    let (standing, share) = match mode {
+        Mode::Panic if candidate.circuit == Circuit::Closed => (Standing::Usable, Share::FULL),
+        _ => (standing(candidate), candidate.share),
+    };
+    Placed {
+        standing,
+        distance: candidate.distance(),
+        spare: candidate.is_spare(),
+        draw: draw(candidate.effective_weight(share), seed, candidate.identity),
+        identity: candidate.identity,
+        index,
+    }
+}
+
+pub(crate) fn standing(candidate: &Candidate) -> Standing {
+    match (candidate.health, candidate.circuit) {
+        (Health::Down, _) => Standing::Down,
+        (Health::Ejected, _) => Standing::Ejected,
+        (Health::Suspect, _) | (_, Circuit::Open) => Standing::Avoided,
+        (Health::Healthy | Health::Unknown, Circuit::Closed) => Standing::Usable,
+    }
+}
+
+impl Placed {
+    fn sort_key(&self) -> (Standing, Distance, bool, u64, u64, usize) {
+        (self.standing, self.distance, self.spare, self.draw, self.identity, self.index)
+    }
+}
+
+/// A group whose members all start slowly keeps only their share of the requests, by one draw for each request; the
+/// rest goes to the next distance. Where a member has its full share, it takes the rest by weight.
+fn defer_beyond_share(placed: &mut [Placed], candidates: &[Candidate], seed: u64) {
+    let usable = placed.partition_point(|placed| placed.standing == Standing::Usable);
+    let mut deferred = false;
+    for group in placed[..usable].chunk_by_mut(|one, other| one.distance == other.distance) {
+        if uniform(seed, group_identity(group[0].distance)) > group_share(group, candidates) {
+            deferred = true;
+            group.iter_mut().for_each(|placed| placed.standing = Standing::Deferred);
+        }
+    }
+    if deferred {
+        placed[..usable].sort_by_key(|placed| placed.standing);
+    }
+}
+
+/// The part of requests that a group of usable candidates takes: the share of whoever has come furthest.
+pub(crate) fn group_share(group: &[Placed], candidates: &[Candidate]) -> f64 {
+    let spares_only = group.iter().all(|placed| placed.spare);
+    let counted = group.iter().filter(|placed| spares_only || !placed.spare);
+    let shares = counted.filter_map(|placed| candidates.get(placed.index)).map(|candidate| candidate.share);
+    f64::from(shares.max().unwrap_or(Share::FULL).as_percent()) / 100.0
+}
+
+/// What a distance group's draw depends on; unlike any candidate's.
+fn group_identity(distance: Distance) -> u64 {
+    const GROUPS: u64 = 0x7469_6465_6761_7465;
+    mix(GROUPS ^ (u64::from(distance.0.0) << 32 | u64::from(distance.1.0)))
+}
+
+/// In panic the first attempt goes to anyone of the nearest distance where something still works (the nearest at all
+/// when nothing does), as if all were healthy: verdicts may be wrong, and few must not carry what all did. The second
+/// goes to what is believed to work, so that doubt costs no request its answer.
+fn spread_in_panic(placed: &mut [Placed], candidates: &[Candidate]) {
+    let usable = |placed: &Placed| candidates.get(placed.index).is_some_and(Candidate::is_usable);
+    let open = placed.partition_point(|placed| placed.standing == Standing::Usable);
+    for group in placed[..open].chunk_by_mut(|one, other| one.distance == other.distance) {
+        if !group.iter().any(usable) {
+            group.iter_mut().for_each(|placed| placed.standing = Standing::Doubtful);
+        }
+    }
+    placed[..open].sort_by_key(|placed| placed.standing);
+    if let Some((_, rest)) = placed.split_first_mut() {
+        rest.sort_by_key(|placed| !usable(placed));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(proximity: u32, weight: u16, condition: Condition) -> Candidate {
-        Candidate { proximity: Proximity(proximity), weight, condition }
-    }
-
-    #[test]
-    fn nearest_usable_origin_comes_first_and_suspects_come_last() {
-        let candidates = [
-            candidate(1, 100, Condition::Usable),
-            candidate(0, 100, Condition::Suspect),
-            candidate(0, 1, Condition::Usable),
-        ];
-        for seed in 0..100 {
-            assert_eq!(order(&candidates, seed), [2, 0, 1], "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn every_candidate_appears_exactly_once() {
-        let candidates: Vec<Candidate> =
-            (0..7).map(|number| candidate(number % 3, u16::try_from(number).unwrap(), Condition::Usable)).collect();
-        for seed in 0..50 {
-            let mut indices = order(&candidates, seed);
-            indices.sort_unstable();
-            assert_eq!(indices, (0..7).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn share_of_first_places_follows_weight() {
-        let candidates = [candidate(0, 30, Condition::Usable), candidate(0, 10, Condition::Usable)];
-        let first = (0..20_000).filter(|&seed| order(&candidates, seed)[0] == 0).count();
-        assert!((14_500..15_500).contains(&first), "expected about 15,000 of 20,000, found {first}");
-    }
-
-    #[test]
-    fn weight_zero_is_used_only_when_nothing_else_is_near() {
-        let candidates = [candidate(0, 0, Condition::Usable), candidate(0, 1, Condition::Usable)];
-        for seed in 0..100 {
-            assert_eq!(order(&candidates, seed), [1, 0]);
-        }
-    }
-}
+mod tests;

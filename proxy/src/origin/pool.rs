@@ -8,10 +8,10 @@ use std::time::Instant;
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tidegate_config::ids::RegionName;
 use tidegate_config::model::{Model, Origin, OriginPool};
-use tidegate_steering::{Candidate, Condition, Proximity, order};
+use tidegate_steering::{Candidate, Health, Proximity, Rules, identity, order};
 
+use super::ranking::RegionRanks;
 use super::suspects::Suspects;
 use crate::telemetry::{Metrics, OriginMetrics};
 
@@ -67,7 +67,7 @@ pub struct CompiledPool {
 impl CompiledPool {
     /// Compiles a pool as seen from the model's node.
     pub fn compile(pool: &Arc<OriginPool>, model: &Model, metrics: &Metrics) -> Result<Self, OriginError> {
-        let ranks = region_ranks(model);
+        let ranks = RegionRanks::of(model);
         let compile =
             |origin: &Origin| compile_origin(origin, &ranks, metrics.origin_handles(&pool.name, &origin.name));
         let origins = pool.origins.iter().map(compile).collect::<Result<_, _>>()?;
@@ -78,36 +78,24 @@ impl CompiledPool {
     #[must_use]
     pub fn order(&self, seed: u64, now: Instant) -> Vec<Arc<CompiledOrigin>> {
         let candidates: Vec<Candidate> = self.origins.iter().map(|origin| origin.candidate(now)).collect();
-        order(&candidates, seed).into_iter().filter_map(|index| self.origins.get(index).cloned()).collect()
+        let rules = Rules { panic_threshold: self.pool.health.panic_threshold, seed };
+        order(&candidates, &rules).indices.into_iter().filter_map(|index| self.origins.get(index).cloned()).collect()
     }
 }
 
 impl CompiledOrigin {
     fn candidate(&self, now: Instant) -> Candidate {
-        let condition = if self.suspects.is_suspect(now) { Condition::Suspect } else { Condition::Usable };
-        Candidate { proximity: self.proximity, weight: self.origin.weight.0, condition }
+        let health = if self.suspects.is_suspect(now) { Health::Suspect } else { Health::Unknown };
+        let identity = identity(self.origin.name.as_str());
+        Candidate { health, ..Candidate::new(identity, self.proximity, self.origin.weight.0) }
     }
-}
-
-/// The node's own region, then its fail-over order, then the others by name.
-fn region_ranks(model: &Model) -> Vec<RegionName> {
-    let own = &model.node.region;
-    let mut ranks = vec![own.clone()];
-    let listed = model.regions.get(own).map_or(&[][..], |region| &region.failover);
-    for name in listed.iter().chain(model.regions.keys()) {
-        if !ranks.contains(name) {
-            ranks.push(name.clone());
-        }
-    }
-    ranks
 }
 
 fn compile_origin(
     origin: &Origin,
-    ranks: &[RegionName],
+    ranks: &RegionRanks,
     metrics: Arc<OriginMetrics>,
 ) -> Result<Arc<CompiledOrigin>, OriginError> {
-    let rank = ranks.iter().position(|name| *name == origin.region).unwrap_or(ranks.len());
     let file = origin.tls.as_ref().and_then(|tls| tls.ca_file.as_ref());
     let authorities = file.map(|file| read_authorities(origin, file)).transpose()?;
     Ok(Arc::new(CompiledOrigin {
@@ -115,7 +103,7 @@ fn compile_origin(
         authorities,
         suspects: Suspects::default(),
         metrics,
-        proximity: Proximity(u32::try_from(rank).unwrap_or(u32::MAX)),
+        proximity: ranks.proximity(&origin.region),
     }))
 }
 
