@@ -6,6 +6,7 @@
 mod candidate;
 mod consistent_hash;
 mod distance;
+pub mod health;
 mod order;
 
 pub use candidate::{Candidate, Circuit, Duty, Health, Priority, Proximity, Share};
