@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cache;
+pub mod client_identity;
 mod edge_application;
 mod edge_proxy;
 pub mod listener;

@@ -1,12 +1,13 @@
 //! What one request carries through the phases, grouped by the phase that wrote each part.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use tidegate_config::ids::OriginName;
 
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
 use crate::listener::ConnectionInfo;
 use crate::origin::{CompiledOrigin, CompiledPool, FillContext};
@@ -22,6 +23,8 @@ pub(crate) struct RequestContext {
     pub(crate) arrival: Arrival,
     /// Written by `identify_client`; absent in fills.
     pub(crate) connection: Option<Arc<ConnectionInfo>>,
+    /// Written by `identify_client`.
+    pub(crate) client: ClientContext,
     /// Written when the request is one of the cache's own.
     pub(crate) fill: Option<Box<FillContext>>,
     /// Written by `match_route`.
@@ -46,6 +49,16 @@ pub(crate) struct Arrival {
     pub(crate) trace: Option<TraceContext>,
     /// Host in canonical form.
     pub(crate) host: Option<String>,
+}
+
+/// Who asks, as far as it can be believed.
+pub(crate) struct ClientContext {
+    /// The client's address, whatever proxies it came through; absent in fills, which belong to nobody.
+    pub(crate) address: Option<IpAddr>,
+    /// Scheme of the URL that was asked for.
+    pub(crate) scheme: Scheme,
+    /// Trusted proxies in between, the connection's own peer last.
+    pub(crate) proxies: Vec<IpAddr>,
 }
 
 /// The site and route of a request.
@@ -110,6 +123,7 @@ impl RequestContext {
             snapshot,
             arrival: Arrival { time: SystemTime::now(), instant: Instant::now(), request_id, trace: None, host: None },
             connection: None,
+            client: ClientContext { address: None, scheme: Scheme::Http, proxies: Vec::new() },
             fill: None,
             route: None,
             cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None, filled_by: None },

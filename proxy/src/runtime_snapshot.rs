@@ -10,7 +10,8 @@ use tidegate_config::Snapshot;
 use tidegate_config::ids::PoolName;
 use tidegate_config::model::{Limits, Model};
 
-use crate::origin::{CompiledPool, OriginError};
+use crate::client_identity::NodeIdentity;
+use crate::origin::{CompiledPool, LastingState, OriginError};
 use crate::routing::{RouteTable, SiteEntry};
 use crate::telemetry::{Metrics, SiteMetrics};
 
@@ -39,6 +40,8 @@ pub struct RuntimeSnapshot {
     pub edge: HeaderValue,
     /// The same for `Server-Timing`, which scripts may read of requests that a media element made.
     pub server_timing: HeaderValue,
+    /// Whom this node believes, and what it calls itself.
+    pub identity: NodeIdentity,
     pools: HashMap<PoolName, Arc<CompiledPool>>,
     site_metrics: Vec<Arc<SiteMetrics>>,
 }
@@ -48,17 +51,18 @@ pub struct RuntimeSnapshot {
 const ALT_SVC_MAX_AGE: u32 = 86_400;
 
 impl RuntimeSnapshot {
-    /// Compiles a snapshot.
-    pub fn compile(snapshot: Snapshot, metrics: &Metrics) -> Result<Self, CompileError> {
+    /// Compiles a snapshot. What is known of origins lasts longer than any.
+    pub fn compile(snapshot: Snapshot, metrics: &Metrics, lasting: &LastingState) -> Result<Self, CompileError> {
         let model = &snapshot.model;
         let routes = RouteTable::build(model);
         let site_metrics = routes.sites().iter().map(|site| metrics.site_handles(&site.site.name)).collect();
-        let pools = compile_pools(model, metrics)?;
+        let pools = compile_pools(model, metrics, lasting)?;
         let edge = HeaderValue::from_str(model.node.name.as_str()).unwrap_or(HeaderValue::from_static("edge"));
         let timing = HeaderValue::from_str(&format!("edge;desc=\"{}\"", model.node.name));
         let server_timing = timing.unwrap_or(HeaderValue::from_static("edge"));
         let alt_svc = alt_svc(model);
-        Ok(Self { routes, alt_svc, edge, server_timing, pools, site_metrics, snapshot })
+        let identity = NodeIdentity::new(&model.node);
+        Ok(Self { routes, alt_svc, edge, server_timing, identity, pools, site_metrics, snapshot })
     }
 
     /// The validated configuration.
@@ -86,8 +90,12 @@ impl RuntimeSnapshot {
     }
 }
 
-fn compile_pools(model: &Model, metrics: &Metrics) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
-    let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics) {
+fn compile_pools(
+    model: &Model,
+    metrics: &Metrics,
+    lasting: &LastingState,
+) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
+    let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics, lasting) {
         Ok(compiled) => Ok((name.clone(), Arc::new(compiled))),
         Err(source) => Err(CompileError::Pool { pool: name.to_string(), source }),
     };

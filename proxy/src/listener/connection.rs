@@ -34,8 +34,11 @@ impl Protocol {
 /// What is known of a connection before its first request.
 #[derive(Debug, Clone)]
 pub struct ConnectionInfo {
-    /// The client's address.
+    /// The client's address, as far as the connection tells: the other end of the socket, or whom it speaks for by the
+    /// PROXY protocol.
     pub peer: SocketAddr,
+    /// The other end of the socket when that is a proxy that told the client's address by the PROXY protocol.
+    pub via: Option<SocketAddr>,
     /// The address it reached.
     pub local: SocketAddr,
     /// What it speaks.

@@ -172,7 +172,7 @@ where
 {
     let Accepted { socket, peer, local, limits, closing } = accepted;
     let plaintext = context.plaintext;
-    let info = Arc::new(ConnectionInfo { peer, local, protocol: Protocol::Http1, tls: None, plaintext });
+    let info = Arc::new(ConnectionInfo { peer, via: None, local, protocol: Protocol::Http1, tls: None, plaintext });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
     let socket = StallingSocket::new(socket, limits.write_timeout);
     let stream = Box::new(ClientStream::new(Gathering::new(socket), identity));

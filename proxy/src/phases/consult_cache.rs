@@ -81,8 +81,7 @@ pub(super) async fn consult_cache(
 
 /// The key of what is asked for.
 pub(super) fn cache_key(request: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> CacheKey {
-    let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
-    let scheme = if over_tls { Scheme::Https } else { Scheme::Http };
+    let scheme = context.client.scheme;
     let target = request.target;
     let query = target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..));
     let query = query.map(String::from_utf8_lossy);
@@ -114,7 +113,7 @@ fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &Mat
             route: Arc::clone(&matched.route),
             request_id: context.arrival.request_id,
             trace: context.arrival.trace.clone(),
-            over_tls: context.connection.as_ref().is_some_and(|connection| connection.tls.is_some()),
+            over_tls: context.client.scheme == Scheme::Https,
             notes: Arc::new(FetchNotes::default()),
         },
     }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use pingora_proxy::Session;
 
-use crate::listener::CONNECTION;
+use crate::cache::key::Scheme;
+use crate::cache::rules::hop_by_hop;
+use crate::client_identity::Peer;
+use crate::listener::{CONNECTION, ConnectionInfo};
 use crate::origin::FillContext;
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::telemetry::{RequestId, TraceContext};
@@ -21,6 +24,7 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
     context.snapshot = Arc::clone(&fill.snapshot);
     context.arrival.request_id = fill.request_id;
     context.arrival.trace = fill.trace.clone();
+    context.client.scheme = if fill.over_tls { Scheme::Https } else { Scheme::Http };
     let path = String::new(); // a fill is matched already
     let (site, route) = (Arc::clone(&fill.site), Arc::clone(&fill.route));
     context.route = Some(MatchedRoute { site, route, path, path_as_sent: true });
@@ -30,7 +34,9 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
 
 /// Notes the connection and the trace of a client's request, and bounds what it may hold back.
 pub(super) fn identify_client(session: &mut Session, context: &mut RequestContext) {
-    context.connection = CONNECTION.try_with(Arc::clone).ok();
+    if let Ok(connection) = CONNECTION.try_with(Arc::clone) {
+        note_client(&session.req_header().headers, connection, context);
+    }
     let request_id = context.arrival.request_id;
     let received = received_trace(&session.req_header().headers, request_id);
     context.arrival.trace = Some(received.unwrap_or_else(|| TraceContext::start(request_id)));
@@ -38,6 +44,29 @@ pub(super) fn identify_client(session: &mut Session, context: &mut RequestContex
     let (body, write): (Duration, Duration) = (limits.body_timeout, limits.write_timeout);
     session.set_read_timeout(Some(body));
     session.set_write_timeout(Some(write));
+}
+
+/// Finds out who asks with these fields over this connection. Shared by both ways of a request.
+pub(super) fn note_client(fields: &HeaderMap, connection: Arc<ConnectionInfo>, context: &mut RequestContext) {
+    let peer = Peer { address: connection.peer.ip(), scheme: connection_scheme(&connection) };
+    let client = context.snapshot.identity.identify(peer, fields);
+    context.client.address = Some(client.address);
+    context.client.scheme = client.scheme;
+    context.client.proxies = client.proxies;
+    context.connection = Some(connection);
+}
+
+/// Why a request must not go further, whatever it asks for. Shared by both ways of a request.
+pub(super) fn refusal(fields: &HeaderMap, context: &RequestContext) -> Option<StatusCode> {
+    if hop_by_hop::misleads(fields) {
+        return Some(StatusCode::BAD_REQUEST);
+    }
+    context.snapshot.identity.goes_round(fields).then_some(StatusCode::LOOP_DETECTED)
+}
+
+/// Scheme of what is asked over this connection itself.
+pub(super) fn connection_scheme(connection: &ConnectionInfo) -> Scheme {
+    if connection.tls.is_some() { Scheme::Https } else { Scheme::Http }
 }
 
 /// The trace that the client sent, if it sent one.

@@ -10,6 +10,7 @@ use tidegate_config::model::PlaintextMode;
 
 use super::Flow;
 use super::respond_error::{answer, redirect};
+use crate::cache::key::Scheme;
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::routing::{CanonicalHost, CanonicalPath, RouteMatch};
 
@@ -70,7 +71,10 @@ pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict
         return Verdict::Refuse(StatusCode::MISDIRECTED_REQUEST);
     };
     let target = request.target;
-    if let Some(PlaintextMode::Redirect { https_port }) = context.connection.as_ref().and_then(|it| it.plaintext) {
+    // A trusted proxy in front may have been asked over TLS although it asks in plaintext.
+    if let Some(PlaintextMode::Redirect { https_port }) = context.connection.as_ref().and_then(|it| it.plaintext)
+        && context.client.scheme == Scheme::Http
+    {
         return Verdict::Redirect(https_url(host.as_str(), https_port, target));
     }
     let raw_path = target.split(|byte| *byte == b'?').next().unwrap_or_default();

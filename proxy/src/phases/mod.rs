@@ -46,6 +46,9 @@ pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut 
     if health::answer_health_check(proxy, session, context).await? == Flow::Answered {
         return Ok(true);
     }
+    if let Some(status) = identify_client::refusal(&session.req_header().headers, context) {
+        return Ok(respond_error::answer(session, context, status).await? == Flow::Answered);
+    }
     if match_route::match_route(session, context).await? == Flow::Answered {
         return Ok(true);
     }

@@ -1,30 +1,80 @@
 //! What an origin gets of a request.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
-use http::{HeaderName, header};
+use http::{HeaderName, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use tidegate_config::model::{HostPolicy, Origin};
 
+use super::identify_client::connection_scheme;
+use crate::cache::rules::hop_by_hop;
+use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
+use crate::listener::Protocol;
+use crate::origin::{authorise, prefix_target};
 use crate::request_context::RequestContext;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Sets the fields that this node owes an origin. The target stays as the client sent it.
+///
+/// The order matters: what a client has named in `Connection` goes before anything of ours comes, routes may change
+/// what is said of the client, and nothing can take away what ends loops.
 pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    end_hop_by_hop(request, context);
     forwarding_fields(request, context)?;
-    if let (Some(pool), Some(origin)) = (&context.origin.pool, &context.origin.current) {
-        match &pool.pool.host {
-            HostPolicy::Client => {}
-            HostPolicy::Origin => request.insert_header(header::HOST, origin_host(&origin.origin))?,
-            HostPolicy::Fixed(host) => request.insert_header(header::HOST, host.as_str())?,
+    own_fields(request, context)?;
+    route_fields(request, context)?;
+    host_policy(request, context)?;
+    loop_fields(request, context)?;
+    let Some(origin) = &context.origin.current else { return Ok(()) };
+    prefix_target(origin, request)?;
+    // Last: a signature covers target and host as they are sent. Each attempt comes through here anew.
+    authorise(origin, request, SystemTime::now())
+        .map_err(|error| Error::because(ErrorType::InternalError, "authorising a request", error))
+}
+
+/// Takes away what ends at this hop (RFC 9110 section 7.6.1). The handshake of a WebSocket stays where the route lets
+/// it through.
+fn end_hop_by_hop(request: &mut RequestHeader, context: &RequestContext) {
+    let upgrade = context.route.as_ref().is_some_and(|matched| matched.route.route.actions.websocket)
+        && request.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    for name in hop_by_hop::request_fields(&request.headers) {
+        if !(upgrade && matches!(name, header::CONNECTION | header::UPGRADE)) {
+            request.remove_header(&name);
         }
     }
+}
+
+/// Says for whom the request is made. What a client claims of itself is not believed.
+fn forwarding_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    for name in &CLAIMS {
+        request.remove_header(name);
+    }
+    let scheme = context.client.scheme;
+    let route = match context.client.address {
+        Some(address) => {
+            let connection = context.connection.as_deref().map_or(scheme, connection_scheme);
+            Route::Client { address, scheme, proxies: &context.client.proxies, connection }
+        }
+        None => {
+            for name in &OVERRIDES {
+                request.remove_header(name);
+            }
+            Route::Fill(scheme)
+        }
+    };
+    for (name, value) in ForwardingFields::new(route, request.headers.get(header::HOST)) {
+        request.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// Ties the request to its line in the access log and to its trace.
+fn own_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     let id = context.arrival.request_id.to_hex();
     request.insert_header(REQUEST_ID, &id[..])?;
     if let Some(trace) = &context.arrival.trace {
@@ -37,25 +87,43 @@ pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &Requ
     Ok(())
 }
 
-/// Says for whom the request is made. What a client claims of itself is not believed.
-fn forwarding_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-    for name in [&FORWARDED_FOR, &FORWARDED_HOST, &FORWARDED_PROTO] {
-        request.remove_header(name);
-    }
-    if let Some(host) = request.headers.get(header::HOST).cloned() {
-        request.insert_header(FORWARDED_HOST, host)?;
-    }
-    let over_tls = match (&context.fill, &context.connection) {
-        (Some(fill), _) => fill.over_tls,
-        (None, Some(connection)) => connection.tls.is_some(),
-        (None, None) => false,
-    };
-    request.insert_header(FORWARDED_PROTO, if over_tls { "https" } else { "http" })?;
-    // A fill is made for everyone, so it names nobody.
-    if let Some(connection) = &context.connection {
-        request.insert_header(FORWARDED_FOR, connection.peer.ip().to_canonical().to_string())?;
-    }
+/// What the route changes.
+#[expect(clippy::unnecessary_wraps, reason = "filled by the actions of routes")]
+fn route_fields(_request: &mut RequestHeader, _context: &RequestContext) -> Result<()> {
     Ok(())
+}
+
+/// Names the host that the pool wants to be asked for.
+fn host_policy(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let (Some(pool), Some(origin)) = (&context.origin.pool, &context.origin.current) else { return Ok(()) };
+    match &pool.pool.host {
+        HostPolicy::Client => Ok(()),
+        HostPolicy::Origin => request.insert_header(header::HOST, origin_host(&origin.origin)),
+        HostPolicy::Fixed(host) => request.insert_header(header::HOST, host.as_str()),
+    }
+}
+
+/// Lets loops be found: `CDN-Loop` (RFC 8586) and `Via` (RFC 9110 section 7.6.3) grow by one member.
+fn loop_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let identity = &context.snapshot.identity;
+    let (name, member) = identity.cdn_loop();
+    request.append_header(name, member)?;
+    if context.is_fill() {
+        // A request of the cache itself: what one client came through is not its way.
+        request.remove_header(&header::VIA);
+    }
+    request.append_header(header::VIA, identity.via(received_version(request, context)))?;
+    Ok(())
+}
+
+/// The version in which the client asked; what `request` has may already be the one that the origin is asked in.
+fn received_version(request: &RequestHeader, context: &RequestContext) -> Version {
+    match context.connection.as_ref().map(|connection| connection.protocol) {
+        Some(Protocol::Http2) => Version::HTTP_2,
+        Some(Protocol::Http3) => Version::HTTP_3,
+        Some(Protocol::Http1) if request.version == Version::HTTP_10 => Version::HTTP_10,
+        Some(Protocol::Http1) | None => Version::HTTP_11,
+    }
 }
 
 /// The origin's own host, its port added unless it is the scheme's.

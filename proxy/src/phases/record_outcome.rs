@@ -94,7 +94,8 @@ fn access_record(
     let path = parts.next().unwrap_or_default();
     let field = |name: header::HeaderName| request.fields.get(name).map(|value| value.as_bytes());
     let problem = context.response.error.clone().or_else(|| error.map(ToString::to_string));
-    let client = context.connection.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.peer.ip());
+    let peer = context.connection.as_ref().map(|it| it.via.unwrap_or(it.peer).ip().to_canonical());
+    let client = context.client.address.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     AccessRecord {
         time: context.arrival.time,
         request_id: context.arrival.request_id,
@@ -104,6 +105,7 @@ fn access_record(
             .as_ref()
             .map_or(context.arrival.request_id.as_u128(), |trace| trace.parent.trace_id),
         client,
+        connection_peer: peer.filter(|peer| *peer != client),
         protocol: figures.protocol,
         tls_version: context.connection.as_ref().and_then(|it| it.tls.as_ref()).map(|tls| tls.version),
         method: request.method.clone(),

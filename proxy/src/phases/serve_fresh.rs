@@ -15,7 +15,7 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
 use super::consult_cache::cache_key;
-use super::identify_client::received_trace;
+use super::identify_client::{note_client, received_trace, refusal};
 use super::match_route::{Asked, Verdict, find};
 use super::record_outcome::{Exchange, record};
 use super::serve_object::{PIECE, head_of, length_of, status_member};
@@ -51,7 +51,10 @@ impl FreshHit {
             return None;
         }
         let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
-        context.connection = Some(connection);
+        note_client(asked.fields, connection, &mut context);
+        if refusal(asked.fields, &context).is_some() {
+            return None;
+        }
         let Verdict::Route(matched) = find(asked, &mut context) else { return None };
         let key = cache_key(asked, &context, &matched);
         let lookup = Lookup {

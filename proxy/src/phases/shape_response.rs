@@ -8,8 +8,9 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
-use crate::cache::key::{CacheKey, Scheme};
+use crate::cache::key::CacheKey;
 use crate::cache::rules::cache_status::CACHE_STATUS;
+use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
@@ -119,7 +120,7 @@ const MAX_INTERIM_RESPONSES: usize = 16;
 /// Refuses heads from which no response can follow.
 pub(crate) fn admit_origin_response(
     session: &Session,
-    head: &ResponseHeader,
+    head: &mut ResponseHeader,
     context: &mut RequestContext,
 ) -> Result<()> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
@@ -134,7 +135,14 @@ pub(crate) fn admit_origin_response(
         }
     }
     note_origin_response(head, context);
-    Ok(())
+    note_way(head, context)
+}
+
+/// Notes in `Via` that the response has come through here (RFC 9110 section 7.6.3). Done as it arrives, so that what is
+/// stored carries it once, however often it is served.
+fn note_way(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    let via = context.snapshot.identity.via(head.version);
+    head.append_header(header::VIA, via).map(drop)
 }
 
 /// What only the connection to the origin tells about a response.
@@ -166,8 +174,8 @@ pub(crate) fn shape_passed_response(
     if let Some(member) = &context.cache.passage {
         head.append_header(CACHE_STATUS, member.to_value())?;
     }
-    for name in ["keep-alive", "proxy-connection"] {
-        head.remove_header(name);
+    for name in hop_by_hop::response_fields(&head.headers) {
+        head.remove_header(&name);
     }
     finish_head(head, context)
 }
@@ -180,8 +188,7 @@ fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &Respons
         return;
     }
     proxy.cache.invalidate(key);
-    let over_tls = context.connection.as_ref().is_some_and(|connection| connection.tls.is_some());
-    let scheme = if over_tls { Scheme::Https } else { Scheme::Http };
+    let scheme = context.client.scheme;
     let host = context.arrival.host.as_deref().unwrap_or_default();
     let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
     for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {

@@ -2,22 +2,32 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-const HOP_BY_HOP: [HeaderName; 6] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+const HOP_BY_HOP: [HeaderName; 6] =
+    [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE];
 
 /// What a proxy says to its own peer (RFC 9110 section 11.7); never stored (RFC 9111 section 3.1).
-const PROXY_RESPONSE: [HeaderName; 2] =
-    [header::PROXY_AUTHENTICATE, HeaderName::from_static("proxy-authentication-info")];
+const PROXY_RESPONSE: [HeaderName; 2] = [header::PROXY_AUTHENTICATE, PROXY_AUTHENTICATION_INFO];
+
+/// What a client says to its proxy, and how it would speak HTTP/2 with it. `Trailer` goes with the trailers of a
+/// request, which are not passed on.
+const PROXY_REQUEST: [HeaderName; 4] =
+    [header::PROXY_AUTHORIZATION, header::PROXY_AUTHENTICATE, HTTP2_SETTINGS, header::TRAILER];
+
+/// Options of one Connection field. Clients send one to three; some origins' proxies refuse ten.
+const MOST_OPTIONS: usize = 9;
 
 /// Fields for every recipient, which Connection must not name (RFC 9110 section 7.6.1). A client that names them
-/// anyway would have us drop what the origin relies on, or what frames or protects the message.
-const END_TO_END: [HeaderName; 16] = [
+/// anyway would have us drop what the origin relies on, what frames or protects the message, what a response is
+/// selected by, or what tells of the request's way.
+const END_TO_END: [HeaderName; 38] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
     header::AGE,
     header::AUTHORIZATION,
     header::CACHE_CONTROL,
@@ -28,13 +38,65 @@ const END_TO_END: [HeaderName; 16] = [
     header::COOKIE,
     header::DATE,
     header::ETAG,
+    header::EXPECT,
     header::EXPIRES,
     header::FORWARDED,
     header::HOST,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
     header::LAST_MODIFIED,
+    header::ORIGIN,
+    header::RANGE,
+    header::REFERER,
     header::SET_COOKIE,
+    header::USER_AGENT,
     header::VARY,
+    header::VIA,
+    HeaderName::from_static("cdn-loop"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-request-id"),
 ];
+
+/// Whether a request's Connection names what it must not, names nothing that can be a field, or does not end. Whoever
+/// sends that wants this node and the next to see different requests.
+#[must_use]
+pub fn misleads(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(header::CONNECTION) {
+        return false;
+    }
+    let names = |option: &[u8]| HeaderName::from_bytes(option).ok().filter(|_| option.iter().all(is_token_byte));
+    let mut options = options(headers).filter(|option| !option.is_empty());
+    let named = options.by_ref().take(MOST_OPTIONS);
+    let mut ill = named.map(names).filter(|name| name.as_ref().is_none_or(|name| END_TO_END.contains(name)));
+    ill.next().is_some() || options.next().is_some()
+}
+
+/// RFC 9110 section 5.6.2; `HeaderName` takes a little more.
+fn is_token_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// Names of the fields of a request that end here.
+#[must_use]
+pub fn request_fields(headers: &HeaderMap) -> Vec<HeaderName> {
+    let known = HOP_BY_HOP.into_iter().chain(PROXY_REQUEST).filter(|name| headers.contains_key(name));
+    nominated(headers).into_iter().chain(known).collect()
+}
+
+/// Names of the fields of a response that end here, but for the one that frames it, which its way to the client reads.
+#[must_use]
+pub fn response_fields(headers: &HeaderMap) -> Vec<HeaderName> {
+    let known = HOP_BY_HOP.into_iter().chain(PROXY_RESPONSE).filter(|name| headers.contains_key(name));
+    nominated(headers).into_iter().chain(known).filter(|name| *name != header::TRANSFER_ENCODING).collect()
+}
 
 /// Takes away what must not be stored or passed on to the client: hop-by-hop fields and those Connection names.
 pub fn strip_from_response(headers: &mut HeaderMap) {
@@ -47,8 +109,9 @@ pub fn strip_from_response(headers: &mut HeaderMap) {
 /// Takes away what must not be passed on to an origin.
 pub fn strip_from_request(headers: &mut HeaderMap) {
     strip(headers);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    headers.remove(HeaderName::from_static("http2-settings"));
+    for name in &PROXY_REQUEST {
+        headers.remove(name);
+    }
 }
 
 fn strip(headers: &mut HeaderMap) {
@@ -62,10 +125,13 @@ fn strip(headers: &mut HeaderMap) {
 
 /// Names in Connection. Most messages have none and cost no allocation.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lines = headers.get_all(header::CONNECTION).iter();
-    let options = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
+    let names = options(headers).filter_map(|option| HeaderName::from_bytes(option).ok());
     names.filter(|name| !END_TO_END.contains(name)).collect()
+}
+
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]

@@ -57,8 +57,10 @@ pub struct AccessRecord {
     pub request_id: RequestId,
     /// The trace it belongs to.
     pub trace_id: u128,
-    /// The client.
+    /// The client, as far as it can be believed.
     pub client: IpAddr,
+    /// The other end of the connection when that is a proxy.
+    pub connection_peer: Option<IpAddr>,
     /// What the client spoke.
     pub protocol: Protocol,
     /// `TLSv1.2` or `TLSv1.3`; absent in plaintext.
@@ -106,6 +108,7 @@ struct Line<'a> {
     trace_id: String,
     edge: &'a str,
     client: IpAddr,
+    connection_peer: Option<IpAddr>,
     protocol: &'a str,
     tls_version: Option<&'a str>,
     method: &'a str,
@@ -136,6 +139,7 @@ impl AccessRecord {
             trace_id: format!("{:032x}", self.trace_id),
             edge: edge.as_str(),
             client: self.client.to_canonical(),
+            connection_peer: self.connection_peer.map(|peer| peer.to_canonical()),
             protocol: self.protocol.label(),
             tls_version: self.tls_version,
             method: self.method.as_str(),

@@ -23,6 +23,7 @@ fn record(path: &str) -> AccessRecord {
         request_id: RequestIdSource::from_seed(1, 0).next_id(),
         trace_id: 0xabc,
         client: IpAddr::from(Ipv4Addr::new(192, 0, 2, 7)),
+        connection_peer: None,
         protocol: Protocol::Http3,
         tls_version: Some("TLSv1.3"),
         method: Method::GET,

@@ -1,0 +1,1 @@
+//! `Forwarded` by the grammar of RFC 7239.

@@ -1,0 +1,1 @@
+//! Who a client is taken for, and what is said about it.
