@@ -36,7 +36,14 @@ fn describe(listener: &Listener) -> String {
         ListenerProtocol::Https => "https",
         ListenerProtocol::Quic => "quic",
     };
-    format!("{protocol} {}", listener.address)
+    let address = listener.address;
+    match &listener.proxy_protocol {
+        None => format!("{protocol} {address}"),
+        Some(networks) => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            format!("{protocol} {address} with PROXY protocol from {}", networks.join(" and "))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +70,7 @@ mod tests {
     #[test]
     fn what_is_of_the_snapshot_needs_no_restart() {
         check("", "limits: {streams: 5}\ncache: {max_object: 1MiB}\ngrace: 1s\naccess_log: off\n", &[]);
+        check("", "trusted_proxies: [10.0.0.0/8]\ncdn_id: other\nresolvers: [127.0.0.1]\n", &[]);
         let http = "listeners: [{address: '127.0.0.1:80', protocol: http";
         check(&format!("{http}}}]\n"), &format!("{http}, plaintext: redirect, https_port: 443}}]\n"), &[]);
     }
@@ -80,6 +88,14 @@ mod tests {
             "listeners: [{address: '127.0.0.1:80', protocol: http}]\n",
             "listeners: [{address: '[::1]:443', protocol: https}]\n",
             &["node.listeners: http 127.0.0.1:80 is in force, https [::1]:443 needs a restart"],
+        );
+        check(
+            "listeners: [{address: '127.0.0.1:80', protocol: http}]\n",
+            "listeners: [{address: '127.0.0.1:80', protocol: http, proxy_protocol: {from: [10.0.0.0/8, '::1']}}]\n",
+            &[
+                "node.listeners: http 127.0.0.1:80 is in force, http 127.0.0.1:80 with PROXY protocol from 10.0.0.0/8 and \
+               ::1/128 needs a restart",
+            ],
         );
         check(
             "",

@@ -121,6 +121,7 @@ impl Loader {
             "site" => self.add(file, &label, tree, Document::Site),
             "origin_pool" => self.add(file, &label, tree, Document::OriginPool),
             "certificate" => self.add(file, &label, tree, Document::Certificate),
+            "geo" => self.add(file, &label, tree, Document::Geo),
             _ => self.add(file, &label, tree, Document::CachePolicy),
         }
     }

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::document::{
-    CachePolicyDocument, CertificateDocument, NodeDocument, OriginPoolDocument, PopDocument, RegionDocument,
+    CachePolicyDocument, CertificateDocument, GeoDocument, NodeDocument, OriginPoolDocument, PopDocument, RegionDocument,
     SiteDocument,
 };
 use crate::read::KIND;
@@ -22,6 +22,7 @@ pub fn json_schema() -> Value {
         alternative::<OriginPoolDocument>("origin_pool", &mut generator),
         alternative::<CertificateDocument>("certificate", &mut generator),
         alternative::<CachePolicyDocument>("cache_policy", &mut generator),
+        alternative::<GeoDocument>("geo", &mut generator),
     ];
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

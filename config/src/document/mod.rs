@@ -5,9 +5,15 @@
 
 mod cache_policy;
 mod certificate;
+mod failover;
+mod geo;
+mod health;
 mod node;
+mod origin;
 mod origin_pool;
 mod region;
+mod route_actions;
+mod shares;
 mod site;
 mod units;
 
@@ -16,11 +22,25 @@ use serde::{Deserialize, Serialize};
 
 pub use cache_policy::{CachePolicyDocument, MediaFields};
 pub use certificate::CertificateDocument;
+pub use failover::{HedgeDelayField, HedgingFields, OrderField, OriginLimitFields, RetryFields, StickyField};
+pub use geo::{GeoDocument, GeoOverrideFields};
+pub use health::{HealthFields, HttpProbeFields, OutlierFields, ProbeField};
 pub use node::{
     AccessLogField, AdminFields, CacheFields, LimitFields, ListenerFields, NodeDocument, PlaintextField, ProtocolField,
+    ProxyProtocolFields,
 };
-pub use origin_pool::{HostField, HttpVersionField, OriginFields, OriginPoolDocument, OriginTlsFields, TimeoutFields};
+pub use origin::{
+    ClientCertificateFields, CredentialsField, DiscoveryField, HttpVersionField, NameSourceField, OriginFields,
+    OriginTlsFields, ProxyProtocolVersionField, S3Fields, SecretFieldFields, ServerNameField,
+};
+pub use origin_pool::{HostField, OriginPoolDocument, TimeoutFields};
 pub use region::{CoordinateFields, PopDocument, RegionDocument};
+pub use route_actions::{
+    BlockFields, ClientFields, ErrorPageFields, FieldActionFields, FieldValueFields, KillSwitchActionField,
+    KillSwitchFields, MaintenancePageFields, MirrorFields, PinFields, RedirectFields, RewriteField, RouteTimeoutFields,
+    SplitFields, SplitPartFields,
+};
+pub use shares::{PercentText, ShareText, StatusRange, TimeText};
 pub use site::{RouteFields, SiteDocument};
 pub use units::{ByteSizeText, DurationText};
 
@@ -42,10 +62,12 @@ pub enum Document {
     Certificate(CertificateDocument),
     /// What may be stored and for how long.
     CachePolicy(CachePolicyDocument),
+    /// How clients are located.
+    Geo(GeoDocument),
 }
 
 /// Every kind, as `kind:` names it.
-pub const KINDS: [&str; 7] = ["node", "region", "pop", "site", "origin_pool", "certificate", "cache_policy"];
+pub const KINDS: [&str; 8] = ["node", "region", "pop", "site", "origin_pool", "certificate", "cache_policy", "geo"];
 
 impl Document {
     /// Its kind, as `kind:` names it.
@@ -59,6 +81,7 @@ impl Document {
             Self::OriginPool(_) => "origin_pool",
             Self::Certificate(_) => "certificate",
             Self::CachePolicy(_) => "cache_policy",
+            Self::Geo(_) => "geo",
         }
     }
 
@@ -73,6 +96,7 @@ impl Document {
             Self::OriginPool(document) => &document.name,
             Self::Certificate(document) => &document.name,
             Self::CachePolicy(document) => &document.name,
+            Self::Geo(document) => &document.name,
         }
     }
 }

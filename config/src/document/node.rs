@@ -42,6 +42,18 @@ pub struct NodeDocument {
     /// Default: `stdout`, where every supervisor collects it.
     #[serde(default)]
     pub access_log: AccessLogField,
+    /// Networks of proxies in front of this node, such as `[192.0.2.0/24]`, whose word about their clients is taken, at
+    /// most 1000. Default: none, as anyone else could claim any address.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Name of this CDN in `Via` and `CDN-Loop` (RFC 8586), the same on all of its nodes: a token, at most 63
+    /// characters, or a host. Default: `tidegate`.
+    #[serde(default = "cdn_id")]
+    pub cdn_id: String,
+    /// DNS servers asked for names of origins: addresses, with a port where it is not 53, at most 8. Default: the
+    /// system's.
+    #[serde(default)]
+    pub resolvers: Vec<String>,
 }
 
 /// One public listener.
@@ -61,6 +73,18 @@ pub struct ListenerFields {
     /// error when it is needed, as a redirect to a port that nobody listens on would be worse.
     #[serde(default)]
     pub https_port: Option<u16>,
+    /// Who must begin connections with a PROXY protocol header, of version 1 or 2; connections of all others are then
+    /// closed. Not with `quic`. Default: none, and nobody may send one.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyProtocolFields>,
+}
+
+/// Who begins connections with a PROXY protocol header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocolFields {
+    /// Networks of the load balancers that do, such as `[192.0.2.0/24]`, 1 to 1000.
+    pub from: Vec<String>,
 }
 
 /// What a listener speaks.
@@ -206,8 +230,13 @@ fn listeners() -> Vec<ListenerFields> {
             protocol: ProtocolField::Http,
             plaintext: None,
             https_port: None,
+            proxy_protocol: None,
         })
         .into()
+}
+
+fn cdn_id() -> String {
+    "tidegate".to_owned()
 }
 
 fn grace() -> DurationText {

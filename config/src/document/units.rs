@@ -44,7 +44,7 @@ impl DurationText {
         write_with_unit(millis, units, "s")
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         parse_with_unit(text, &DURATION_UNITS).map(Self::millis)
     }
 }
@@ -78,7 +78,9 @@ fn write_with_unit(count: u64, units: &[(&str, u64)], unit_of_zero: &str) -> Str
     }
 }
 
-macro_rules! text_with_unit {
+/// Makes a type be written as a text: `parse` and `to_text` of the type, its name in the schema, what is expected, and
+/// a pattern for editors.
+macro_rules! text_type {
     ($type:ident, $name:literal, $expected:literal, $pattern:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -122,8 +124,10 @@ macro_rules! text_with_unit {
     };
 }
 
-text_with_unit!(DurationText, "Duration", "a duration such as 250ms, 30s, 5m, 24h or 7d", "^[0-9]+(ms|s|m|h|d)$");
-text_with_unit!(ByteSizeText, "ByteSize", "a size such as 512B, 8KiB, 64MiB or 2GiB", "^[0-9]+(B|KiB|MiB|GiB)$");
+pub(super) use text_type;
+
+text_type!(DurationText, "Duration", "a duration such as 250ms, 30s, 5m, 24h or 7d", "^[0-9]+(ms|s|m|h|d)$");
+text_type!(ByteSizeText, "ByteSize", "a size such as 512B, 8KiB, 64MiB or 2GiB", "^[0-9]+(B|KiB|MiB|GiB)$");
 
 #[cfg(test)]
 mod tests {

@@ -4,21 +4,34 @@
 
 mod cache_policy;
 mod certificate;
+mod error_page;
+mod failover;
+mod geo;
+mod header_field;
+mod health;
 mod host_pattern;
+mod kill_switch;
 mod names;
+mod networks;
 mod node;
+mod origin;
 mod origin_pool;
 mod path_pattern;
 mod range;
 mod region;
+mod route;
+mod route_actions;
 mod site;
+mod template;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::document::{CachePolicyDocument, Document};
-use crate::model::Model;
+use crate::ids::PoolName;
+use crate::model::{Model, OriginPool};
 use crate::source::{Place, Report, Source};
+use crate::units::ByteSize;
 use names::Names;
 
 /// The policy of routes that name none.
@@ -40,6 +53,14 @@ struct Written<'s, T> {
     place: Place<'s>,
 }
 
+/// What a site's routes and switches refer to.
+struct Surroundings<'a> {
+    names: &'a Names<'a>,
+    origin_pools: &'a BTreeMap<PoolName, Arc<OriginPool>>,
+    /// Largest request body that the node takes.
+    body_bytes: Option<ByteSize>,
+}
+
 /// Everything of a configuration by kind, in the order of the files.
 struct Documents<'s> {
     nodes: Vec<Written<'s, crate::document::NodeDocument>>,
@@ -49,6 +70,7 @@ struct Documents<'s> {
     origin_pools: Vec<Written<'s, crate::document::OriginPoolDocument>>,
     certificates: Vec<Written<'s, crate::document::CertificateDocument>>,
     cache_policies: Vec<Written<'s, CachePolicyDocument>>,
+    geos: Vec<Written<'s, crate::document::GeoDocument>>,
 }
 
 /// The model, when nothing was reported and exactly one node is there.
@@ -60,9 +82,11 @@ pub(crate) fn validate(sources: &[Source], completeness: Completeness, report: &
     let origin_pools = origin_pool::origin_pools(&documents.origin_pools, &names, report);
     let certificates = certificate::certificates(&documents.certificates, &documents.nodes, report);
     let cache_policies = cache_policies(&documents, report);
-    let sites = site::sites(&documents.sites, &names, report);
+    let body_bytes = documents.nodes.first().map(|node| node.document.limits.body_bytes.0);
+    let surroundings = Surroundings { names: &names, origin_pools: &origin_pools, body_bytes };
+    let sites = site::sites(&documents.sites, &surroundings, report);
     let node = node::node(&documents, &pops, &names, report);
-    let geo = Arc::default();
+    let geo = geo::geo(&documents.geos, &names, report);
     Some(Model { node: node?, regions, pops, sites, origin_pools, certificates, cache_policies, geo })
 }
 
@@ -92,6 +116,7 @@ fn sort(sources: &[Source]) -> Documents<'_> {
         origin_pools: Vec::new(),
         certificates: Vec::new(),
         cache_policies: Vec::new(),
+        geos: Vec::new(),
     };
     for source in sources {
         let place = source.root();
@@ -103,6 +128,7 @@ fn sort(sources: &[Source]) -> Documents<'_> {
             Document::OriginPool(document) => documents.origin_pools.push(Written { document, place }),
             Document::Certificate(document) => documents.certificates.push(Written { document, place }),
             Document::CachePolicy(document) => documents.cache_policies.push(Written { document, place }),
+            Document::Geo(document) => documents.geos.push(Written { document, place }),
         }
     }
     documents

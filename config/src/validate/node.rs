@@ -1,10 +1,13 @@
 //! The node: its listeners, bounds and memory.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 
+use super::header_field::is_token;
 use super::names::{Names, parse_name};
+use super::networks::{networks, some_networks};
+use super::origin_pool::check_host_and_port;
 use super::range::{check_duration, check_length, check_number, check_size};
 use super::{Documents, Written, certificate};
 use crate::document::{
@@ -24,6 +27,14 @@ const MAX_WORKERS: u32 = 1024;
 const MAX_LISTENERS: usize = 64;
 /// The kernel's default bound on open files of one process is 1,048,576 (`fs.nr_open`).
 const MAX_CONNECTIONS: u32 = 1_048_576;
+/// Networks of one list: every connection or request is compared with each.
+const MAX_NETWORKS: usize = 1000;
+/// DNS servers, which are asked one after another: with more, nobody would wait for the last.
+const MAX_RESOLVERS: usize = 8;
+/// Of a name that every request carries.
+const MAX_CDN_ID: usize = 63;
+/// RFC 1035 section 4.2.
+const DNS_PORT: u16 = 53;
 /// Up to this many cores, one thread fetches from origins; beyond, a thread for each so many cores.
 const CORES_FOR_EACH_FILL_WORKER: usize = 4;
 
@@ -53,6 +64,10 @@ pub(super) fn node(
     let cache = cache(&document.cache, &place.field("cache"), report);
     let grace = check_duration(document.grace, grace, &place.field("grace"), report);
     let access_log = access_log(document, &place.field("access_log"), report);
+    let proxies = place.field("trusted_proxies");
+    let trusted_proxies = networks(&document.trusted_proxies, MAX_NETWORKS, &proxies, report);
+    check_cdn_id(&document.cdn_id, &place.field("cdn_id"), report);
+    let resolvers = resolvers(document, &place.field("resolvers"), report);
     let pop = pops.get(&PopName::parse(&document.pop).ok()?)?;
     Some(Node {
         name: name?,
@@ -66,9 +81,9 @@ pub(super) fn node(
         fill_workers,
         grace,
         access_log,
-        trusted_proxies: Vec::new(),
-        cdn_id: "tidegate".to_owned(),
-        resolvers: Vec::new(),
+        trusted_proxies,
+        cdn_id: document.cdn_id.clone(),
+        resolvers,
     })
 }
 
@@ -114,7 +129,14 @@ fn listener(fields: &ListenerFields, place: &Place<'_>, report: &mut Report) -> 
             }
         }
     }
-    Some(Listener { address: address?, protocol, proxy_protocol: None })
+    let proxy_protocol = fields.proxy_protocol.as_ref().map(|written| {
+        let place = place.field("proxy_protocol");
+        if fields.protocol == ProtocolField::Quic && place_of_protocol.is_sound() {
+            report.at(&place, "nothing: the PROXY protocol is for TCP");
+        }
+        some_networks(&written.from, MAX_NETWORKS, &place.field("from"), report)
+    });
+    Some(Listener { address: address?, protocol, proxy_protocol })
 }
 
 fn plaintext(fields: &ListenerFields, place: &Place<'_>, report: &mut Report) -> PlaintextMode {
@@ -243,6 +265,34 @@ fn cache(fields: &CacheFields, place: &Place<'_>, report: &mut Report) -> CacheM
         fill_window: check_size(fields.fill_window, window, &place.field("fill_window"), report),
         fills: check_number(fields.fills, 1..=65_536, &place.field("fills"), report) as usize,
     }
+}
+
+/// RFC 8586 section 2: `uri-host [ ":" port ] / pseudonym`, the latter a token.
+fn check_cdn_id(text: &str, place: &Place<'_>, report: &mut Report) {
+    let is_host = check_host_and_port(text).is_ok();
+    if text.len() > MAX_CDN_ID || !(is_token(text) || is_host) {
+        report.at(place, format!("a token (RFC 9110 section 5.6.2) or a host, of at most {MAX_CDN_ID} characters"));
+    }
+}
+
+fn resolvers(document: &NodeDocument, list: &Place<'_>, report: &mut Report) -> Vec<SocketAddr> {
+    let mut resolvers = Vec::new();
+    if !check_length(document.resolvers.len(), MAX_RESOLVERS, list, report) {
+        return resolvers;
+    }
+    for (index, text) in document.resolvers.iter().enumerate() {
+        let place = list.element(index);
+        let with_port = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+        match text.parse::<SocketAddr>().or_else(|_| with_port()) {
+            Ok(address) if address.port() == 0 => report.at(&place, "a port from 1 to 65535"),
+            Ok(address) if resolvers.contains(&address) => report.at(&place, "each server once"),
+            Ok(address) => resolvers.push(address),
+            Err(_) => {
+                report.at(&place, "an IP address, with or without a port, such as 192.0.2.53 or [2001:db8::53]:53")
+            }
+        }
+    }
+    resolvers
 }
 
 fn access_log(document: &NodeDocument, place: &Place<'_>, report: &mut Report) -> AccessLog {

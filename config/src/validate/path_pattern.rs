@@ -22,7 +22,8 @@ pub(super) fn parse_path_pattern(text: &str) -> Result<PathPattern, String> {
     Ok(if is_prefix { PathPattern::Prefix(path) } else { PathPattern::Exact(path) })
 }
 
-fn check_path(path: &str) -> Result<(), String> {
+/// Checks a path without pattern, or what may stand within one.
+pub(super) fn check_path(path: &str) -> Result<(), String> {
     if path.contains('*') {
         return Err("`*` only as the whole last segment, as in /below/*".to_owned());
     }

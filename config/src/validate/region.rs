@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Written;
+use super::geo::check_coordinates;
 use super::names::{Names, parse_name};
-use super::range::check_number;
 use crate::document::{PopDocument, RegionDocument};
 use crate::ids::{PopName, RegionName};
 use crate::model::{Pop, Region};
@@ -23,13 +23,7 @@ pub(super) fn regions(
 fn region(written: &Written<'_, RegionDocument>, names: &Names<'_>, report: &mut Report) -> Option<Region> {
     let Written { document, place } = written;
     let name = parse_name(&document.name, RegionName::parse, &place.field("name"), report);
-    let coordinates = document.coordinates.map(|coordinates| {
-        let place = place.field("coordinates");
-        (
-            check_number(coordinates.latitude, -90.0..=90.0, &place.field("latitude"), report),
-            check_number(coordinates.longitude, -180.0..=180.0, &place.field("longitude"), report),
-        )
-    });
+    let coordinates = document.coordinates.map(|fields| check_coordinates(fields, &place.field("coordinates"), report));
     let failover = failover(document, &place.field("failover"), names, report);
     Some(Region { name: name?, coordinates, failover })
 }

@@ -3,40 +3,39 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::Method;
-
-use super::Written;
+use super::error_page::{error_pages, maintenance_page};
 use super::host_pattern::parse_host_pattern;
-use super::names::{Names, check_unique, parse_name};
-use super::path_pattern::{covers, parse_path_pattern};
+use super::kill_switch::kill_switches;
+use super::names::{check_unique, parse_name};
 use super::range::check_length;
-use crate::document::{RouteFields, SiteDocument};
-use crate::ids::{CachePolicyName, PoolName, RouteName, SiteName};
-use crate::model::{ClientConditions, Destination, HostPattern, Route, RouteActions, Site};
+use super::route::{route, takes_all_of};
+use super::{Surroundings, Written};
+use crate::document::SiteDocument;
+use crate::ids::SiteName;
+use crate::model::{HostPattern, Route, Site};
 use crate::source::{Place, Report};
 
 /// Routes of one site. They are tried one after another, so more than this would be felt by every request.
 const MAX_ROUTES: usize = 1000;
 
-/// Methods of one route: as many as IANA has registered.
-const MAX_METHODS: usize = 40;
-
 /// All sites that make sense.
-pub(super) fn sites(documents: &[Written<'_, SiteDocument>], names: &Names<'_>, report: &mut Report) -> Vec<Arc<Site>> {
+pub(super) fn sites(
+    documents: &[Written<'_, SiteDocument>],
+    surroundings: &Surroundings<'_>,
+    report: &mut Report,
+) -> Vec<Arc<Site>> {
     let mut taken = HashMap::new();
     let sites = documents.iter().filter_map(|written| {
         let Written { document, place } = written;
         let name = parse_name(&document.name, SiteName::parse, &place.field("name"), report);
         let hosts = hosts(document, place, &mut taken, report);
-        let routes = routes(document, place, names, report);
-        Some(Arc::new(Site {
-            name: name?,
-            hosts,
-            routes,
-            error_pages: Vec::new(),
-            maintenance_page: None,
-            kill_switches: Vec::new(),
-        }))
+        let routes = routes(document, place, surroundings, report);
+        let error_pages = error_pages(&document.error_pages, &place.field("error_pages"), report);
+        let page = document.maintenance_page.as_ref();
+        let maintenance_page =
+            page.and_then(|fields| maintenance_page(fields, &place.field("maintenance_page"), report));
+        let kill_switches = kill_switches(document, &place.field("kill_switches"), surroundings, report);
+        Some(Arc::new(Site { name: name?, hosts, routes, error_pages, maintenance_page, kill_switches }))
     });
     sites.collect()
 }
@@ -72,7 +71,12 @@ fn hosts(
     hosts
 }
 
-fn routes(document: &SiteDocument, place: &Place<'_>, names: &Names<'_>, report: &mut Report) -> Vec<Arc<Route>> {
+fn routes(
+    document: &SiteDocument,
+    place: &Place<'_>,
+    surroundings: &Surroundings<'_>,
+    report: &mut Report,
+) -> Vec<Arc<Route>> {
     let list = place.field("routes");
     if document.routes.is_empty() {
         report.at(&list, "at least one route");
@@ -83,7 +87,7 @@ fn routes(document: &SiteDocument, place: &Place<'_>, names: &Names<'_>, report:
     let mut routes: Vec<Arc<Route>> = Vec::new();
     for (index, fields) in document.routes.iter().enumerate() {
         let place = list.element(index);
-        let Some(route) = route(fields, &place, names, report) else { continue };
+        let Some(route) = route(fields, &place, surroundings, report) else { continue };
         if let Some(earlier) = routes.iter().find(|earlier| takes_all_of(earlier, &route)) {
             let expected = format!("a route that can match: {} before it takes all of its requests", earlier.name);
             report.at(&place.field("path"), expected);
@@ -91,62 +95,4 @@ fn routes(document: &SiteDocument, place: &Place<'_>, names: &Names<'_>, report:
         routes.push(Arc::new(route));
     }
     routes
-}
-
-fn takes_all_of(earlier: &Route, later: &Route) -> bool {
-    let takes_methods = earlier.methods.is_empty()
-        || (!later.methods.is_empty() && later.methods.iter().all(|method| earlier.methods.contains(method)));
-    takes_methods && covers(&earlier.path, &later.path)
-}
-
-fn route(fields: &RouteFields, place: &Place<'_>, names: &Names<'_>, report: &mut Report) -> Option<Route> {
-    let name = parse_name(&fields.name, RouteName::parse, &place.field("name"), report);
-    let path = parse_path_pattern(&fields.path).map_err(|expected| report.at(&place.field("path"), expected)).ok();
-    let methods = methods(fields, &place.field("methods"), report);
-    names.check_reference("origin_pool", &fields.origin_pool, &place.field("origin_pool"), report);
-    names.check_reference("cache_policy", &fields.cache_policy, &place.field("cache_policy"), report);
-    Some(Route {
-        name: name?,
-        path: path?,
-        methods: methods?,
-        clients: ClientConditions::default(),
-        destination: Destination::Pool { pool: PoolName::parse(&fields.origin_pool).ok()?, split: None },
-        cache_policy: CachePolicyName::parse(&fields.cache_policy).ok()?,
-        actions: RouteActions::default(),
-        error_pages: Vec::new(),
-    })
-}
-
-fn methods(fields: &RouteFields, list: &Place<'_>, report: &mut Report) -> Option<Vec<Method>> {
-    if !check_length(fields.methods.len(), MAX_METHODS, list, report) {
-        return None;
-    }
-    let mut methods = Vec::new();
-    let mut all_fit = true;
-    for (index, text) in fields.methods.iter().enumerate() {
-        let place = list.element(index);
-        let expected = match parse_method(text) {
-            Ok(method) if methods.contains(&method) => "each method once",
-            Ok(method) => {
-                methods.push(method);
-                continue;
-            }
-            Err(expected) => expected,
-        };
-        all_fit = false;
-        report.at(&place, expected);
-    }
-    all_fit.then_some(methods)
-}
-
-/// Methods are case-sensitive (RFC 9110 section 9.1), and all that are registered are in upper case.
-fn parse_method(text: &str) -> Result<Method, &'static str> {
-    if text.chars().any(|c| c.is_ascii_lowercase()) {
-        return Err("a method in upper case, such as GET");
-    }
-    match Method::from_bytes(text.as_bytes()) {
-        Ok(Method::CONNECT | Method::TRACE) => Err("a method other than CONNECT and TRACE, which are never passed on"),
-        Ok(method) => Ok(method),
-        Err(_) => Err("a method, such as GET"),
-    }
 }
