@@ -26,9 +26,13 @@ use tokio::time::Sleep;
 
 use super::ConnectionInfo;
 use super::gathering::Gathering;
+use super::http1::ChunkScanner;
 
 /// One read of a request's header section: nearly all fit, and an idle connection holds no more than this.
 const READ_SIZE: usize = 4 << 10;
+
+/// One read of a chunked body, as large as what asks for it.
+const CHUNKS_READ_SIZE: usize = 64 << 10;
 
 /// How long, and how much of, a request body is read and thrown away after the response when the client still sends
 /// it. Closing at once would reset the connection, and the reset may overtake the response (RFC 9112 section 9.6).
@@ -42,7 +46,7 @@ pub(super) enum BodyFraming {
     None,
     /// This much of it is still to come.
     Length(u64),
-    /// Ends where its last chunk says; Pingora finds that.
+    /// Ends where its last chunk says.
     Chunked,
 }
 
@@ -73,6 +77,7 @@ pub(super) struct ClientStream<S> {
     identity: StreamIdentity,
     unread: BytesMut,
     framing: BodyFraming,
+    chunks: ChunkScanner,
     lingering: Option<Lingering>,
 }
 
@@ -84,7 +89,14 @@ struct Lingering {
 
 impl<S> ClientStream<S> {
     pub(super) fn new(inner: S, identity: StreamIdentity) -> Self {
-        Self { inner, identity, unread: BytesMut::new(), framing: BodyFraming::None, lingering: None }
+        Self {
+            inner,
+            identity,
+            unread: BytesMut::new(),
+            framing: BodyFraming::None,
+            chunks: ChunkScanner::default(),
+            lingering: None,
+        }
     }
 
     /// What was received and belongs to no request yet.
@@ -100,6 +112,9 @@ impl<S> ClientStream<S> {
     /// Takes a request's header section of `length` bytes; its body, framed so, may be read next.
     pub(super) fn take_head(&mut self, length: usize, framing: BodyFraming) -> BytesMut {
         self.framing = framing;
+        if framing == BodyFraming::Chunked {
+            self.chunks = ChunkScanner::default();
+        }
         if length >= self.unread.len() {
             // Nearly always: the buffer itself goes, without becoming a shared one.
             return std::mem::take(&mut self.unread);
@@ -151,8 +166,11 @@ impl<S: AsyncRead + Unpin> ClientStream<S> {
         }
     }
 
-    /// Reads of the body, no further than it goes where its length is known.
+    /// Reads of the body, no further than it goes.
     fn poll_body(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.framing == BodyFraming::Chunked {
+            return self.poll_chunks(context, buffer);
+        }
         if self.unread.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
@@ -163,11 +181,34 @@ impl<S: AsyncRead + Unpin> ClientStream<S> {
             BodyFraming::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
             BodyFraming::None | BodyFraming::Chunked => usize::MAX,
         };
+        let length = self.hand_out(most, buffer);
+        self.count_body(length);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads of a chunked body. What is not framed as it should never reaches the decoder.
+    fn poll_chunks(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() {
+            self.unread.reserve(CHUNKS_READ_SIZE);
+            if ready!(self.poll_fill(context))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let most = self.unread.len().min(buffer.remaining());
+        let length = self.chunks.advance(&self.unread[..most])?;
+        self.hand_out(length, buffer);
+        if self.chunks.has_ended() {
+            self.framing = BodyFraming::None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves the first unread bytes, at most so many, to the reader.
+    fn hand_out(&mut self, most: usize, buffer: &mut ReadBuf<'_>) -> usize {
         let length = most.min(self.unread.len()).min(buffer.remaining());
         buffer.put_slice(&self.unread[..length]);
         self.unread.advance(length);
-        self.count_body(length);
-        Poll::Ready(Ok(()))
+        length
     }
 
     fn count_body(&mut self, length: usize) {

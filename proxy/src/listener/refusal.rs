@@ -15,6 +15,12 @@ pub(super) enum RequestRefusal {
     /// Both Content-Length and Transfer-Encoding frame the body (RFC 9112 section 6.3): whoever reads on may see
     /// another request than we do.
     AmbiguousFraming,
+    /// Not written as RFC 9112 says; the text tells what is wrong.
+    Malformed(&'static str),
+    /// A version of HTTP that is not spoken here (RFC 9110 section 15.6.6).
+    UnsupportedVersion,
+    /// A transfer coding besides `chunked` (RFC 9112 section 6.1).
+    UnsupportedCoding,
     /// Fields exceed `limits.header_bytes` or `limits.header_count` (RFC 6585 section 5).
     FieldsTooLarge,
 }
@@ -24,20 +30,17 @@ impl RequestRefusal {
         match self {
             Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Self::AmbiguousFraming => StatusCode::BAD_REQUEST,
+            Self::AmbiguousFraming | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::UnsupportedVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::UnsupportedCoding => StatusCode::NOT_IMPLEMENTED,
             Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
     }
 
     /// The whole response on HTTP/1, after which the connection closes: where the next request would begin is unknown.
-    pub(super) fn http1_response(self) -> &'static [u8] {
-        match self {
-            Self::HeaderTimeout => b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            Self::TargetTooLong => b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            Self::AmbiguousFraming => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            Self::FieldsTooLarge => {
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-            }
-        }
+    pub(super) fn http1_response(self) -> String {
+        let status = self.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        format!("HTTP/1.1 {} {reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status.as_u16())
     }
 }

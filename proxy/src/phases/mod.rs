@@ -1,6 +1,7 @@
 //! The phases of a request, in the order they run. Phases translate between the request and the features; the
 //! features decide.
 
+mod answer_options;
 mod choose_origin;
 mod consult_cache;
 mod handle_origin_failure;
@@ -48,6 +49,9 @@ pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut 
     }
     if let Some(status) = identify_client::refusal(&session.req_header().headers, context) {
         return Ok(respond_error::answer(session, context, status).await? == Flow::Answered);
+    }
+    if answer_options::answer_options(session, context).await? == Flow::Answered {
+        return Ok(true);
     }
     if match_route::match_route(session, context).await? == Flow::Answered {
         return Ok(true);

@@ -69,6 +69,7 @@ fn status_for(error: &Error) -> Option<StatusCode> {
     match error.esource() {
         ErrorSource::Upstream => Some(status_of(error)),
         ErrorSource::Downstream => match error.etype() {
+            ErrorType::ReadError if is_malformed_body(error) => Some(StatusCode::BAD_REQUEST),
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => None,
             ErrorType::ReadTimedout => Some(StatusCode::REQUEST_TIMEOUT),
             ErrorType::WriteTimedout => None,
@@ -76,4 +77,10 @@ fn status_for(error: &Error) -> Option<StatusCode> {
         },
         ErrorSource::Internal | ErrorSource::Unset => Some(StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+/// Whether the listener found a body that is not framed as it should: its client is there and may be told.
+fn is_malformed_body(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }

@@ -7,6 +7,7 @@ mod curl;
 mod fills;
 mod harness;
 mod hits;
+mod hostile;
 mod listeners;
 mod metrics;
 mod origins;

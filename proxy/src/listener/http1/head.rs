@@ -1,11 +1,12 @@
 //! Where a request's header section ends, whether it is within the limits, and how its body is framed.
 //!
-//! Owns bounds only: Pingora parses and judges the request. What is called complete here is complete or invalid for
-//! its parser too, which accepts a bare LF as line end (RFC 9112 section 2.2), so that it never waits for more.
+//! Owns bounds; `grammar` judges what is within them. What is called complete here is complete or invalid for
+//! Pingora's parser too, so that it never waits for more.
 
 use memchr::{memchr, memrchr};
 use tidegate_config::model::Limits;
 
+use super::grammar;
 use crate::listener::client_stream::BodyFraming;
 use crate::listener::refusal::RequestRefusal;
 
@@ -27,16 +28,19 @@ pub(super) enum Head {
     Refused(RequestRefusal),
 }
 
-/// Bytes of empty lines in front of a request, which are to be ignored (RFC 9112 section 2.2).
+/// Empty lines in front of a request that are ignored (RFC 9112 section 2.2 asks for one at least: old clients send one
+/// after a body). More are not a request on its way.
+const EMPTY_LINES: usize = 8;
+
+/// Bytes of empty lines in front of a request, which are to be ignored.
 pub(super) fn leading_empty_lines(bytes: &[u8]) -> usize {
-    let mut skipped = 0;
-    loop {
-        match &bytes[skipped..] {
-            [b'\n', ..] => skipped += 1,
-            [b'\r', b'\n', ..] => skipped += 2,
-            _ => return skipped,
-        }
-    }
+    let lines = bytes.chunks_exact(2).take_while(|pair| *pair == b"\r\n");
+    lines.count() * 2
+}
+
+/// Whether more empty lines were skipped in front of a request than are ignored.
+pub(super) fn too_many_empty_lines(skipped: usize) -> bool {
+    skipped > EMPTY_LINES * 2
 }
 
 /// Looks at a request from its first byte.
@@ -51,10 +55,19 @@ pub(super) fn examine(bytes: &[u8], limits: &Limits) -> Head {
     if target_length(&bytes[..line_end]) > target_limit {
         return Head::Refused(RequestRefusal::TargetTooLong);
     }
-    let fields = &bytes[line_end + 1..];
-    match examine_fields(fields, limits) {
-        Head::Complete { length, framing } => Head::Complete { length: line_end + 1 + length, framing },
-        other => other,
+    let line = match grammar::without_line_end(&bytes[..=line_end]).and_then(grammar::request_line) {
+        Ok(line) => line,
+        Err(refusal) => return Head::Refused(refusal),
+    };
+    let section = &bytes[line_end + 1..];
+    let length = match section_length(section, limits) {
+        Ok(Some(length)) => length,
+        Ok(None) => return Head::Partial,
+        Err(refusal) => return Head::Refused(refusal),
+    };
+    match grammar::fields(&section[..length], line) {
+        Ok(framing) => Head::Complete { length: line_end + 1 + length, framing },
+        Err(refusal) => Head::Refused(refusal),
     }
 }
 
@@ -70,58 +83,24 @@ fn target_length(line: &[u8]) -> usize {
     }
 }
 
-fn examine_fields(fields: &[u8], limits: &Limits) -> Head {
+/// Bytes of the fields, the empty line behind them included, when all are there. A line that is not ended as it should
+/// is refused at once: whether the section ends with it depends on who reads.
+fn section_length(fields: &[u8], limits: &Limits) -> Result<Option<usize>, RequestRefusal> {
     let most = limits.header_bytes.as_usize();
     let (mut position, mut count) = (0, 0);
-    let mut framing = BodyFraming::None;
-    let (mut has_length, mut has_coding) = (false, false);
     while let Some(line_end) = memchr(b'\n', &fields[position..]) {
-        let line = &fields[position..position + line_end];
+        let line = grammar::without_line_end(&fields[position..=position + line_end])?;
         position += line_end + 1;
-        if matches!(line, [] | [b'\r']) {
-            return Head::Complete { length: position, framing };
+        if line.is_empty() {
+            return Ok(Some(position));
         }
         count += 1;
         if count > limits.header_count || position.saturating_sub(count * FIELD_SEPARATORS) > most {
-            return Head::Refused(RequestRefusal::FieldsTooLarge);
-        }
-        framing = framing_after(framing, line);
-        has_length |= value_of(line, b"content-length").is_some();
-        has_coding |= value_of(line, b"transfer-encoding").is_some();
-        if has_length && has_coding {
-            return Head::Refused(RequestRefusal::AmbiguousFraming);
+            return Err(RequestRefusal::FieldsTooLarge);
         }
     }
-    partial_unless(fields.len().saturating_sub((count + 1) * FIELD_SEPARATORS) > most, RequestRefusal::FieldsTooLarge)
-}
-
-/// How the body is framed once this field line counts as well. Transfer-Encoding overrides Content-Length (RFC 9112
-/// section 6.3).
-fn framing_after(framing: BodyFraming, line: &[u8]) -> BodyFraming {
-    if framing == BodyFraming::Chunked {
-        return framing;
-    }
-    match line.first() {
-        Some(b't' | b'T') if value_of(line, b"transfer-encoding").is_some() => BodyFraming::Chunked,
-        Some(b'c' | b'C') => value_of(line, b"content-length").map_or(framing, content_length),
-        _ => framing,
-    }
-}
-
-fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (found, rest) = line.split_at_checked(name.len())?;
-    let value = rest.strip_prefix(b":")?;
-    found.eq_ignore_ascii_case(name).then_some(value)
-}
-
-/// A length that cannot be read is Pingora's to refuse; nothing is assumed of such a body.
-fn content_length(value: &[u8]) -> BodyFraming {
-    let first = value.split(|byte| *byte == b',').next().unwrap_or_default();
-    match std::str::from_utf8(first.trim_ascii()).ok().and_then(|digits| digits.parse().ok()) {
-        Some(0) => BodyFraming::None,
-        Some(length) => BodyFraming::Length(length),
-        None => BodyFraming::Chunked,
-    }
+    let exceeded = fields.len().saturating_sub((count + 1) * FIELD_SEPARATORS) > most;
+    if exceeded { Err(RequestRefusal::FieldsTooLarge) } else { Ok(None) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! decides whether the connection goes on. Requests that were pipelined wait in the stream and are served one after
 //! the other (RFC 9112 section 9.3.2). Parsing, bodies and responses are Pingora's and the proxy's.
 
+mod chunks;
+mod grammar;
 mod head;
 
 use std::fmt::Debug;
@@ -20,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub(super) use self::chunks::ChunkScanner;
 use self::head::Head;
 use super::Protocol;
 use super::client_stream::ClientStream;
@@ -61,6 +64,7 @@ pub(super) async fn serve<A, S>(
         let head = match wait.next_request(&mut stream).await {
             Next::Request(head) => head,
             Next::Refused(refusal) => {
+                log::debug!(refusal:?; "request refused");
                 context.observer.rejected(Protocol::Http1, refusal.status().as_u16());
                 return refuse(stream, refusal).await;
             }
@@ -156,7 +160,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     // The client is not owed more than the attempt.
-    if stream.write_all(refusal.http1_response()).await.is_ok() {
+    if stream.write_all(refusal.http1_response().as_bytes()).await.is_ok() {
         stream.expect_rest();
         Shutdown::shutdown(&mut *stream).await;
     }
@@ -192,9 +196,15 @@ impl<'a> Wait<'a> {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let mut begun = false;
+        let mut skipped = 0;
         self.await_first_byte();
         loop {
-            stream.skip(head::leading_empty_lines(stream.unread()));
+            let empty_lines = head::leading_empty_lines(stream.unread());
+            stream.skip(empty_lines);
+            skipped += empty_lines;
+            if head::too_many_empty_lines(skipped) {
+                return Next::Refused(RequestRefusal::Malformed("empty lines without end"));
+            }
             match head::examine(stream.unread(), self.limits) {
                 Head::Complete { length, framing } => return Next::Request(stream.take_head(length, framing)),
                 Head::Refused(refusal) => return Next::Refused(refusal),

@@ -141,8 +141,8 @@ async fn limits_of_a_request_are_kept() {
         (with("/", &format!("A: {}\r\n", long(990))), "200"),
         (with("/", &format!("A: {}\r\n", long(1000))), "431"),
         (format!("GET / HTTP/1.1\r\nA: {}", long(100_000)), "431"),
-        ("nonsense\r\n\r\n".to_owned(), "none"),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_owned(), "none"),
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_owned(), "400"),
     ];
     for (text, expected) in cases {
         let mut client = server.connect().await;

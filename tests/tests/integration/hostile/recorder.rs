@@ -1,0 +1,135 @@
+//! An origin that notes every byte it gets, answers one request a connection, and closes.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// More than any test sends.
+const MOST_BYTES: usize = 4 << 20;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nok";
+
+/// Path of requests that only show that others are served; they are not recorded.
+const WITNESS: &[u8] = b"GET /witness ";
+
+/// What came on one connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    /// Whether a whole request was in it.
+    pub(super) whole: bool,
+    /// Whether the peer has closed.
+    pub(super) over: bool,
+}
+
+pub(super) struct Recorder {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    connections: Mutex<Vec<Received>>,
+    changed: Notify,
+}
+
+impl Recorder {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind((tidegate_tests::address::loopback(), 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Self { address, shared, task }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What came since the last call, once the edge has let go of all of it.
+    pub(super) async fn take(&self) -> Vec<Received> {
+        let settled = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if self.shared.connections.lock().unwrap().iter().all(|connection| connection.over) {
+                    break;
+                }
+                changed.await;
+            }
+        };
+        tidegate_tests::within("the edge to let go of its connections to the origin", settled).await;
+        let connections = std::mem::take(&mut *self.shared.connections.lock().unwrap());
+        connections.into_iter().filter(|it| !it.bytes.is_empty() && !it.bytes.starts_with(WITNESS)).collect()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                connections.spawn(serve(stream, Arc::clone(&shared)));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+    let (mut received, mut place) = (Received::default(), None);
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let read = stream.read(&mut piece).await.unwrap_or(0);
+        received.bytes.extend_from_slice(&piece[..read]);
+        received.over = read == 0 || received.bytes.len() > MOST_BYTES;
+        let answer = !received.whole && is_whole(&received.bytes);
+        received.whole |= answer;
+        note(&shared, &mut place, &received);
+        if received.over {
+            return;
+        }
+        // The edge closes once it has the answer, and what it sends until then is noted as well.
+        if answer && stream.write_all(ANSWER).await.is_err() {
+            continue;
+        }
+    }
+}
+
+/// Keeps the record; it is taken away while a connection is open at most between two tests.
+fn note(shared: &Shared, place: &mut Option<usize>, received: &Received) {
+    let mut connections = shared.connections.lock().unwrap();
+    match place.and_then(|place| connections.get_mut(place)) {
+        Some(record) => *record = received.clone(),
+        None => {
+            *place = Some(connections.len());
+            connections.push(received.clone());
+        }
+    }
+    drop(connections);
+    shared.changed.notify_waiters();
+}
+
+/// Whether a request with its body is there, read as generously as the sloppiest origin would.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let body = &bytes[end + 4..];
+    if head.contains("\r\ntransfer-encoding:") {
+        return body.starts_with(b"0\r\n") || body.windows(5).any(|window| window == b"\r\n0\r\n");
+    }
+    let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.map_or(Ok(0), |length| length.trim().parse::<usize>());
+    length.is_ok_and(|length| body.len() >= length)
+}
