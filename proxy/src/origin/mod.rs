@@ -1,16 +1,39 @@
 //! The way to origins: which addresses there are, in which order they are tried, how they are spoken to, and
 //! how the cache fetches through the same pipeline that clients use.
 
+mod access;
+mod address;
+mod admission;
+mod authorities;
+mod budget;
+mod circuit;
+mod client_certificate;
+mod credentials;
 mod fetcher;
+mod host_field;
+mod latencies;
 mod peer;
 mod pool;
+mod protection;
+mod proxy_header;
 mod ranking;
+mod registries;
 mod resolver;
 mod suspects;
+mod target;
 
+pub use access::{Access, OriginError, access_files};
+pub use address::Addresses;
+pub use credentials::AuthoriseError;
+pub use admission::{CircuitView, Demand, OriginProtection, Permit};
+pub use circuit::CircuitState;
 pub use fetcher::{FetchNotes, FillContext, FillRequest, SubrequestFetcher, status_of};
-pub use peer::peer;
-pub use pool::{CompiledOrigin, CompiledPool, OriginError};
+pub use host_field::host_field;
+pub use peer::{Caller, PeerError, authorise, peer, prefix_target};
+pub use pool::{CompiledOrigin, CompiledPool};
+pub use proxy_header::ClientAddresses;
+pub use protection::{PoolProtection, ProtectionRegistry};
 pub use ranking::RegionRanks;
+pub use registries::Registries;
 pub use resolver::{ResolveError, Resolver};
 pub use suspects::Suspects;

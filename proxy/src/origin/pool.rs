@@ -1,58 +1,31 @@
-//! An origin pool compiled for serving: regions ranked as seen from this node, authorities loaded.
+//! An origin pool compiled for serving: regions ranked as seen from this node, files of its origins read.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pingora_core::utils::tls::{WrappedX509, parse_x509};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tidegate_config::model::{Model, Origin, OriginPool};
 use tidegate_steering::{Candidate, Health, Proximity, Rules, identity, order};
 
+use super::access::{Access, OriginError};
+use super::admission::OriginProtection;
+use super::protection::PoolProtection;
 use super::ranking::RegionRanks;
+use super::registries::Registries;
 use super::suspects::Suspects;
 use crate::telemetry::{Metrics, OriginMetrics};
-
-/// Authorities read from one bundle at most; the public set has about 150.
-const MAX_AUTHORITIES: usize = 1_024;
-
-/// Why a pool cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum OriginError {
-    /// The bundle of authorities could not be read.
-    #[error("origin {origin}: cannot read ca_file {}: {source}; expected a PEM bundle of certificates", file.display())]
-    ReadAuthorities {
-        /// The origin's name.
-        origin: String,
-        /// The file.
-        file: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The bundle holds no usable certificate.
-    #[error("origin {origin}: ca_file {}: {reason}; expected a PEM bundle of 1 to {MAX_AUTHORITIES} certificates", file.display())]
-    Authorities {
-        /// The origin's name.
-        origin: String,
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
 
 /// One origin, ready to be spoken to.
 pub struct CompiledOrigin {
     /// As configured.
     pub origin: Origin,
-    /// Authorities trusted instead of the system's.
-    pub authorities: Option<Arc<[WrappedX509]>>,
+    /// What it is shown, and what is asked of it.
+    pub access: Access,
     /// What was seen of it lately.
     pub suspects: Suspects,
     /// Its figures.
     pub metrics: Arc<OriginMetrics>,
+    /// Its circuit and load.
+    pub protection: Arc<OriginProtection>,
     proximity: Proximity,
 }
 
@@ -62,16 +35,26 @@ pub struct CompiledPool {
     pub pool: Arc<OriginPool>,
     /// Its origins in the order written.
     pub origins: Vec<Arc<CompiledOrigin>>,
+    /// Its budgets.
+    pub protection: Arc<PoolProtection>,
 }
 
 impl CompiledPool {
     /// Compiles a pool as seen from the model's node.
-    pub fn compile(pool: &Arc<OriginPool>, model: &Model, metrics: &Metrics) -> Result<Self, OriginError> {
+    pub fn compile(
+        pool: &Arc<OriginPool>,
+        model: &Model,
+        metrics: &Metrics,
+        registries: &Registries,
+    ) -> Result<Self, OriginError> {
         let ranks = RegionRanks::of(model);
-        let compile =
-            |origin: &Origin| compile_origin(origin, &ranks, metrics.origin_handles(&pool.name, &origin.name));
+        let compile = |origin: &Origin| {
+            let protection = registries.protection.origin(&pool.name, &origin.name, metrics);
+            compile_origin(origin, &ranks, metrics.origin_handles(&pool.name, &origin.name), protection)
+        };
         let origins = pool.origins.iter().map(compile).collect::<Result<_, _>>()?;
-        Ok(Self { pool: Arc::clone(pool), origins })
+        let protection = registries.protection.pool(&pool.name, metrics);
+        Ok(Self { pool: Arc::clone(pool), origins, protection })
     }
 
     /// All origins in the order to try them.
@@ -95,37 +78,14 @@ fn compile_origin(
     origin: &Origin,
     ranks: &RegionRanks,
     metrics: Arc<OriginMetrics>,
+    protection: Arc<OriginProtection>,
 ) -> Result<Arc<CompiledOrigin>, OriginError> {
-    let file = origin.tls.as_ref().and_then(|tls| tls.ca_file.as_ref());
-    let authorities = file.map(|file| read_authorities(origin, file)).transpose()?;
     Ok(Arc::new(CompiledOrigin {
         origin: origin.clone(),
-        authorities,
+        access: Access::load(origin)?,
         suspects: Suspects::default(),
         metrics,
+        protection,
         proximity: ranks.proximity(&origin.region),
     }))
-}
-
-fn read_authorities(origin: &Origin, file: &PathBuf) -> Result<Arc<[WrappedX509]>, OriginError> {
-    let name = || origin.name.to_string();
-    let wrong = |reason: String| OriginError::Authorities { origin: name(), file: file.clone(), reason };
-    let text = std::fs::read(file).map_err(|source| OriginError::ReadAuthorities {
-        origin: name(),
-        file: file.clone(),
-        source,
-    })?;
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
-        .take(MAX_AUTHORITIES + 1)
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
-    if certificates.is_empty() || certificates.len() > MAX_AUTHORITIES {
-        return Err(wrong(format!("found {} certificates", certificates.len())));
-    }
-    let mut store = rustls::RootCertStore::empty();
-    for (index, certificate) in certificates.iter().enumerate() {
-        // Pingora's own parser panics on what is no certificate; rustls' says so.
-        store.add(certificate.clone()).map_err(|error| wrong(format!("certificate {}: {error}", index + 1)))?;
-    }
-    Ok(certificates.into_iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect())
 }

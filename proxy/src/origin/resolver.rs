@@ -3,7 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use moka::sync::Cache;
+use tidegate_config::model::Origin;
+
+use super::address::{Addresses, FailedAddresses};
 
 /// How long an answer of the system's resolver is used; it hides the record's own TTL from us.
 const ANSWER_LIFETIME: Duration = Duration::from_secs(15);
@@ -37,17 +42,27 @@ pub enum ResolveError {
 #[derive(Debug, Clone)]
 pub struct Resolver {
     answers: Cache<(String, u16), SocketAddr>,
+    failed: Arc<FailedAddresses>,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self { answers: Cache::builder().max_capacity(NAMES).time_to_live(ANSWER_LIFETIME).build() }
+        Self {
+            answers: Cache::builder().max_capacity(NAMES).time_to_live(ANSWER_LIFETIME).build(),
+            failed: Arc::default(),
+        }
     }
 }
 
 impl Resolver {
-    /// The address of a host and port.
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, ResolveError> {
+    /// The addresses of an origin in the order to try them.
+    pub async fn resolve(&self, origin: &Origin) -> Result<Addresses, ResolveError> {
+        let address = self.lookup(&origin.host, origin.port).await?;
+        let empty = || ResolveError::Lookup { name: origin.host.clone(), reason: "it has no address".to_owned() };
+        Addresses::new(vec![address], &self.failed).ok_or_else(empty)
+    }
+
+    async fn lookup(&self, host: &str, port: u16) -> Result<SocketAddr, ResolveError> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(SocketAddr::new(address, port));
         }

@@ -6,7 +6,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 
 use crate::edge_proxy::EdgeProxy;
-use crate::origin::peer;
+use crate::origin::{Caller, ClientAddresses, peer};
 use crate::request_context::RequestContext;
 
 /// The next origin in the order of this request, as a peer.
@@ -31,8 +31,9 @@ pub(crate) async fn choose_origin(proxy: &EdgeProxy, context: &mut RequestContex
     context.origin.attempts += 1;
     context.origin.current = Some(origin.clone());
     context.origin.pool = Some(pool.clone());
-    match proxy.resolver.resolve(&origin.origin.host, origin.origin.port).await {
-        Ok(address) => Ok(peer(&origin, address, &pool.pool.timeouts)),
+    match proxy.resolver.resolve(&origin.origin).await {
+        Ok(addresses) => peer(&origin, &pool.pool, addresses, caller(context))
+            .map_err(|error| Error::because(ErrorType::ConnectError, "connecting to an origin", error).into_up()),
         Err(error) => {
             origin.suspects.failed(Instant::now());
             let mut error = Error::because(ErrorType::ConnectError, "resolving an origin", error).into_up();
@@ -40,6 +41,13 @@ pub(crate) async fn choose_origin(proxy: &EdgeProxy, context: &mut RequestContex
             Err(error)
         }
     }
+}
+
+/// For whom the connection is made.
+fn caller(context: &RequestContext) -> Caller<'_> {
+    let client = context.connection.as_ref();
+    let client = client.map(|client| ClientAddresses { source: client.peer, destination: client.local });
+    Caller { host: context.arrival.host.as_deref(), client }
 }
 
 /// Whether another attempt is within the pool's bound.

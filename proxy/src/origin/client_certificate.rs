@@ -1,0 +1,56 @@
+//! The certificate that this node shows to an origin which asks for one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pingora_core::utils::tls::CertKey;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use tidegate_config::model::Origin;
+
+use super::access::{NamedFile, OriginError};
+
+/// Certificates of one chain at most; real ones have two or three.
+const MAX_CHAIN: usize = 16;
+
+/// Reads chain and key and sees that they belong together.
+pub(super) fn read_client_certificate(origin: &Origin, chain: &Path, key: &Path) -> Result<Arc<CertKey>, OriginError> {
+    let expected = "a PEM chain of 1 to 16 certificates, its leaf first";
+    let chain = NamedFile { origin, field: "client_certificate.chain_file", path: chain, expected };
+    let expected = "the PEM private key of the chain's leaf";
+    let key = NamedFile { origin, field: "client_certificate.key_file", path: key, expected };
+    let certificates = read_chain(chain)?;
+    let private = read_key(key)?;
+    // The provider that the process installed; without one no connection could be made at all.
+    let provider = CryptoProvider::get_default().ok_or_else(|| key.wrong("no crypto provider is installed"))?;
+    let copy = private.clone_key();
+    CertifiedKey::from_der(certificates.clone(), copy, provider).map_err(|error| key.wrong(error.to_string()))?;
+    let certificates = certificates.iter().map(|certificate| certificate.to_vec()).collect();
+    Ok(Arc::new(CertKey::new(certificates, private.secret_der().to_vec())))
+}
+
+fn read_chain(file: NamedFile<'_>) -> Result<Vec<CertificateDer<'static>>, OriginError> {
+    let text = std::fs::read(file.path).map_err(|source| file.unreadable(source))?;
+    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
+        .take(MAX_CHAIN + 1)
+        .collect::<Result<_, _>>()
+        .map_err(|error| file.wrong(error.to_string()))?;
+    if certificates.is_empty() || certificates.len() > MAX_CHAIN {
+        return Err(file.wrong(format!("found {} certificates", certificates.len())));
+    }
+    for (index, certificate) in certificates.iter().enumerate() {
+        // Pingora's own parser panics on what is no certificate; this one says so.
+        let wrong = |reason| file.wrong(format!("certificate {}: {reason}", index + 1));
+        tidegate_certs::public_key_sha256(certificate).map_err(wrong)?;
+    }
+    Ok(certificates)
+}
+
+fn read_key(file: NamedFile<'_>) -> Result<PrivateKeyDer<'static>, OriginError> {
+    let text = std::fs::read(file.path).map_err(|source| file.unreadable(source))?;
+    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| file.wrong(error.to_string()))?;
+    // Pingora keeps the bytes and guesses the format anew; what it cannot guess must not get that far.
+    PrivateKeyDer::try_from(key.secret_der().to_vec()).map_err(|reason| file.wrong(reason))
+}
