@@ -3,6 +3,7 @@
 //! Compiled as a whole or not at all; swapped by one pointer.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -11,7 +12,8 @@ use tidegate_config::ids::PoolName;
 use tidegate_config::model::{Limits, Model};
 
 use crate::client_identity::NodeIdentity;
-use crate::origin::{CompiledPool, LastingState, OriginError};
+use crate::geo::{DatabaseError, GeoDatabases, GeoLocator};
+use crate::origin::{CompiledPool, OriginError, Registries};
 use crate::routing::{RouteTable, SiteEntry};
 use crate::telemetry::{Metrics, SiteMetrics};
 
@@ -25,6 +27,14 @@ pub enum CompileError {
         pool: String,
         /// The cause.
         source: OriginError,
+    },
+    /// A geographical database.
+    #[error("geo.databases: the file {} {source}", file.display())]
+    Geo {
+        /// Its file.
+        file: PathBuf,
+        /// The cause.
+        source: DatabaseError,
     },
 }
 
@@ -42,6 +52,8 @@ pub struct RuntimeSnapshot {
     pub server_timing: HeaderValue,
     /// Whom this node believes, and what it calls itself.
     pub identity: NodeIdentity,
+    /// Where clients are.
+    pub geo: Arc<GeoLocator>,
     pools: HashMap<PoolName, Arc<CompiledPool>>,
     site_metrics: Vec<Arc<SiteMetrics>>,
 }
@@ -51,18 +63,25 @@ pub struct RuntimeSnapshot {
 const ALT_SVC_MAX_AGE: u32 = 86_400;
 
 impl RuntimeSnapshot {
-    /// Compiles a snapshot. What is known of origins lasts longer than any.
-    pub fn compile(snapshot: Snapshot, metrics: &Metrics, lasting: &LastingState) -> Result<Self, CompileError> {
+    /// Compiles a snapshot. What is known of origins lasts longer than any, and so do databases.
+    pub fn compile(
+        snapshot: Snapshot,
+        metrics: &Metrics,
+        registries: &Registries,
+        databases: &Arc<GeoDatabases>,
+    ) -> Result<Self, CompileError> {
         let model = &snapshot.model;
         let routes = RouteTable::build(model);
         let site_metrics = routes.sites().iter().map(|site| metrics.site_handles(&site.site.name)).collect();
-        let pools = compile_pools(model, metrics, lasting)?;
+        let pools = compile_pools(model, metrics, registries)?;
         let edge = HeaderValue::from_str(model.node.name.as_str()).unwrap_or(HeaderValue::from_static("edge"));
         let timing = HeaderValue::from_str(&format!("edge;desc=\"{}\"", model.node.name));
         let server_timing = timing.unwrap_or(HeaderValue::from_static("edge"));
         let alt_svc = alt_svc(model);
         let identity = NodeIdentity::new(&model.node);
-        Ok(Self { routes, alt_svc, edge, server_timing, identity, pools, site_metrics, snapshot })
+        let geo = GeoLocator::compile(model, databases).map_err(|(file, source)| CompileError::Geo { file, source })?;
+        let geo = Arc::new(geo);
+        Ok(Self { routes, alt_svc, edge, server_timing, identity, geo, pools, site_metrics, snapshot })
     }
 
     /// The validated configuration.
@@ -93,9 +112,9 @@ impl RuntimeSnapshot {
 fn compile_pools(
     model: &Model,
     metrics: &Metrics,
-    lasting: &LastingState,
+    registries: &Registries,
 ) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
-    let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics, lasting) {
+    let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics, registries) {
         Ok(compiled) => Ok((name.clone(), Arc::new(compiled))),
         Err(source) => Err(CompileError::Pool { pool: name.to_string(), source }),
     };

@@ -14,6 +14,7 @@ use tidegate_config::model::Model;
 use super::error::StartError;
 use crate::admin::{AdminState, AdminToken};
 use crate::listener::{ListenerState, SharedListenerState};
+use crate::origin::Registries;
 use crate::phases::SharedAccessLog;
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{AccessLog, Metrics, ReloadOutcome};
@@ -24,6 +25,7 @@ pub(super) struct Reloader {
     snapshot: Arc<ArcSwap<RuntimeSnapshot>>,
     listener_state: SharedListenerState,
     metrics: Arc<Metrics>,
+    registries: Arc<Registries>,
     admin: Arc<AdminState>,
     access_log: SharedAccessLog,
     tickets: SessionTickets,
@@ -52,7 +54,8 @@ impl Reloader {
         let generation = Generation(1);
         let snapshot = Snapshot { generation, model: Arc::clone(model) };
         let listener_state = listener_state(model, &tickets)?;
-        let compiled = RuntimeSnapshot::compile(snapshot, &metrics)?;
+        let registries = Arc::new(Registries::default());
+        let compiled = RuntimeSnapshot::compile(snapshot, &metrics, &registries)?;
         admin.token.store(token(model)?);
         metrics.config_read(ReloadOutcome::Applied, generation);
         let seen = modification_times(model);
@@ -61,6 +64,7 @@ impl Reloader {
             snapshot: Arc::new(ArcSwap::from_pointee(compiled)),
             listener_state: Arc::new(ArcSwap::from_pointee(listener_state)),
             metrics,
+            registries,
             admin,
             access_log,
             tickets,
@@ -124,7 +128,7 @@ impl Reloader {
         let token = token(&model)?;
         let moved = model.node.access_log != before.model().node.access_log;
         let access_log = moved.then(|| self.open_access_log(&model)).transpose()?;
-        let snapshot = RuntimeSnapshot::compile(Snapshot { generation, model }, &self.metrics)?;
+        let snapshot = RuntimeSnapshot::compile(Snapshot { generation, model }, &self.metrics, &self.registries)?;
         Ok(Prepared { snapshot, listener_state, token, access_log })
     }
 

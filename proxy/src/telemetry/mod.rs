@@ -12,7 +12,8 @@ mod trace_context;
 pub use access_log::{AccessLog, AccessRecord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
-    Metrics, OriginMetrics, OriginOutcome, ReloadOutcome, RequestFigures, SiteMetrics, StatusClass, WaiterGuard,
+    HedgeOutcome, Metrics, OriginMetrics, OriginOutcome, PoolMetrics, Rejection, ReloadOutcome, RequestFigures,
+    RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;
 pub use request_id::{RequestId, RequestIdSource};

@@ -5,6 +5,7 @@ use prometheus::{IntCounter, IntGauge};
 use super::Metrics;
 use super::family::Families;
 use super::site::{PROTOCOLS, protocol_index};
+use crate::listener::proxy_protocol::ProxyProtocolError;
 use crate::listener::{ConnectionObserver, HandshakeOutcome, Protocol, Refusal};
 
 const TRANSPORTS: [&str; 2] = ["tcp", "quic"];
@@ -16,6 +17,7 @@ pub(super) struct ConnectionMetrics {
     total: [IntCounter; PROTOCOLS.len()],
     handshakes: [[IntCounter; OUTCOMES.len()]; TRANSPORTS.len()],
     refused: [IntCounter; REFUSALS.len()],
+    proxy_protocol_errors: [IntCounter; ProxyProtocolError::ALL.len()],
 }
 
 impl ConnectionMetrics {
@@ -32,12 +34,19 @@ impl ConnectionMetrics {
             "Client connections closed at once, by the limit that was reached.",
             &["reason"],
         );
+        let proxy_protocol_errors = families.counters(
+            "tidegate_proxy_protocol_errors_total",
+            "Connections closed because of their PROXY protocol header or for want of one, by what was wrong.",
+            &["reason"],
+        );
         Self {
             open: PROTOCOLS.map(|protocol| open.with_label_values(&[protocol.label()])),
             total: PROTOCOLS.map(|protocol| total.with_label_values(&[protocol.label()])),
             handshakes: TRANSPORTS
                 .map(|transport| OUTCOMES.map(|outcome| handshakes.with_label_values(&[transport, outcome]))),
             refused: REFUSALS.map(|reason| refused.with_label_values(&[reason])),
+            proxy_protocol_errors: ProxyProtocolError::ALL
+                .map(|error| proxy_protocol_errors.with_label_values(&[error.label()])),
         }
     }
 
@@ -72,5 +81,9 @@ impl ConnectionObserver for Metrics {
             Refusal::ConnectionsPerAddress => 1,
         };
         self.connections.refused[reason].inc();
+    }
+
+    fn proxy_protocol_failed(&self, error: ProxyProtocolError) {
+        self.connections.proxy_protocol_errors[error as usize].inc();
     }
 }

@@ -139,6 +139,54 @@ impl From<StatusCode> for OriginOutcome {
 }
 
 label_set!(
+    /// Why a request went to the next origin, or to the same one again.
+    RetryReason {
+        /// No connection, or no address.
+        Connect => "connect",
+        /// The exchange broke off before a response.
+        Broken => "broken",
+        /// A time-out after the connection.
+        Timeout => "timeout",
+        /// The origin answered with a status that the pool counts as failure.
+        Status => "status",
+        /// A connection that had been idle was closed just as it was used.
+        Race => "race",
+    }
+);
+
+label_set!(
+    /// Why an origin was not asked.
+    Rejection {
+        /// Its circuit is open, or its one trial under way.
+        Circuit => "circuit",
+        /// As many requests are under way as it may get.
+        Requests => "requests",
+        /// As many fills are.
+        Fills => "fills",
+        /// It was asked as often as it may be.
+        Rate => "rate",
+        /// Too many wait already.
+        PendingFull => "pending_full",
+        /// The turn did not come in time.
+        PendingTimeout => "pending_timeout",
+    }
+);
+
+label_set!(
+    /// What came of a second request to another origin while the first one still waited.
+    HedgeOutcome {
+        /// It answered first.
+        Won => "won",
+        /// The first request answered first.
+        Lost => "lost",
+        /// It failed.
+        Failed => "failed",
+        /// It was not sent: the budget was spent.
+        OverBudget => "over_budget",
+    }
+);
+
+label_set!(
     /// What became of a configuration that was read.
     ReloadOutcome {
         /// It is in force.

@@ -9,6 +9,7 @@ mod connections;
 mod family;
 mod labels;
 mod origin;
+mod pool;
 mod process;
 mod site;
 mod time_histogram;
@@ -23,9 +24,14 @@ use tidegate_config::ids::{Generation, OriginName, PoolName, SiteName};
 pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard};
 use connections::ConnectionMetrics;
 use family::Families;
-pub use labels::{CacheOutcome, EvictionCause, FillOutcome, OriginOutcome, ReloadOutcome, StatusClass};
+pub use labels::{
+    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, OriginOutcome, Rejection, ReloadOutcome, RetryReason,
+    StatusClass,
+};
 use origin::OriginFamilies;
 pub use origin::OriginMetrics;
+use pool::PoolFamilies;
+pub use pool::PoolMetrics;
 use process::ProcessMetrics;
 use site::SiteFamilies;
 pub use site::{RequestFigures, SiteMetrics};
@@ -50,6 +56,9 @@ pub struct Metrics {
     origin_families: OriginFamilies,
     origins: RwLock<HashMap<(PoolName, OriginName), Arc<OriginMetrics>>>,
     other_origins: Arc<OriginMetrics>,
+    pool_families: PoolFamilies,
+    pools: RwLock<HashMap<PoolName, Arc<PoolMetrics>>>,
+    other_pools: Arc<PoolMetrics>,
     connections: ConnectionMetrics,
     cache: CacheMetrics,
     fills: FillMetrics,
@@ -76,6 +85,7 @@ impl Metrics {
         let families = Families::new(&registry);
         let site_families = SiteFamilies::register(&families);
         let origin_families = OriginFamilies::register(&families);
+        let pool_families = PoolFamilies::register(&families);
         families
             .gauges("tidegate_build_info", "Version that runs; always 1.", &["version"])
             .with_label_values(&[version])
@@ -93,6 +103,9 @@ impl Metrics {
             other_origins: Arc::new(OriginMetrics::new(&origin_families, OTHER, OTHER)),
             origin_families,
             origins: RwLock::default(),
+            other_pools: Arc::new(PoolMetrics::new(&pool_families, OTHER)),
+            pool_families,
+            pools: RwLock::default(),
             connections: ConnectionMetrics::register(&families),
             cache: CacheMetrics::register(&families),
             fills: FillMetrics::register(&families),
@@ -138,6 +151,19 @@ impl Metrics {
         }
         let make = || Arc::new(OriginMetrics::new(&self.origin_families, pool.as_str(), origin.as_str()));
         Arc::clone(origins.entry(key).or_insert_with(make))
+    }
+
+    /// The handles of a pool, made when first asked for. There are no more pools than origins.
+    pub fn pool_handles(&self, pool: &PoolName) -> Arc<PoolMetrics> {
+        if let Some(handles) = self.pools.read().get(pool) {
+            return Arc::clone(handles);
+        }
+        let mut pools = self.pools.write();
+        if pools.len() >= MAX_ORIGINS && !pools.contains_key(pool) {
+            return Arc::clone(&self.other_pools);
+        }
+        let make = || Arc::new(PoolMetrics::new(&self.pool_families, pool.as_str()));
+        Arc::clone(pools.entry(pool.clone()).or_insert_with(make))
     }
 
     /// Cache figures.
