@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use tidegate_config::model::{Limits, PlaintextMode};
 use tokio::sync::watch;
 
+use super::proxy_protocol::ProxyProtocolError;
+
 /// Protocol between a client and this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -121,4 +123,6 @@ pub trait ConnectionObserver: Send + Sync + 'static {
     /// The listener answered a request itself with this status (408, 414, 431), because of a limit; the proxy never
     /// saw it.
     fn rejected(&self, _protocol: Protocol, _status: u16) {}
+    /// A connection to a listener with PROXY protocol was closed because of its header, or for want of one.
+    fn proxy_protocol_failed(&self, _error: ProxyProtocolError) {}
 }

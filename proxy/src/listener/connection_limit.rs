@@ -71,20 +71,38 @@ impl ConnectionLimit {
     /// # Errors
     /// The limit that was reached; nothing is counted then.
     pub fn admit(&self, client: IpAddr, limits: &Limits) -> Result<ConnectionGuard, Refusal> {
+        let mut guard = self.admit_unnamed(limits)?;
+        guard.name(client, limits)?;
+        Ok(guard)
+    }
+
+    /// Counts one connection whose client is not known yet.
+    ///
+    /// # Errors
+    /// The limit of all connections was reached; nothing is counted then.
+    pub fn admit_unnamed(&self, limits: &Limits) -> Result<ConnectionGuard, Refusal> {
         let counts = &self.counts;
         if counts.open.fetch_add(1, Ordering::Relaxed) >= limits.connections {
             counts.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Connections);
         }
-        let mut guard = ConnectionGuard { counts: Arc::clone(counts), address: None };
-        if let Some(most) = limits.connections_per_address {
-            let address = counted_address(client);
-            if !counts.add(address, most) {
-                return Err(Refusal::ConnectionsPerAddress);
-            }
-            guard.address = Some(address);
+        Ok(ConnectionGuard { counts: Arc::clone(counts), address: None })
+    }
+}
+
+impl ConnectionGuard {
+    /// Counts the connection for its client as well, once that is known.
+    ///
+    /// # Errors
+    /// The client's limit was reached; the connection is counted in all until the guard is dropped.
+    pub fn name(&mut self, client: IpAddr, limits: &Limits) -> Result<(), Refusal> {
+        let Some(most) = limits.connections_per_address.filter(|_| self.address.is_none()) else { return Ok(()) };
+        let address = counted_address(client);
+        if !self.counts.add(address, most) {
+            return Err(Refusal::ConnectionsPerAddress);
         }
-        Ok(guard)
+        self.address = Some(address);
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ mod http1;
 mod http2;
 pub mod http3;
 mod patience;
+pub mod proxy_protocol;
 mod ready_response;
 mod refusal;
 mod socket;

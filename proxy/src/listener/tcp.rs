@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use ipnet::IpNet;
 use tidegate_config::model::{Limits, PlaintextMode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::client_stream::{ClientStream, StreamIdentity};
 use super::gathering::Gathering;
+use super::proxy_protocol::{ProxyProtocolError, Told, receive};
 use super::ready_response::Application;
 use super::socket::BACKLOG;
 use super::stalling_socket::StallingSocket;
@@ -31,10 +33,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What one TCP listener does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TcpListenerSettings {
     /// What plaintext HTTP does here; absent where TLS is terminated.
     pub plaintext: Option<PlaintextMode>,
+    /// Networks whose connections must begin with a PROXY protocol header, all others being closed. Absent where nobody
+    /// may send one.
+    pub proxy_protocol: Option<Arc<[IpNet]>>,
 }
 
 /// What every connection of one listener shares.
@@ -43,12 +48,16 @@ pub(super) struct ListenerContext<A> {
     pub(super) state: SharedListenerState,
     pub(super) observer: Arc<dyn ConnectionObserver>,
     pub(super) plaintext: Option<PlaintextMode>,
+    proxy_protocol: Option<Arc<[IpNet]>>,
 }
 
 /// One accepted connection on its way to a protocol.
 pub(super) struct Accepted {
     pub(super) socket: TcpStream,
+    /// The client, as far as the connection tells.
     pub(super) peer: SocketAddr,
+    /// The proxy that told so.
+    pub(super) via: Option<SocketAddr>,
     pub(super) local: SocketAddr,
     /// Bounds in force when it was accepted; they hold for its whole life.
     pub(super) limits: Limits,
@@ -69,7 +78,8 @@ pub async fn serve_tcp<A>(
 ) where
     A: Application,
 {
-    let context = Arc::new(ListenerContext { app, state, observer, plaintext: settings.plaintext });
+    let TcpListenerSettings { plaintext, proxy_protocol } = settings;
+    let context = Arc::new(ListenerContext { app, state, observer, plaintext, proxy_protocol });
     let (closing_sender, closing) = watch::channel(is_closing(&signals));
     let mut connections = JoinSet::new();
     let mut pause = ACCEPT_PAUSE;
@@ -140,13 +150,21 @@ fn admit<A>(
     A: Application,
 {
     let limits = context.state.load().limits.clone();
-    let guard = match limit.admit(peer.ip(), &limits) {
+    let admitted = match &context.proxy_protocol {
+        None => limit.admit(peer.ip(), &limits),
+        Some(networks) if networks.iter().any(|network| network.contains(&peer.ip().to_canonical())) => {
+            // Its client is counted when it is known.
+            limit.admit_unnamed(&limits)
+        }
+        Some(_) => return refuse(context, peer, ProxyProtocolError::Untrusted),
+    };
+    let guard = match admitted {
         Ok(guard) => guard,
         Err(reason) => return context.observer.refused(reason),
     };
     // The peer may be gone already; then there is nobody to serve.
     let Ok(local) = listener.local_addr().and_then(|bound| reached_address(bound, &socket)) else { return };
-    let accepted = Accepted { socket, peer, local, limits, closing: closing.clone() };
+    let accepted = Accepted { socket, peer, via: None, local, limits, closing: closing.clone() };
     connections.spawn(serve_connection(Arc::clone(context), accepted, guard));
 }
 
@@ -155,10 +173,26 @@ fn reached_address(bound: SocketAddr, socket: &TcpStream) -> io::Result<SocketAd
     if bound.ip().is_unspecified() { socket.local_addr() } else { Ok(bound) }
 }
 
-async fn serve_connection<A>(context: Arc<ListenerContext<A>>, accepted: Accepted, guard: ConnectionGuard)
+/// Tells why a connection is closed before its first request.
+fn refuse<A>(context: &ListenerContext<A>, peer: SocketAddr, error: ProxyProtocolError) {
+    log::debug!(peer:%, reason = error.label(); "a connection was closed: {error}");
+    context.observer.proxy_protocol_failed(error);
+}
+
+async fn serve_connection<A>(context: Arc<ListenerContext<A>>, mut accepted: Accepted, mut guard: ConnectionGuard)
 where
     A: Application,
 {
+    if context.proxy_protocol.is_some() {
+        match receive(&mut accepted.socket, accepted.limits.handshake_timeout).await {
+            Ok(Told::Itself) => {}
+            Ok(Told::Client(client)) => accepted.via = Some(std::mem::replace(&mut accepted.peer, client)),
+            Err(error) => return refuse(&context, accepted.peer, error),
+        }
+        if let Err(reason) = guard.name(accepted.peer.ip(), &accepted.limits) {
+            return context.observer.refused(reason);
+        }
+    }
     match context.plaintext {
         None => tls::serve(&context, accepted).await,
         Some(_) => serve_plaintext(&context, accepted).await,
@@ -170,9 +204,9 @@ async fn serve_plaintext<A>(context: &ListenerContext<A>, accepted: Accepted)
 where
     A: Application,
 {
-    let Accepted { socket, peer, local, limits, closing } = accepted;
+    let Accepted { socket, peer, via, local, limits, closing } = accepted;
     let plaintext = context.plaintext;
-    let info = Arc::new(ConnectionInfo { peer, via: None, local, protocol: Protocol::Http1, tls: None, plaintext });
+    let info = Arc::new(ConnectionInfo { peer, via, local, protocol: Protocol::Http1, tls: None, plaintext });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
     let socket = StallingSocket::new(socket, limits.write_timeout);
     let stream = Box::new(ClientStream::new(Gathering::new(socket), identity));

@@ -28,7 +28,7 @@ pub(super) async fn serve<A>(context: &ListenerContext<A>, accepted: Accepted)
 where
     A: Application,
 {
-    let Accepted { socket, peer, local, limits, closing } = accepted;
+    let Accepted { socket, peer, via, local, limits, closing } = accepted;
     let Some(config) = context.state.load().tls.clone() else { return };
     let descriptor = socket.as_raw_fd();
     let socket = StallingSocket::new(socket, limits.write_timeout);
@@ -43,7 +43,7 @@ where
 
     let protocol = negotiated(&stream);
     let tls = Some(tls_info(stream.get_ref().1));
-    let info = Arc::new(ConnectionInfo { peer, via: None, local, protocol, tls, plaintext: None });
+    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext: None });
     let identity = StreamIdentity::new(descriptor, &info, Some(digest(stream.get_ref().1, protocol)));
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {

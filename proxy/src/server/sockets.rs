@@ -1,6 +1,7 @@
 //! All sockets of a node, bound before anything serves: a node that lacks one does not start.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
 
 use tidegate_config::model::{ListenerProtocol, Node};
 
@@ -21,13 +22,14 @@ impl Sockets {
     pub(super) fn bind(node: &Node) -> Result<Self, StartError> {
         let mut sockets = Self { tcp: Vec::new(), quic: Vec::new(), admin: None };
         for listener in &node.listeners {
+            let proxy_protocol = listener.proxy_protocol.as_deref().map(Arc::from);
             match listener.protocol {
                 ListenerProtocol::Http(mode) => {
-                    let settings = TcpListenerSettings { plaintext: Some(mode) };
+                    let settings = TcpListenerSettings { plaintext: Some(mode), proxy_protocol };
                     sockets.tcp.push((settings, tcp("http", listener.address, node.workers)?));
                 }
                 ListenerProtocol::Https => {
-                    let settings = TcpListenerSettings { plaintext: None };
+                    let settings = TcpListenerSettings { plaintext: None, proxy_protocol };
                     sockets.tcp.push((settings, tcp("https", listener.address, node.workers)?));
                 }
                 ListenerProtocol::Quic => {

@@ -99,7 +99,7 @@ fn shares(tcp: Vec<(TcpListenerSettings, Vec<TcpListener>)>, workers: usize) -> 
     let mut shares: Vec<Share> = (0..workers.max(1)).map(|_| Vec::new()).collect();
     for (settings, sockets) in tcp {
         for (share, socket) in shares.iter_mut().zip(sockets) {
-            share.push((settings, socket));
+            share.push((settings.clone(), socket));
         }
     }
     shares

@@ -168,7 +168,7 @@ impl Server {
         let (stop, stop_signal) = watch::channel(false);
         let serving = tokio::spawn(serve_tcp(
             tokio::net::TcpListener::from_std(listener).unwrap(),
-            TcpListenerSettings { plaintext },
+            TcpListenerSettings { plaintext, proxy_protocol: None },
             Arc::clone(&application),
             Arc::new(ArcSwap::from_pointee(ListenerState { limits, tls, quic_tls: None })),
             Signals { drain: drain_signal, stop: stop_signal },
