@@ -199,8 +199,8 @@ impl JsonSchema for HttpVersionField {
 pub enum ServerNameField {
     /// Written as a text: this one.
     Name(String),
-    /// Written `{from: host_field}`.
-    From(NameSourceField),
+    /// Written `{from: host_field}`; without a value it could not be read.
+    From(Option<NameSourceField>),
 }
 
 /// Where a server name comes from.
@@ -211,11 +211,11 @@ pub enum NameSourceField {
     HostField,
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 struct ServerNameFrom {
     /// `host_field`: the Host field that the origin gets, without its port.
-    from: NameSourceField,
+    from: Option<NameSourceField>,
 }
 
 impl<'de> Deserialize<'de> for ServerNameField {

@@ -43,8 +43,29 @@ impl PercentText {
     }
 }
 
+/// What an empty text reads as, so that the rest of a list is still looked at when one of its elements could not be
+/// read. No such value is valid anywhere.
+trait StandIn {
+    const STAND_IN: Self;
+}
+
+impl StandIn for ShareText {
+    const STAND_IN: Self = Self(0);
+}
+
+impl StandIn for TimeText {
+    const STAND_IN: Self = Self(SystemTime::UNIX_EPOCH);
+}
+
+impl StandIn for StatusRange {
+    const STAND_IN: Self = Self { first: 0, last: 0 };
+}
+
 impl ShareText {
     fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::STAND_IN);
+        }
         let number = text.strip_suffix('%')?;
         let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -69,6 +90,9 @@ impl ShareText {
 
 impl TimeText {
     fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::STAND_IN);
+        }
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| Self(time.into()))
     }
 
@@ -109,6 +133,9 @@ impl de::Visitor<'_> for StatusRangeVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<StatusRange, E> {
+        if text.is_empty() {
+            return Ok(StatusRange::STAND_IN);
+        }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let status = |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         match (status(first), status(last)) {
@@ -157,7 +184,7 @@ mod tests {
         check("0.5%", Some(50));
         check("0.05%", Some(5));
         check("100%", Some(10_000));
-        for text in ["", "%", "5", "5.%", ".5%", "5.125%", "-5%", "+5%", "100.01%", "700%", "70000%", "5 %"] {
+        for text in ["%", "5", "5.%", ".5%", "5.125%", "-5%", "+5%", "100.01%", "700%", "70000%", "5 %"] {
             check(text, None);
         }
         for share in [0, 1, 10, 25, 50, 100, 110, 9_999, 10_000] {
@@ -177,7 +204,7 @@ mod tests {
         };
         check("1970-01-01T00:01:00Z", Some(60));
         check("1970-01-01T02:00:00+01:00", Some(3600));
-        for text in ["", "1970-01-01", "1970-01-01T00:00:00", "1970-13-01T00:00:00Z", "tomorrow", "60"] {
+        for text in ["1970-01-01", "1970-01-01T00:00:00", "1970-13-01T00:00:00Z", "tomorrow", "60"] {
             check(text, None);
         }
         assert_eq!(TimeText(UNIX_EPOCH).to_text(), "1970-01-01T00:00:00Z");

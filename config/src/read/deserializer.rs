@@ -76,6 +76,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     deserialize_whole_numbers!(deserialize_u8 u8, deserialize_u16 u16, deserialize_u32 u32, deserialize_u64 u64);
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if self.is_broken() {
+            return StandIn.deserialize_any(visitor);
+        }
         match self.content() {
             Content::Null => visitor.visit_unit(),
             Content::Bool(value) => visitor.visit_bool(*value),

@@ -112,6 +112,14 @@ fn schema_refuses_what_loading_refuses() {
     check("{kind: node, name: a, pop: b, listeners: [{address: 'c', protocol: d}]}");
     check("{kind: origin_pool, name: a, origins: [{name: b, url: c, region: d, http_version: 3}]}");
     check("{kind: origin_pool, name: a, origins: [], attempts: 6}");
+    check("{kind: origin_pool, name: a, origins: [], order: near}");
+    check("{kind: origin_pool, name: a, origins: [], health: {probe: ping}}");
+    check("{kind: origin_pool, name: a, origins: [], health: {probe: {http: {url: /}}}}");
+    check("{kind: origin_pool, name: a, origins: [{name: b, url: c, region: d, tls: {server_name: {from: e}}}]}");
+    check("{kind: origin_pool, name: a, origins: [{name: b, url: c, region: d, credentials: {token: e}}]}");
+    check("{kind: site, name: a, hosts: [b], routes: [{name: c, split: {parts: [{share: 5, origin_pool: d}]}}]}");
+    check("{kind: site, name: a, hosts: [b], routes: [], kill_switches: [{action: bypass_cache, until: c}]}");
+    check("{kind: geo, name: a, overrides: [{country: DE}]}");
 }
 
 #[test]

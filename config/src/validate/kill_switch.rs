@@ -1,5 +1,7 @@
 //! Kill switches of a site document. Whether their time has come is for those to say who have a clock.
 
+use std::time::SystemTime;
+
 use http::StatusCode;
 
 use super::Surroundings;
@@ -43,6 +45,9 @@ fn kill_switch(
     let length = fields.reason.chars().count();
     if length == 0 || length > MAX_REASON_LENGTH || fields.reason.chars().any(char::is_control) {
         report.at(&place.field("reason"), format!("1 to {MAX_REASON_LENGTH} printable characters"));
+    }
+    if fields.until.0 <= SystemTime::UNIX_EPOCH {
+        report.at(&place.field("until"), "a time of this century (RFC 3339), such as 2026-11-21T18:00:00Z");
     }
     Some(KillSwitch { action: action?, routes, until: fields.until.0, reason: fields.reason.clone() })
 }

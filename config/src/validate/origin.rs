@@ -149,7 +149,13 @@ fn tls(fields: &OriginFields, url: Option<&OriginUrl>, place: &Place<'_>, report
     let server_name = match &written.server_name {
         None => ServerNamePolicy::Name(url.host.clone()),
         Some(ServerNameField::Name(name)) => ServerNamePolicy::Name(name.clone()),
-        Some(ServerNameField::From(NameSourceField::HostField)) => ServerNamePolicy::HostField,
+        Some(ServerNameField::From(from)) => {
+            if *from != Some(NameSourceField::HostField) {
+                let place = place.field("server_name");
+                report.at(&place.field("from"), "host_field");
+            }
+            ServerNamePolicy::HostField
+        }
     };
     Some(OriginTls { server_name, ca_file, verify: written.verify, client_certificate })
 }
