@@ -5,6 +5,7 @@ pub mod cache;
 pub mod client_identity;
 mod edge_application;
 mod edge_proxy;
+pub mod geo;
 pub mod listener;
 pub mod media;
 pub mod origin;

@@ -1,7 +1,7 @@
 //! What one request carries through the phases, grouped by the phase that wrote each part.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, StatusCode};
@@ -9,6 +9,7 @@ use tidegate_config::ids::OriginName;
 
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
+use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
 use crate::origin::{CompiledOrigin, CompiledPool, FillContext};
 use crate::routing::{RouteEntry, SiteEntry};
@@ -25,6 +26,8 @@ pub(crate) struct RequestContext {
     pub(crate) connection: Option<Arc<ConnectionInfo>>,
     /// Written by `identify_client`.
     pub(crate) client: ClientContext,
+    /// Found out when first asked for, by [`Self::location`].
+    location: OnceLock<Location>,
     /// Written when the request is one of the cache's own.
     pub(crate) fill: Option<Box<FillContext>>,
     /// Written by `match_route`.
@@ -124,12 +127,20 @@ impl RequestContext {
             arrival: Arrival { time: SystemTime::now(), instant: Instant::now(), request_id, trace: None, host: None },
             connection: None,
             client: ClientContext { address: None, scheme: Scheme::Http, proxies: Vec::new() },
+            location: OnceLock::new(),
             fill: None,
             route: None,
             cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None, filled_by: None },
             origin: OriginContext::default(),
             response: ResponseContext::default(),
         }
+    }
+
+    /// Where the client is, looked up at most once. Nowhere before `identify_client`, and in fills.
+    #[must_use]
+    pub(crate) fn location(&self) -> &Location {
+        let Some(address) = self.client.address else { return &NOWHERE };
+        self.location.get_or_init(|| self.snapshot.geo.locate(address))
     }
 
     /// Whether this is a fetch of the cache and no client's request.

@@ -34,12 +34,17 @@ impl Coordinates {
     /// Great-circle distance in kilometres (haversine formula).
     #[must_use]
     pub fn kilometres_to(self, other: Self) -> f64 {
+        2.0 * EARTH_RADIUS * self.haversine_to(other).sqrt().asin()
+    }
+
+    /// The square of half the chord between two points of a sphere with radius 1.
+    fn haversine_to(self, other: Self) -> f64 {
         let (from, to) = (self.latitude.to_radians(), other.latitude.to_radians());
         let half_north = ((to - from) / 2.0).sin();
         let half_east = ((other.longitude - self.longitude).to_radians() / 2.0).sin();
         let haversine = half_north * half_north + from.cos() * to.cos() * half_east * half_east;
         // Rounding may lift antipodes above 1, where there is no arcsine.
-        2.0 * EARTH_RADIUS * haversine.clamp(0.0, 1.0).sqrt().asin()
+        haversine.clamp(0.0, 1.0)
     }
 }
 
@@ -74,11 +79,12 @@ pub fn rank_regions<'a>(own: &'a str, failover: &[&'a str], regions: &[Place<'a>
     ranked
 }
 
-/// The nearest region to a point, of those that have coordinates; the first by name of several that are equally near.
+/// The nearest place to a point; the first of several that are equally near.
 #[must_use]
-pub fn nearest_region<'a>(point: Coordinates, regions: &[Place<'a>]) -> Option<&'a str> {
-    let distances = regions.iter().filter_map(|region| Some((point.kilometres_to(region.coordinates?), region.name)));
-    distances.min_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(other.1))).map(|(_, name)| name)
+pub fn nearest_region<T>(point: Coordinates, regions: impl IntoIterator<Item = (T, Coordinates)>) -> Option<T> {
+    // Which is least needs no distance, only what grows with it.
+    let compared = regions.into_iter().map(|(region, at)| (point.haversine_to(at), region));
+    compared.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, region)| region)
 }
 
 #[cfg(test)]
@@ -143,10 +149,11 @@ mod tests {
 
     #[test]
     fn nearest_region_is_found_by_coordinates_alone() {
-        assert_eq!(nearest_region(at(48.85, 2.35), &regions()), Some("eu"));
-        assert_eq!(nearest_region(at(37.77, -122.42), &regions()), Some("us-west"));
-        assert_eq!(nearest_region(at(35.68, 139.69), &regions()[..1]), None);
-        let twins = ["b", "a"].map(|name| Place { name, coordinates: Some(frankfurt()) });
-        assert_eq!(nearest_region(frankfurt(), &twins), Some("a"));
+        let known = || regions().into_iter().filter_map(|region| Some((region.name, region.coordinates?)));
+        assert_eq!(nearest_region(at(48.85, 2.35), known()), Some("eu"));
+        assert_eq!(nearest_region(at(37.77, -122.42), known()), Some("us-west"));
+        assert_eq!(nearest_region(at(-17.7, 178.0), known()), Some("asia"), "Fiji, beside the date line");
+        assert_eq!(nearest_region(at(48.85, 2.35), [("a", frankfurt()), ("b", frankfurt())]), Some("a"));
+        assert_eq!(nearest_region::<&str>(at(48.85, 2.35), []), None);
     }
 }

@@ -23,6 +23,7 @@ use super::answer::{self, Answer};
 use super::lifecycle::Lifecycle;
 use super::routes::{Call, dispatch};
 use super::token::AdminToken;
+use crate::geo::GeoLocator;
 use crate::telemetry::Metrics;
 
 /// Connections at a time: some scrapers, some operators, and room for a forgotten one.
@@ -60,6 +61,8 @@ pub struct AdminState {
     pub started: Instant,
     /// What clients from elsewhere must show; nobody else gets in while there is none. Swapped with the configuration.
     pub token: ArcSwapOption<AdminToken>,
+    /// How clients are located. Swapped with the configuration.
+    pub geo: ArcSwapOption<GeoLocator>,
 }
 
 /// Serves until `stop` is true, then gives answers under way a moment.

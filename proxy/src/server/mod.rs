@@ -38,8 +38,9 @@ const MAX_ATTEMPTS: usize = 5;
 /// Idle connections to origins kept at most.
 const ORIGIN_POOL_SIZE: usize = 1_024;
 
-/// How often the files of certificates are looked at; a renewed one is in use within this time.
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+/// How often files of certificates and geographical databases are looked at; a new one is in use within this time and
+/// that of reading it.
+const FILE_CHECK: Duration = Duration::from_secs(5);
 
 /// How long the last lines of the access log may take to reach the disk.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
@@ -97,6 +98,7 @@ impl Node {
             version,
             started: Instant::now(),
             token: ArcSwapOption::empty(),
+            geo: ArcSwapOption::empty(),
         });
         let access_log = AccessLog::start(&model.node.access_log, &model.node.name, metrics.access_log())
             .map_err(|source| StartError::AccessLog { target: model.node.access_log.clone(), source })?;
@@ -162,14 +164,20 @@ impl Node {
     }
 
     async fn until_stopped(&mut self, signals: &mut Signals) {
-        let mut check = tokio::time::interval(CERTIFICATE_CHECK);
+        let mut check = tokio::time::interval(FILE_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
-                _ = signals.hangup.recv() => tokio::task::block_in_place(|| self.reloader.reload("SIGHUP")),
-                _ = check.tick() => tokio::task::block_in_place(|| self.reloader.reload_if_files_changed()),
+                _ = signals.hangup.recv() => {
+                    tokio::task::block_in_place(|| self.reloader.reload("SIGHUP"));
+                    self.reloader.refresh_databases();
+                }
+                _ = check.tick() => {
+                    tokio::task::block_in_place(|| self.reloader.reload_if_files_changed());
+                    self.reloader.refresh_databases();
+                }
             }
         }
     }

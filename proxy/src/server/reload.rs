@@ -13,6 +13,7 @@ use tidegate_config::model::Model;
 
 use super::error::StartError;
 use crate::admin::{AdminState, AdminToken};
+use crate::geo::GeoDatabases;
 use crate::listener::{ListenerState, SharedListenerState};
 use crate::origin::Registries;
 use crate::phases::SharedAccessLog;
@@ -26,6 +27,7 @@ pub(super) struct Reloader {
     listener_state: SharedListenerState,
     metrics: Arc<Metrics>,
     registries: Arc<Registries>,
+    databases: Arc<GeoDatabases>,
     admin: Arc<AdminState>,
     access_log: SharedAccessLog,
     tickets: SessionTickets,
@@ -55,7 +57,11 @@ impl Reloader {
         let snapshot = Snapshot { generation, model: Arc::clone(model) };
         let listener_state = listener_state(model, &tickets)?;
         let registries = Arc::new(Registries::default());
-        let compiled = RuntimeSnapshot::compile(snapshot, &metrics, &registries)?;
+        let databases = Arc::new(GeoDatabases::default());
+        let compiled = RuntimeSnapshot::compile(snapshot, &metrics, &registries, &databases)?;
+        compiled.geo.put_in_force();
+        admin.geo.store(Some(Arc::clone(&compiled.geo)));
+        read_geo_figures(&metrics, &databases);
         admin.token.store(token(model)?);
         metrics.config_read(ReloadOutcome::Applied, generation);
         let seen = modification_times(model);
@@ -65,6 +71,7 @@ impl Reloader {
             listener_state: Arc::new(ArcSwap::from_pointee(listener_state)),
             metrics,
             registries,
+            databases,
             admin,
             access_log,
             tickets,
@@ -109,6 +116,13 @@ impl Reloader {
         self.seen = modification_times(self.snapshot.load().model());
     }
 
+    /// Looks at geographical databases, which change by themselves and are no part of the configuration. Large ones take
+    /// seconds to read, so signals are heard meanwhile.
+    pub(super) fn refresh_databases(&self) {
+        let databases = Arc::clone(&self.databases);
+        drop(tokio::task::spawn_blocking(move || databases.refresh()));
+    }
+
     /// A renewed certificate takes the same way as any change.
     pub(super) fn reload_if_files_changed(&mut self) {
         let now = modification_times(self.snapshot.load().model());
@@ -128,7 +142,8 @@ impl Reloader {
         let token = token(&model)?;
         let moved = model.node.access_log != before.model().node.access_log;
         let access_log = moved.then(|| self.open_access_log(&model)).transpose()?;
-        let snapshot = RuntimeSnapshot::compile(Snapshot { generation, model }, &self.metrics, &self.registries)?;
+        let snapshot = Snapshot { generation, model };
+        let snapshot = RuntimeSnapshot::compile(snapshot, &self.metrics, &self.registries, &self.databases)?;
         Ok(Prepared { snapshot, listener_state, token, access_log })
     }
 
@@ -140,12 +155,19 @@ impl Reloader {
     /// Nothing in here can fail. New certificates go first: a host that is new needs one before its first request.
     fn put_in_force(&self, prepared: Prepared) {
         self.listener_state.store(Arc::new(prepared.listener_state));
+        prepared.snapshot.geo.put_in_force();
+        self.admin.geo.store(Some(Arc::clone(&prepared.snapshot.geo)));
         self.snapshot.store(Arc::new(prepared.snapshot));
         self.admin.token.store(prepared.token);
         if let Some(access_log) = prepared.access_log {
             self.access_log.store(Arc::new(access_log));
         }
     }
+}
+
+fn read_geo_figures(metrics: &Metrics, databases: &Arc<GeoDatabases>) {
+    let databases = Arc::clone(databases);
+    metrics.geo().read_from(move || databases.figures());
 }
 
 fn token(model: &Model) -> Result<Option<Arc<AdminToken>>, StartError> {

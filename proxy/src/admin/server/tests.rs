@@ -30,6 +30,7 @@ async fn start() -> Running {
         pop: PopName::parse("eu-a").unwrap(),
         version: "1.2.3",
         started: Instant::now(),
+        geo: ArcSwapOption::empty(),
         token: ArcSwapOption::empty(),
     });
     let (stop, stopped) = watch::channel(false);

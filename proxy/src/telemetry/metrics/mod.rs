@@ -7,27 +7,33 @@
 mod cache;
 mod connections;
 mod family;
+mod geo;
 mod labels;
+mod mirror;
 mod origin;
 mod pool;
 mod process;
 mod site;
 mod time_histogram;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::RwLock;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 use tidegate_config::ids::{Generation, OriginName, PoolName, SiteName};
+use tidegate_config::model::OriginPool;
 
 pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard};
 use connections::ConnectionMetrics;
 use family::Families;
+pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use labels::{
-    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, OriginOutcome, Rejection, ReloadOutcome, RetryReason,
+    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome, Rejection, ReloadOutcome, RetryReason,
     StatusClass,
 };
+use mirror::MirrorMetrics;
 use origin::OriginFamilies;
 pub use origin::OriginMetrics;
 use pool::PoolFamilies;
@@ -46,6 +52,9 @@ const OTHER: &str = "_other";
 /// Label of requests that matched no site.
 const NO_SITE: &str = "_none";
 
+/// What brings figures up to date before a scrape.
+type Refresh = Box<dyn Fn() + Send + Sync>;
+
 /// All metrics of this process.
 pub struct Metrics {
     registry: Registry,
@@ -59,9 +68,12 @@ pub struct Metrics {
     pool_families: PoolFamilies,
     pools: RwLock<HashMap<PoolName, Arc<PoolMetrics>>>,
     other_pools: Arc<PoolMetrics>,
+    refresh_origins: ArcSwapOption<Refresh>,
     connections: ConnectionMetrics,
     cache: CacheMetrics,
     fills: FillMetrics,
+    geo: GeoMetrics,
+    mirror: MirrorMetrics,
     process: ProcessMetrics,
     generation: IntGauge,
     reloads: [IntCounter; ReloadOutcome::COUNT],
@@ -104,11 +116,14 @@ impl Metrics {
             origin_families,
             origins: RwLock::default(),
             other_pools: Arc::new(PoolMetrics::new(&pool_families, OTHER)),
+            refresh_origins: ArcSwapOption::empty(),
             pool_families,
             pools: RwLock::default(),
             connections: ConnectionMetrics::register(&families),
             cache: CacheMetrics::register(&families),
             fills: FillMetrics::register(&families),
+            geo: GeoMetrics::register(&families),
+            mirror: MirrorMetrics::register(&families),
             process: ProcessMetrics::register(&families),
             generation: families.gauge("tidegate_snapshot_generation", "Generation of the configuration in force."),
             reloads: ReloadOutcome::ALL.map(|outcome| reloads.with_label_values(&[outcome.label()])),
@@ -166,6 +181,32 @@ impl Metrics {
         Arc::clone(pools.entry(pool.clone()).or_insert_with(make))
     }
 
+    /// Takes the series away of pools and origins that these do not name any more.
+    pub fn retain_origins(&self, pools: &BTreeMap<PoolName, Arc<OriginPool>>) {
+        let is_configured = |pool: &PoolName, origin: &OriginName| {
+            pools.get(pool).is_some_and(|pool| pool.origins.iter().any(|candidate| candidate.name == *origin))
+        };
+        self.origins.write().retain(|(pool, origin), _| {
+            let kept = is_configured(pool, origin);
+            if !kept {
+                self.origin_families.remove(pool.as_str(), origin.as_str());
+            }
+            kept
+        });
+        self.pools.write().retain(|pool, _| {
+            let kept = pools.contains_key(pool);
+            if !kept {
+                self.pool_families.remove(pool.as_str());
+            }
+            kept
+        });
+    }
+
+    /// Has this done before every scrape, for figures that change by time alone.
+    pub fn refresh_origins_by(&self, refresh: impl Fn() + Send + Sync + 'static) {
+        self.refresh_origins.store(Some(Arc::new(Box::new(refresh))));
+    }
+
     /// Cache figures.
     #[must_use]
     pub fn cache(&self) -> &CacheMetrics {
@@ -176,6 +217,17 @@ impl Metrics {
     #[must_use]
     pub fn fills(&self) -> &FillMetrics {
         &self.fills
+    }
+
+    /// Figures of geographical databases.
+    #[must_use]
+    pub fn geo(&self) -> &GeoMetrics {
+        &self.geo
+    }
+
+    /// Records what became of a copy of a request for another pool.
+    pub fn mirrored(&self, outcome: MirrorOutcome) {
+        self.mirror.mirrored(outcome);
     }
 
     /// Counters that the access log keeps.
@@ -207,6 +259,10 @@ impl Metrics {
     pub fn render(&self) -> String {
         self.process.refresh();
         self.cache.refresh();
+        if let Some(refresh) = &*self.refresh_origins.load() {
+            refresh();
+        }
+        self.geo.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_else(|error| {
             log::error!("metrics could not be rendered: {error}");
             String::new()
