@@ -1,6 +1,7 @@
 //! The phases of a request, in the order they run. Phases translate between the request and the features; the
 //! features decide.
 
+mod admit_response_head;
 mod answer_options;
 mod choose_origin;
 mod consult_cache;

@@ -52,7 +52,9 @@ async fn write(session: &mut Session, context: &mut RequestContext, mut head: Re
 /// its failure goes to the cache engine as it is.
 pub(crate) async fn respond_error(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
     context.response.error.get_or_insert_with(|| error.to_string());
-    let status = if context.is_fill() || session.response_written().is_some() { None } else { status_for(error) };
+    // An interim response leaves the final one still to come.
+    let answered = session.response_written().is_some_and(|head| !head.status.is_informational());
+    let status = if context.is_fill() || answered { None } else { status_for(error) };
     let Some(status) = status else { return FailToProxy { error_code: 0, can_reuse_downstream: false } };
     session.set_keepalive(None);
     if let Err(error) = answer(session, context, status).await {

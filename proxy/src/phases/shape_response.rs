@@ -8,6 +8,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use super::admit_response_head::admit_response_head;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::hop_by_hop;
@@ -134,6 +135,7 @@ pub(crate) fn admit_origin_response(
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
         }
     }
+    admit_response_head(session.req_header(), head)?;
     note_origin_response(head, context);
     note_way(head, context)
 }

@@ -57,7 +57,11 @@ impl Connection {
         let (sending, mut receiving) = stream.split();
         // Beside the reading: a server may answer before it has read all.
         let sending = tokio::spawn(send_body(sending, request.body.clone()));
-        let response = receiving.recv_response().await?;
+        let mut response = receiving.recv_response().await?;
+        // Interim responses (RFC 9110 section 15.2) come before the one that was asked for.
+        while response.status().is_informational() {
+            response = receiving.recv_response().await?;
+        }
         let head = Head::from_http(&request.method, response.status(), response.headers());
         Ok((head, Body { stream: receiving, sending }))
     }
