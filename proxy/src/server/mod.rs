@@ -32,8 +32,9 @@ use reload::Reloader;
 use sockets::Sockets;
 use workers::Workers;
 
-/// Attempts that Pingora may make for one request: the ceiling of `attempts` of a pool, which is what counts.
-const MAX_ATTEMPTS: usize = 5;
+/// Attempts that Pingora may make for one request: the ceiling of `attempts` of a pool, which is what counts, and one
+/// more after a race between idle connections.
+const MAX_ATTEMPTS: usize = 6;
 
 /// Idle connections to origins kept at most.
 const ORIGIN_POOL_SIZE: usize = 1_024;
@@ -103,8 +104,11 @@ impl Node {
         let access_log = AccessLog::start(&model.node.access_log, &model.node.name, metrics.access_log())
             .map_err(|source| StartError::AccessLog { target: model.node.access_log.clone(), source })?;
         let access_log = Arc::new(ArcSwap::from_pointee(access_log));
+        // Look-ups outlive the requests that begin them, and so the worker that such a request runs on.
+        let resolver = Resolver::new(&model.node.resolvers, fills.handle().clone(), metrics.resolver().clone());
+        let log = Arc::clone(&access_log);
         let reloader =
-            Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), Arc::clone(&access_log))?;
+            Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
         let cache: Arc<CacheEngine<FillRequest>> =
             CacheEngine::new(&model.node.cache, fills.handle().clone(), Arc::clone(&metrics));
         let capacity = model.node.cache.capacity.0;
@@ -116,7 +120,7 @@ impl Node {
         let proxy = Arc::new(EdgeProxy {
             snapshot: reloader.snapshot(),
             cache: Arc::clone(&cache),
-            resolver: Resolver::default(),
+            resolver,
             metrics: Arc::clone(&metrics),
             access_log,
             request_ids: RequestIdSource::new(),

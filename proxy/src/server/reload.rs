@@ -15,7 +15,7 @@ use super::error::StartError;
 use crate::admin::{AdminState, AdminToken};
 use crate::geo::GeoDatabases;
 use crate::listener::{ListenerState, SharedListenerState};
-use crate::origin::Registries;
+use crate::origin::{Registries, Resolver, access_files};
 use crate::phases::SharedAccessLog;
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{AccessLog, Metrics, ReloadOutcome};
@@ -28,10 +28,11 @@ pub(super) struct Reloader {
     metrics: Arc<Metrics>,
     registries: Arc<Registries>,
     databases: Arc<GeoDatabases>,
+    resolver: Resolver,
     admin: Arc<AdminState>,
     access_log: SharedAccessLog,
     tickets: SessionTickets,
-    /// When the certificate files last changed, as of the last look.
+    /// When the files of certificates and secrets last changed, as of the last look.
     seen: Vec<Option<SystemTime>>,
 }
 
@@ -51,6 +52,7 @@ impl Reloader {
         metrics: Arc<Metrics>,
         admin: Arc<AdminState>,
         access_log: SharedAccessLog,
+        resolver: Resolver,
     ) -> Result<Self, StartError> {
         let tickets = SessionTickets::new().map_err(|error| StartError::Certificates(error.to_string()))?;
         let generation = Generation(1);
@@ -72,6 +74,7 @@ impl Reloader {
             metrics,
             registries,
             databases,
+            resolver,
             admin,
             access_log,
             tickets,
@@ -123,12 +126,12 @@ impl Reloader {
         drop(tokio::task::spawn_blocking(move || databases.refresh()));
     }
 
-    /// A renewed certificate takes the same way as any change.
+    /// A renewed certificate or secret takes the same way as any change.
     pub(super) fn reload_if_files_changed(&mut self) {
         let now = modification_times(self.snapshot.load().model());
         if now != self.seen {
             self.seen = now;
-            self.reload("a certificate file changed");
+            self.reload("a file of certificates or secrets changed");
         }
     }
 
@@ -157,6 +160,7 @@ impl Reloader {
         self.listener_state.store(Arc::new(prepared.listener_state));
         prepared.snapshot.geo.put_in_force();
         self.admin.geo.store(Some(Arc::clone(&prepared.snapshot.geo)));
+        self.resolver.configure(&prepared.snapshot.model().node.resolvers);
         self.snapshot.store(Arc::new(prepared.snapshot));
         self.admin.token.store(prepared.token);
         if let Some(access_log) = prepared.access_log {
@@ -208,5 +212,5 @@ fn one_line_each(errors: &[impl std::fmt::Display]) -> String {
 fn modification_times(model: &Model) -> Vec<Option<SystemTime>> {
     let modified = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let files = model.certificates.iter().flat_map(|certificate| [&certificate.chain_file, &certificate.key_file]);
-    files.map(|path| modified(path)).collect()
+    files.map(PathBuf::as_path).chain(access_files(model)).map(modified).collect()
 }

@@ -12,8 +12,8 @@ mod trace_context;
 pub use access_log::{AccessLog, AccessRecord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
-    GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, Metrics, MirrorOutcome, OriginMetrics, OriginOutcome, PoolMetrics,
-    ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
+    GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, LookupOutcome, Metrics, MirrorOutcome, OriginMetrics, OriginOutcome, PoolMetrics,
+    ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;
 pub use request_id::{RequestId, RequestIdSource};

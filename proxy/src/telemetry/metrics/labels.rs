@@ -77,6 +77,18 @@ label_set!(
 );
 
 label_set!(
+    /// What a look-up of an origin's name found.
+    LookupOutcome {
+        /// Addresses.
+        Found => "found",
+        /// That there are none.
+        Nothing => "nothing",
+        /// No answer.
+        Failed => "failed",
+    }
+);
+
+label_set!(
     /// How a fill ended.
     FillOutcome {
         /// The object is stored.
@@ -155,6 +167,30 @@ label_set!(
 );
 
 label_set!(
+    /// How a probe of an origin ended.
+    ProbeOutcome {
+        /// As it should.
+        Passed => "passed",
+        /// Nobody listens there.
+        Refused => "refused",
+        /// The origin's name has no address.
+        Unresolved => "unresolved",
+        /// No connection for another reason.
+        Unreachable => "unreachable",
+        /// No TLS: the handshake failed, or the certificate is not trusted.
+        Tls => "tls",
+        /// It took too long.
+        TimedOut => "timed_out",
+        /// No answer that could be understood.
+        Broken => "broken",
+        /// Another status than expected.
+        WrongStatus => "wrong_status",
+        /// Another body than expected.
+        WrongBody => "wrong_body",
+    }
+);
+
+label_set!(
     /// Why an origin was not asked.
     Rejection {
         /// Its circuit is open, or its one trial under way.
@@ -183,6 +219,18 @@ label_set!(
         Failed => "failed",
         /// It was not sent: the budget was spent.
         OverBudget => "over_budget",
+    }
+);
+
+label_set!(
+    /// What became of a copy of a request for another pool.
+    MirrorOutcome {
+        /// It was answered, and the answer thrown away.
+        Answered => "answered",
+        /// No whole answer came in time.
+        Failed => "failed",
+        /// Too many were on their way, so it was not sent.
+        Dropped => "dropped",
     }
 );
 

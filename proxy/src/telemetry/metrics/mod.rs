@@ -13,6 +13,7 @@ mod mirror;
 mod origin;
 mod pool;
 mod process;
+mod resolver;
 mod site;
 mod time_histogram;
 
@@ -30,7 +31,7 @@ use connections::ConnectionMetrics;
 use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use labels::{
-    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome, Rejection, ReloadOutcome, RetryReason,
+    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome, Rejection, ReloadOutcome, RetryReason,
     StatusClass,
 };
 use mirror::MirrorMetrics;
@@ -39,6 +40,7 @@ pub use origin::OriginMetrics;
 use pool::PoolFamilies;
 pub use pool::PoolMetrics;
 use process::ProcessMetrics;
+pub use resolver::ResolverMetrics;
 use site::SiteFamilies;
 pub use site::{RequestFigures, SiteMetrics};
 
@@ -75,6 +77,7 @@ pub struct Metrics {
     geo: GeoMetrics,
     mirror: MirrorMetrics,
     process: ProcessMetrics,
+    resolver: ResolverMetrics,
     generation: IntGauge,
     reloads: [IntCounter; ReloadOutcome::COUNT],
     access_log: AccessLogCounters,
@@ -125,6 +128,7 @@ impl Metrics {
             geo: GeoMetrics::register(&families),
             mirror: MirrorMetrics::register(&families),
             process: ProcessMetrics::register(&families),
+            resolver: ResolverMetrics::register(&families),
             generation: families.gauge("tidegate_snapshot_generation", "Generation of the configuration in force."),
             reloads: ReloadOutcome::ALL.map(|outcome| reloads.with_label_values(&[outcome.label()])),
             access_log: AccessLogCounters {
@@ -228,6 +232,12 @@ impl Metrics {
     /// Records what became of a copy of a request for another pool.
     pub fn mirrored(&self, outcome: MirrorOutcome) {
         self.mirror.mirrored(outcome);
+    }
+
+    /// Figures of the resolver of origins' names.
+    #[must_use]
+    pub fn resolver(&self) -> &ResolverMetrics {
+        &self.resolver
     }
 
     /// Counters that the access log keeps.
