@@ -6,10 +6,12 @@
 mod candidate;
 mod consistent_hash;
 mod distance;
+mod explain;
 pub mod health;
 mod order;
 
 pub use candidate::{Candidate, Circuit, Duty, Health, Priority, Proximity, Share};
 pub use consistent_hash::{identity, sticky_seed};
 pub use distance::{Coordinates, Place, nearest_region, rank_regions};
+pub use explain::{Explanation, Reason, explain};
 pub use order::{Mode, Order, Rules, mode, order};

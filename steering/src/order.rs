@@ -186,4 +186,4 @@ fn spread_in_panic(placed: &mut [Placed], candidates: &[Candidate]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
