@@ -2,6 +2,7 @@
 
 mod http1;
 mod http2;
+mod proxy_protocol;
 mod tls;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
@@ -28,6 +30,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use super::proxy_protocol::ProxyProtocolError;
 use super::{
     CONNECTION, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState, PortSharing, Protocol, Refusal,
     Signals, TcpListenerSettings, bind_tcp, serve_tcp,
@@ -69,6 +72,10 @@ impl Application {
 
 fn describe(path: &str, received: usize) -> Bytes {
     CONNECTION.with(|connection| {
+        if path == "/peer" {
+            let via = connection.via.map_or("nobody".to_owned(), |via| via.ip().to_string());
+            return format!("{} via {via}", connection.peer).into();
+        }
         let tls = connection.tls.as_ref();
         let name = tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or("-");
         let version = tls.map_or("-", |tls| tls.version);
@@ -134,6 +141,10 @@ impl ConnectionObserver for Observed {
     fn rejected(&self, protocol: Protocol, status: u16) {
         self.note(format!("{} {status}", protocol.label()));
     }
+
+    fn proxy_protocol_failed(&self, error: ProxyProtocolError) {
+        self.note(error.label().to_owned());
+    }
 }
 
 /// A running listener.
@@ -150,14 +161,20 @@ struct Server {
 
 impl Server {
     async fn plaintext(limits: Limits) -> Self {
-        Self::start(limits, Some(PlaintextMode::Serve))
+        Self::start(limits, Some(PlaintextMode::Serve), None)
     }
 
     async fn tls(limits: Limits) -> Self {
-        Self::start(limits, None)
+        Self::start(limits, None, None)
     }
 
-    fn start(limits: Limits, plaintext: Option<PlaintextMode>) -> Self {
+    /// One that takes PROXY protocol headers from these networks.
+    async fn proxied(limits: Limits, plaintext: Option<PlaintextMode>, networks: &[&str]) -> Self {
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        Self::start(limits, plaintext, Some(networks))
+    }
+
+    fn start(limits: Limits, plaintext: Option<PlaintextMode>, proxy_protocol: Option<Arc<[IpNet]>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (ca, tls) = plaintext.is_none().then(|| certified(folder.path().into())).unzip();
         let listener = bind_tcp(SocketAddr::from(([127, 0, 0, 1], 0)), PortSharing::Shared).unwrap();
@@ -168,7 +185,7 @@ impl Server {
         let (stop, stop_signal) = watch::channel(false);
         let serving = tokio::spawn(serve_tcp(
             tokio::net::TcpListener::from_std(listener).unwrap(),
-            TcpListenerSettings { plaintext, proxy_protocol: None },
+            TcpListenerSettings { plaintext, proxy_protocol },
             Arc::clone(&application),
             Arc::new(ArcSwap::from_pointee(ListenerState { limits, tls, quic_tls: None })),
             Signals { drain: drain_signal, stop: stop_signal },

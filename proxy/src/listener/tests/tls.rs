@@ -19,6 +19,16 @@ pub(super) async fn connect(
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&str],
 ) -> TlsStream<TcpStream> {
+    connect_over(server.connect().await, server, versions, alpn).await
+}
+
+/// Makes the handshake over this connection.
+pub(super) async fn connect_over(
+    stream: TcpStream,
+    server: &Server,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&str],
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(root_of(server.ca.as_ref().unwrap())).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
@@ -26,7 +36,7 @@ pub(super) async fn connect(
         builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from(HOST).unwrap();
-    within(TlsConnector::from(Arc::new(config)).connect(name, server.connect().await)).await.unwrap()
+    within(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
 }
 
 #[tokio::test]
