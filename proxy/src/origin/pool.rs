@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate_config::model::{Model, Origin, OriginPool};
-use tidegate_steering::{Candidate, Health, Proximity, Rules, identity, order};
+use tidegate_config::model::{Model, Origin, OriginOrder, OriginPool};
+use tidegate_steering::{Candidate, Circuit, Health, Priority, Proximity, Rules, Share, identity, order};
 
 use super::access::{Access, OriginError};
 use super::admission::OriginProtection;
+use super::circuit::CircuitState;
+use super::health::OriginHealth;
 use super::protection::PoolProtection;
 use super::ranking::RegionRanks;
 use super::registries::Registries;
-use super::suspects::Suspects;
 use crate::telemetry::{Metrics, OriginMetrics};
 
 /// One origin, ready to be spoken to.
@@ -20,12 +21,14 @@ pub struct CompiledOrigin {
     pub origin: Origin,
     /// What it is shown, and what is asked of it.
     pub access: Access,
-    /// What was seen of it lately.
-    pub suspects: Suspects,
+    /// What probes and requests found out about it.
+    pub health: OriginHealth,
     /// Its figures.
     pub metrics: Arc<OriginMetrics>,
     /// Its circuit and load.
     pub protection: Arc<OriginProtection>,
+    identity: u64,
+    priority: Priority,
     proximity: Proximity,
 }
 
@@ -48,44 +51,85 @@ impl CompiledPool {
         registries: &Registries,
     ) -> Result<Self, OriginError> {
         let ranks = RegionRanks::of(model);
-        let compile = |origin: &Origin| {
-            let protection = registries.protection.origin(&pool.name, &origin.name, metrics);
-            compile_origin(origin, &ranks, metrics.origin_handles(&pool.name, &origin.name), protection)
+        let health = registries.health.pool(pool).handles(pool, metrics);
+        let compile = |(place, (origin, health)): (usize, (&Origin, OriginHealth))| {
+            let priority = match pool.order {
+                OriginOrder::Nearest => Priority::default(),
+                OriginOrder::Written => Priority(u32::try_from(place).unwrap_or(u32::MAX)),
+            };
+            Ok(Arc::new(CompiledOrigin {
+                access: Access::load(origin)?,
+                health,
+                metrics: metrics.origin_handles(&pool.name, &origin.name),
+                protection: registries.protection.origin(&pool.name, &origin.name, metrics),
+                identity: identity(origin.name.as_str()),
+                priority,
+                proximity: ranks.proximity(&origin.region),
+                origin: origin.clone(),
+            }))
         };
-        let origins = pool.origins.iter().map(compile).collect::<Result<_, _>>()?;
+        let origins = pool.origins.iter().zip(health).enumerate().map(compile).collect::<Result<_, _>>()?;
         let protection = registries.protection.pool(&pool.name, metrics);
         Ok(Self { pool: Arc::clone(pool), origins, protection })
     }
 
-    /// All origins in the order to try them.
+    /// All origins in the order to try them. Who is on trial and comes first has this request for its trial; while
+    /// another request is the trial, it waits at its place among those that are avoided.
     #[must_use]
     pub fn order(&self, seed: u64, now: Instant) -> Vec<Arc<CompiledOrigin>> {
-        let candidates: Vec<Candidate> = self.origins.iter().map(|origin| origin.candidate(now)).collect();
-        let rules = Rules { panic_threshold: self.pool.health.panic_threshold, seed };
-        order(&candidates, &rules).indices.into_iter().filter_map(|index| self.origins.get(index).cloned()).collect()
+        let mut candidates: Vec<Candidate> = self.origins.iter().map(|origin| origin.candidate(now)).collect();
+        let rules = self.rules(seed);
+        for _ in &self.origins {
+            let placed = order(&candidates, &rules).indices;
+            let first = placed.first().and_then(|&first| Some((first, self.origins.get(first)?)));
+            let Some((first, origin)) = first else { break };
+            if !origin.is_on_trial(now) || origin.health.claim_trial(now) {
+                return placed.into_iter().filter_map(|index| self.origins.get(index).cloned()).collect();
+            }
+            if let Some(candidate) = candidates.get_mut(first) {
+                *candidate = origin.without_trial(now);
+            }
+        }
+        self.origins.clone()
+    }
+
+    /// What steering is told of the origins now.
+    #[must_use]
+    pub fn candidates(&self, now: Instant) -> Vec<Candidate> {
+        self.origins.iter().map(|origin| origin.without_trial(now)).collect()
+    }
+
+    /// By which rules they are ordered.
+    #[must_use]
+    pub fn rules(&self, seed: u64) -> Rules {
+        Rules { panic_threshold: self.pool.health.panic_threshold, seed }
     }
 }
 
 impl CompiledOrigin {
+    /// As steering sees it; as healthy while it is on trial.
     fn candidate(&self, now: Instant) -> Candidate {
-        let health = if self.suspects.is_suspect(now) { Health::Suspect } else { Health::Unknown };
-        let identity = identity(self.origin.name.as_str());
-        Candidate { health, ..Candidate::new(identity, self.proximity, self.origin.weight.0) }
+        let candidate = self.without_trial(now);
+        if self.is_on_trial(now) {
+            return Candidate { health: Health::Healthy, share: Share::FULL, ..candidate };
+        }
+        candidate
     }
-}
 
-fn compile_origin(
-    origin: &Origin,
-    ranks: &RegionRanks,
-    metrics: Arc<OriginMetrics>,
-    protection: Arc<OriginProtection>,
-) -> Result<Arc<CompiledOrigin>, OriginError> {
-    Ok(Arc::new(CompiledOrigin {
-        origin: origin.clone(),
-        access: Access::load(origin)?,
-        suspects: Suspects::default(),
-        metrics,
-        protection,
-        proximity: ranks.proximity(&origin.region),
-    }))
+    fn without_trial(&self, now: Instant) -> Candidate {
+        let view = self.health.view(now);
+        let protection = self.protection.view(now);
+        let is_barred = protection.circuit == CircuitState::Open && !protection.left_open.is_zero();
+        Candidate {
+            priority: self.priority,
+            health: view.health,
+            share: view.share,
+            circuit: if is_barred { Circuit::Open } else { Circuit::Closed },
+            ..Candidate::new(self.identity, self.proximity, self.origin.weight.0)
+        }
+    }
+
+    fn is_on_trial(&self, now: Instant) -> bool {
+        self.health.view(now).trial
+    }
 }

@@ -9,7 +9,7 @@ mod request_id;
 mod timestamp;
 mod trace_context;
 
-pub use access_log::{AccessLog, AccessRecord, BoundedText};
+pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
     GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, LookupOutcome, Metrics, MirrorOutcome, OriginMetrics, OriginOutcome, PoolMetrics,

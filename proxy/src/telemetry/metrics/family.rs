@@ -2,7 +2,7 @@
 //! in the program that the first test meets.
 
 use prometheus::core::Collector;
-use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::time_histogram::{Bounds, TimeHistograms};
 
@@ -38,6 +38,16 @@ impl<'a> Families<'a> {
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.register(IntGaugeVec::new(Opts::new(name, help), labels).expect(CONSTANT))
+    }
+
+    pub(super) fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.register(GaugeVec::new(Opts::new(name, help), labels).expect(CONSTANT))
+    }
+
+    /// For what happens seldom; what requests observe is a time histogram.
+    pub(super) fn histograms(&self, name: &str, help: &str, labels: &[&str], bounds: &[f64]) -> HistogramVec {
+        let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        self.register(HistogramVec::new(options, labels).expect(CONSTANT))
     }
 
     /// By site and protocol.

@@ -1,9 +1,14 @@
 //! Figures of one origin of a pool.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use std::time::Duration;
+
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::family::Families;
-use super::labels::{OriginOutcome, Rejection};
+use super::labels::{OriginOutcome, ProbeOutcome, Rejection};
+
+/// A probe in the same place takes a millisecond, one over an ocean and TLS half a second; the usual time-out is 2 s.
+const PROBE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 /// The families that origins have series in.
 pub(super) struct OriginFamilies {
@@ -13,6 +18,11 @@ pub(super) struct OriginFamilies {
     in_flight: IntGaugeVec,
     pending: IntGaugeVec,
     rejected: IntCounterVec,
+    healthy: IntGaugeVec,
+    effective_weight: GaugeVec,
+    probes: IntCounterVec,
+    probe_duration: HistogramVec,
+    ejections: IntCounterVec,
 }
 
 impl OriginFamilies {
@@ -48,7 +58,55 @@ impl OriginFamilies {
                 "Requests that an origin's circuit or limits kept from it; they may have gone to another one.",
                 &["pool", "origin", "reason"],
             ),
+            healthy: families.gauges(
+                "tidegate_origin_healthy",
+                "Whether origins are used without a second thought: 1, or 0 when down, ejected or suspect.",
+                &["pool", "origin"],
+            ),
+            effective_weight: families.float_gauges(
+                "tidegate_origin_effective_weight_ratio",
+                "Part of their weight that origins get: less than 1 while they start slowly, 0 while not used.",
+                &["pool", "origin"],
+            ),
+            probes: families.counters(
+                "tidegate_origin_probes_total",
+                "Probes of origins, by how they ended.",
+                &["pool", "origin", "outcome"],
+            ),
+            probe_duration: families.histograms(
+                "tidegate_origin_probe_duration_seconds",
+                "Time that probes of origins took, whatever their outcome.",
+                &["pool", "origin"],
+                &PROBE_BUCKETS,
+            ),
+            ejections: families.counters(
+                "tidegate_origin_ejections_total",
+                "Ejections of origins for what requests met.",
+                &["pool", "origin"],
+            ),
         }
+    }
+
+    /// Takes the series of an origin away that is configured no more. None of them but those that ever were.
+    pub(super) fn remove(&self, pool: &str, origin: &str) {
+        let labels = [pool, origin];
+        for outcome in OriginOutcome::ALL {
+            drop(self.requests.remove_label_values(&[pool, origin, outcome.label()]));
+        }
+        for outcome in ProbeOutcome::ALL {
+            drop(self.probes.remove_label_values(&[pool, origin, outcome.label()]));
+        }
+        for reason in Rejection::ALL {
+            drop(self.rejected.remove_label_values(&[pool, origin, reason.label()]));
+        }
+        for counters in [&self.connect_failures, &self.ejections] {
+            drop(counters.remove_label_values(&labels));
+        }
+        for gauges in [&self.circuit_state, &self.in_flight, &self.pending, &self.healthy] {
+            drop(gauges.remove_label_values(&labels));
+        }
+        drop(self.effective_weight.remove_label_values(&labels));
+        drop(self.probe_duration.remove_label_values(&labels));
     }
 }
 
@@ -60,6 +118,11 @@ pub struct OriginMetrics {
     in_flight: IntGauge,
     pending: IntGauge,
     rejected: [IntCounter; Rejection::COUNT],
+    healthy: IntGauge,
+    effective_weight: Gauge,
+    probes: [IntCounter; ProbeOutcome::COUNT],
+    probe_duration: Histogram,
+    ejections: IntCounter,
 }
 
 impl OriginMetrics {
@@ -73,7 +136,30 @@ impl OriginMetrics {
             pending: families.pending.with_label_values(&[pool, origin]),
             rejected: Rejection::ALL
                 .map(|reason| families.rejected.with_label_values(&[pool, origin, reason.label()])),
+            healthy: families.healthy.with_label_values(&[pool, origin]),
+            effective_weight: families.effective_weight.with_label_values(&[pool, origin]),
+            probes: ProbeOutcome::ALL
+                .map(|outcome| families.probes.with_label_values(&[pool, origin, outcome.label()])),
+            probe_duration: families.probe_duration.with_label_values(&[pool, origin]),
+            ejections: families.ejections.with_label_values(&[pool, origin]),
         }
+    }
+
+    /// Records what is thought of it at a scrape: whether it is used, and the part of its weight that it gets.
+    pub fn seen(&self, healthy: bool, effective_weight: f64) {
+        self.healthy.set(i64::from(healthy));
+        self.effective_weight.set(effective_weight);
+    }
+
+    /// Records a probe.
+    pub fn probed(&self, outcome: ProbeOutcome, duration: Duration) {
+        self.probes[outcome as usize].inc();
+        self.probe_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Records an ejection.
+    pub fn ejected(&self) {
+        self.ejections.inc();
     }
 
     /// Records the state of its circuit, as the metric's help names it.

@@ -1,6 +1,6 @@
 //! Figures of one origin pool: further attempts and hedges.
 
-use prometheus::{IntCounter, IntCounterVec};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::family::Families;
 use super::labels::{HedgeOutcome, RetryReason};
@@ -10,6 +10,7 @@ pub(super) struct PoolFamilies {
     retries: IntCounterVec,
     budget_exhausted: IntCounterVec,
     hedges: IntCounterVec,
+    panic: IntGaugeVec,
 }
 
 impl PoolFamilies {
@@ -30,7 +31,24 @@ impl PoolFamilies {
                 "Second requests to another origin while the first one still waited, by what came of them.",
                 &["pool", "outcome"],
             ),
+            panic: families.gauges(
+                "tidegate_pool_panic",
+                "Whether so little of a pool is healthy that all of it is used: 1, else 0.",
+                &["pool"],
+            ),
         }
+    }
+
+    /// Takes the series of a pool away that is configured no more.
+    pub(super) fn remove(&self, pool: &str) {
+        for reason in RetryReason::ALL {
+            drop(self.retries.remove_label_values(&[pool, reason.label()]));
+        }
+        for outcome in HedgeOutcome::ALL {
+            drop(self.hedges.remove_label_values(&[pool, outcome.label()]));
+        }
+        drop(self.budget_exhausted.remove_label_values(&[pool]));
+        drop(self.panic.remove_label_values(&[pool]));
     }
 }
 
@@ -39,6 +57,7 @@ pub struct PoolMetrics {
     retries: [IntCounter; RetryReason::COUNT],
     budget_exhausted: IntCounter,
     hedges: [IntCounter; HedgeOutcome::COUNT],
+    panic: IntGauge,
 }
 
 impl PoolMetrics {
@@ -47,7 +66,13 @@ impl PoolMetrics {
             retries: RetryReason::ALL.map(|reason| families.retries.with_label_values(&[pool, reason.label()])),
             budget_exhausted: families.budget_exhausted.with_label_values(&[pool]),
             hedges: HedgeOutcome::ALL.map(|outcome| families.hedges.with_label_values(&[pool, outcome.label()])),
+            panic: families.panic.with_label_values(&[pool]),
         }
+    }
+
+    /// Records whether all of it is used at a scrape.
+    pub fn panic(&self, panics: bool) {
+        self.panic.set(i64::from(panics));
     }
 
     /// Records a further attempt.
