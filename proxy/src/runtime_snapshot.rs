@@ -102,6 +102,11 @@ impl RuntimeSnapshot {
         self.pools.get(name)
     }
 
+    /// All of them.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<CompiledPool>> {
+        self.pools.values()
+    }
+
     /// Metrics of a site of this snapshot.
     #[must_use]
     pub fn site_metrics(&self, site: &SiteEntry) -> Option<&Arc<SiteMetrics>> {

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
+use super::geo_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
 use super::server::AdminState;
 
@@ -26,11 +27,13 @@ struct Route {
     handler: fn(&AdminState, &Call<'_>) -> Answer,
 }
 
-const ROUTES: [Route; 7] = [
+const ROUTES: [Route; 9] = [
     Route { method: Method::GET, path: "/metrics", handler: metrics },
     Route { method: Method::GET, path: "/live", handler: live },
     Route { method: Method::GET, path: "/ready", handler: ready },
     Route { method: Method::GET, path: "/status", handler: status },
+    Route { method: Method::GET, path: "/origins", handler: origins },
+    Route { method: Method::GET, path: "/geo", handler: geo_answers::geo },
     Route { method: Method::POST, path: "/drain", handler: drain },
     Route { method: Method::POST, path: "/undrain", handler: undrain },
     Route { method: Method::GET, path: "/", handler: index },
@@ -89,6 +92,25 @@ fn status(state: &AdminState, _: &Call<'_>) -> Answer {
         "cache": { "bytes": usage.bytes, "entries": usage.entries, "capacity_bytes": usage.capacity },
     });
     answer::json_value(StatusCode::OK, &status)
+}
+
+/// Pools and origins; `?pool=NAME` for one of them.
+fn origins(state: &AdminState, call: &Call<'_>) -> Answer {
+    let only = match call.query {
+        None | Some("") => None,
+        Some(query) => match query.strip_prefix("pool=") {
+            Some(name) if !name.contains('&') => Some(name),
+            _ => {
+                let message = "the query of /origins is empty or pool=NAME";
+                return answer::error(StatusCode::BAD_REQUEST, "invalid_query", message);
+            }
+        },
+    };
+    let overview = state.origins.load();
+    match overview.as_ref().and_then(|overview| overview.report(only)) {
+        Some(report) => answer::json_value(StatusCode::OK, &report),
+        None => answer::error(StatusCode::NOT_FOUND, "not_found", "there is no such pool; GET /origins lists all"),
+    }
 }
 
 fn drain(state: &AdminState, call: &Call<'_>) -> Answer {

@@ -24,6 +24,7 @@ use super::lifecycle::Lifecycle;
 use super::routes::{Call, dispatch};
 use super::token::AdminToken;
 use crate::geo::GeoLocator;
+use crate::origin::OriginOverview;
 use crate::telemetry::Metrics;
 
 /// Connections at a time: some scrapers, some operators, and room for a forgotten one.
@@ -63,6 +64,8 @@ pub struct AdminState {
     pub token: ArcSwapOption<AdminToken>,
     /// How clients are located. Swapped with the configuration.
     pub geo: ArcSwapOption<GeoLocator>,
+    /// Pools and origins. Swapped with the configuration.
+    pub origins: ArcSwapOption<OriginOverview>,
 }
 
 /// Serves until `stop` is true, then gives answers under way a moment.

@@ -25,6 +25,7 @@ use crate::edge_application::EdgeApplication;
 use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
+use crate::route_actions::MirrorSender;
 use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
 
 pub use error::StartError;
@@ -100,6 +101,7 @@ impl Node {
             started: Instant::now(),
             token: ArcSwapOption::empty(),
             geo: ArcSwapOption::empty(),
+            origins: ArcSwapOption::empty(),
         });
         let access_log = AccessLog::start(&model.node.access_log, &model.node.name, metrics.access_log())
             .map_err(|source| StartError::AccessLog { target: model.node.access_log.clone(), source })?;
@@ -120,6 +122,7 @@ impl Node {
         let proxy = Arc::new(EdgeProxy {
             snapshot: reloader.snapshot(),
             cache: Arc::clone(&cache),
+            mirror: MirrorSender::new(fills.handle().clone(), Arc::clone(&metrics)),
             resolver,
             metrics: Arc::clone(&metrics),
             access_log,
@@ -129,7 +132,9 @@ impl Node {
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));
         let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);
-        cache.set_fetcher(Arc::new(SubrequestFetcher::new(for_fills)));
+        let fetcher = Arc::new(SubrequestFetcher::new(for_fills));
+        proxy.mirror.set_fetcher(fetcher.clone());
+        cache.set_fetcher(fetcher);
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
         Ok(Self { application, lifecycle, metrics, admin, reloader })
     }
@@ -153,6 +158,7 @@ impl Node {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::Listener)?;
             tokio::spawn(crate::admin::serve(listener, Arc::clone(&self.admin), admin_stop));
         }
+        self.reloader.start_probing();
         self.lifecycle.started();
         log::info!(node = model.node.name.as_str(), workers = model.node.workers; "serving");
         self.until_stopped(&mut signals).await;

@@ -15,7 +15,7 @@ use super::error::StartError;
 use crate::admin::{AdminState, AdminToken};
 use crate::geo::GeoDatabases;
 use crate::listener::{ListenerState, SharedListenerState};
-use crate::origin::{Registries, Resolver, access_files};
+use crate::origin::{access_files, OriginOverview, Prober, Registries, Resolver};
 use crate::phases::SharedAccessLog;
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{AccessLog, Metrics, ReloadOutcome};
@@ -27,6 +27,7 @@ pub(super) struct Reloader {
     listener_state: SharedListenerState,
     metrics: Arc<Metrics>,
     registries: Arc<Registries>,
+    prober: Prober,
     databases: Arc<GeoDatabases>,
     resolver: Resolver,
     admin: Arc<AdminState>,
@@ -63,6 +64,8 @@ impl Reloader {
         let compiled = RuntimeSnapshot::compile(snapshot, &metrics, &registries, &databases)?;
         compiled.geo.put_in_force();
         admin.geo.store(Some(Arc::clone(&compiled.geo)));
+        admin.origins.store(Some(Arc::new(OriginOverview::new(compiled.pools().cloned()))));
+        refresh_origin_figures(&metrics, &admin);
         read_geo_figures(&metrics, &databases);
         admin.token.store(token(model)?);
         metrics.config_read(ReloadOutcome::Applied, generation);
@@ -73,6 +76,7 @@ impl Reloader {
             listener_state: Arc::new(ArcSwap::from_pointee(listener_state)),
             metrics,
             registries,
+            prober: Prober::new(resolver.clone()),
             databases,
             resolver,
             admin,
@@ -84,6 +88,11 @@ impl Reloader {
 
     pub(super) fn snapshot(&self) -> Arc<ArcSwap<RuntimeSnapshot>> {
         Arc::clone(&self.snapshot)
+    }
+
+    /// Begins to probe origins, on the runtime of the caller.
+    pub(super) fn start_probing(&self) {
+        self.prober.probe(self.snapshot.load().pools());
     }
 
     pub(super) fn listener_state(&self) -> SharedListenerState {
@@ -160,6 +169,9 @@ impl Reloader {
         self.listener_state.store(Arc::new(prepared.listener_state));
         prepared.snapshot.geo.put_in_force();
         self.admin.geo.store(Some(Arc::clone(&prepared.snapshot.geo)));
+        self.admin.origins.store(Some(Arc::new(OriginOverview::new(prepared.snapshot.pools().cloned()))));
+        self.prober.probe(prepared.snapshot.pools());
+        self.metrics.retain_origins(&prepared.snapshot.model().origin_pools);
         self.resolver.configure(&prepared.snapshot.model().node.resolvers);
         self.snapshot.store(Arc::new(prepared.snapshot));
         self.admin.token.store(prepared.token);
@@ -167,6 +179,16 @@ impl Reloader {
             self.access_log.store(Arc::new(access_log));
         }
     }
+}
+
+/// Weights that grow with time are looked at when somebody asks.
+fn refresh_origin_figures(metrics: &Metrics, admin: &Arc<AdminState>) {
+    let admin = Arc::clone(admin);
+    metrics.refresh_origins_by(move || {
+        if let Some(overview) = &*admin.origins.load() {
+            overview.refresh_metrics();
+        }
+    });
 }
 
 fn read_geo_figures(metrics: &Metrics, databases: &Arc<GeoDatabases>) {

@@ -16,5 +16,6 @@ pub use metrics::{
     ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;
+pub use timestamp::Timestamp;
 pub use request_id::{RequestId, RequestIdSource};
 pub use trace_context::{TraceContext, TraceParent};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use time::OffsetDateTime;
 
 /// Displays a point of time as `2026-11-21T08:00:00.000Z`.
-pub(super) struct Timestamp(pub(super) SystemTime);
+pub struct Timestamp(pub SystemTime);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

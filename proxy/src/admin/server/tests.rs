@@ -31,6 +31,7 @@ async fn start() -> Running {
         version: "1.2.3",
         started: Instant::now(),
         geo: ArcSwapOption::empty(),
+        origins: ArcSwapOption::empty(),
         token: ArcSwapOption::empty(),
     });
     let (stop, stopped) = watch::channel(false);

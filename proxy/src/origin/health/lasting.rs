@@ -16,7 +16,7 @@ use crate::telemetry::ProbeOutcome;
 
 /// How a probe ended, for operators.
 #[derive(Debug, Clone)]
-pub struct LastProbe {
+pub(in crate::origin) struct LastProbe {
     /// When it began.
     pub at: SystemTime,
     /// How long it took.
@@ -31,7 +31,7 @@ pub struct LastProbe {
 
 /// What is known of an origin beside its state.
 #[derive(Debug, Clone)]
-pub struct HealthFacts {
+pub(in crate::origin) struct HealthFacts {
     /// Whether it is in service: usable, ejected or down.
     pub(super) announced: Standing,
     /// Since when.
@@ -65,7 +65,7 @@ impl From<Health> for Standing {
 }
 
 /// Everything of one origin that lasts.
-pub struct LastingHealth {
+pub(super) struct LastingHealth {
     pool: PoolName,
     origin: OriginName,
     epoch: Instant,

@@ -11,7 +11,7 @@ mod prober;
 mod registry;
 mod schedule;
 
-pub use lasting::{HealthFacts, LastProbe};
+pub(in crate::origin) use lasting::HealthFacts;
 pub use origin_health::OriginHealth;
 pub use prober::Prober;
 pub use registry::{HealthRegistry, PoolHealth};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tidegate_steering::health::{HealthState, Peers, ProbeResult, Report, View};
+use tidegate_steering::health::{HealthState, Moment, Peers, ProbeResult, Report, View};
 
 use super::lasting::{HealthFacts, LastProbe, LastingHealth, reason_label};
 use super::registry::PoolHealth;
@@ -91,7 +91,7 @@ impl OriginHealth {
 
     /// How it got where it is.
     #[must_use]
-    pub fn facts(&self) -> HealthFacts {
+    pub(in crate::origin) fn facts(&self) -> HealthFacts {
         self.lasting.facts()
     }
 
@@ -116,6 +116,14 @@ impl OriginHealth {
     /// Resolves when a request doubts it.
     pub(super) async fn doubted(&self) {
         self.lasting.doubted.notified().await;
+    }
+
+    /// A moment of its state as the time of day, for operators.
+    #[must_use]
+    pub fn wall_clock(&self, moment: Moment) -> SystemTime {
+        let now = self.lasting.moment(Instant::now());
+        let wall = SystemTime::now();
+        if moment > now { wall + (moment - now) } else { wall - (now - moment) }
     }
 
     fn report(&self, report: Report, error: &str) {
@@ -146,9 +154,4 @@ impl OriginHealth {
         let others = self.pool.members.iter().enumerate().filter(|(place, _)| *place != self.place);
         others.fold(Peers::default(), |peers, (_, other)| peers.with(other.view(&self.pool.rules, now).health))
     }
-}
-
-/// Seconds since a time, for operators; none when the clock was set back.
-pub(in crate::origin) fn seconds_since(time: SystemTime) -> f64 {
-    SystemTime::now().duration_since(time).unwrap_or_default().as_secs_f64()
 }
