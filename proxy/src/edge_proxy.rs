@@ -18,6 +18,7 @@ use crate::origin::{FillRequest, Resolver};
 use crate::phases;
 use crate::phases::SharedAccessLog;
 use crate::request_context::RequestContext;
+use crate::route_actions::MirrorSender;
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{Metrics, RequestIdSource};
 
@@ -27,6 +28,8 @@ pub(crate) struct EdgeProxy {
     pub(crate) snapshot: Arc<ArcSwap<RuntimeSnapshot>>,
     /// The cache.
     pub(crate) cache: Arc<CacheEngine<FillRequest>>,
+    /// Copies of requests for other pools.
+    pub(crate) mirror: MirrorSender,
     /// Addresses of origins.
     pub(crate) resolver: Resolver,
     /// Metrics.
@@ -66,8 +69,8 @@ impl ProxyHttp for Pipeline {
         phases::count_request_body(body.as_ref(), context)
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        phases::choose_origin(&self.0, context).await
+    async fn upstream_peer(&self, session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        phases::choose_origin(&self.0, session, context).await
     }
 
     async fn upstream_request_filter(
@@ -85,6 +88,7 @@ impl ProxyHttp for Pipeline {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
+        phases::judge_response(session, response, context)?;
         phases::admit_origin_response(session, response, context)
     }
 

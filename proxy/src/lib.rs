@@ -11,6 +11,7 @@ pub mod media;
 pub mod origin;
 mod phases;
 mod request_context;
+pub mod route_actions;
 pub mod routing;
 pub mod runtime_snapshot;
 pub mod server;

@@ -11,8 +11,10 @@ use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
-use crate::origin::{CompiledOrigin, CompiledPool, FillContext};
-use crate::routing::{RouteEntry, SiteEntry};
+use crate::origin::{
+    Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit,
+};
+use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{CacheOutcome, RequestId, TraceContext};
 
@@ -74,6 +76,12 @@ pub(crate) struct MatchedRoute {
     pub(crate) path: String,
     /// Whether the client wrote it in this very form.
     pub(crate) path_as_sent: bool,
+    /// Which of the route's pools the request goes to.
+    pub(crate) pool: PoolChoice,
+    /// Whether it is the handshake of a WebSocket, which the route lets through.
+    pub(crate) websocket: bool,
+    /// Target in origin form, kept where the route changes the fields of responses.
+    pub(crate) target: Option<Box<[u8]>>,
 }
 
 /// The cache's part.
@@ -93,10 +101,24 @@ pub(crate) struct CacheContext {
 pub(crate) struct OriginContext {
     /// The pool.
     pub(crate) pool: Option<Arc<CompiledPool>>,
-    /// Origins in the order to try them.
+    /// Origins not tried yet, in the order to try them.
     pub(crate) order: Vec<Arc<CompiledOrigin>>,
-    /// How many were tried, repeats included.
+    /// Attempts so far. One that lost a race between idle connections is none.
     pub(crate) attempts: usize,
+    /// When the first one began.
+    pub(crate) first_attempt: Option<Instant>,
+    /// The one under way: its place in the journal, and when it began.
+    pub(crate) attempt: Option<(AttemptNumber, Instant)>,
+    /// Leave to ask the current origin, held until its response is read.
+    pub(crate) permit: Option<Permit>,
+    /// Origin of the next attempt and leave to ask it, where the response before was given up for it.
+    pub(crate) reserved: Option<(Arc<CompiledOrigin>, Permit)>,
+    /// Whether the current origin is asked once more.
+    pub(crate) again: Option<Again>,
+    /// Whether that has happened: once a request is enough.
+    pub(crate) raced: bool,
+    /// Every attempt, for the log.
+    pub(crate) journal: OnceLock<Arc<AttemptJournal>>,
     /// The one tried last.
     pub(crate) current: Option<Arc<CompiledOrigin>>,
     /// Interim responses so far.
@@ -147,6 +169,11 @@ impl RequestContext {
     #[must_use]
     pub(crate) fn is_fill(&self) -> bool {
         self.fill.is_some()
+    }
+
+    /// The journal of its attempts, shared with the fill that it starts.
+    pub(crate) fn journal(&self) -> &Arc<AttemptJournal> {
+        self.origin.journal.get_or_init(Arc::default)
     }
 
     /// Name of the origin asked last, by this request itself or by the fill that it reads from.

@@ -14,8 +14,17 @@ impl CacheKey {
     /// matter is for the route's policy to say.
     #[must_use]
     pub fn new(scheme: Scheme, host: &str, path: &str, query: Option<&str>) -> Self {
+        Self::within(None, scheme, host, path, query)
+    }
+
+    /// The same within a partition, which keeps apart what different clients get from the same URL. No partition's
+    /// key is ever one without, nor that of another partition.
+    #[must_use]
+    pub fn within(partition: Option<&Partition>, scheme: Scheme, host: &str, path: &str, query: Option<&str>) -> Self {
+        let partition = partition.map_or("", Partition::as_str);
         let query_length = query.map_or(0, |query| query.len() + 1);
-        let mut text = String::with_capacity(8 + host.len() + path.len() + query_length);
+        let mut text = String::with_capacity(partition.len() + 8 + host.len() + path.len() + query_length);
+        text.push_str(partition);
         text.push_str(scheme.prefix());
         text.push_str(host);
         text.push_str(path);
@@ -36,6 +45,22 @@ impl CacheKey {
     #[must_use]
     pub fn without_query(&self) -> &str {
         self.0.split('?').next().unwrap_or_default()
+    }
+}
+
+/// A part of the cache for routes that do not answer every client of a URL alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition(Box<str>);
+
+impl Partition {
+    /// The partition of this name. Names of configuration have no spaces, so that the end of one is always seen.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(format!("{name} ").into())
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -69,6 +94,24 @@ impl Scheme {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn partitions_share_no_key() {
+        let key = |partition: Option<&str>, host, path| {
+            CacheKey::within(partition.map(Partition::new).as_ref(), Scheme::Https, host, path, None)
+        };
+        assert_eq!(key(None, "a.test", "/"), CacheKey::new(Scheme::Https, "a.test", "/", None));
+        let keys = [
+            key(None, "a.test", "/"),
+            key(Some("germany"), "a.test", "/"),
+            key(Some("germany/next"), "a.test", "/"),
+            key(Some("https"), "a.test", "/"),
+            key(Some("germany"), "b.test", "/"),
+        ];
+        for (number, key) in keys.iter().enumerate() {
+            assert!(!keys[number + 1..].contains(key), "{key:?}");
+        }
+    }
 
     #[test]
     fn what_logs_show_of_a_key_has_no_query() {

@@ -1,14 +1,16 @@
 //! Fetching for the cache: a subrequest through the proxy's own pipeline, without a client.
 //!
 //! Owns the translation between the engine's seam and Pingora's subrequests. The parent session that Pingora asks
-//! for is made from bytes, so a fetch needs no client and outlives every one.
+//! for is made from bytes, so a fetch needs no client and outlives every one. Where a pool hedges, two of them race for
+//! the head of the response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
@@ -17,11 +19,15 @@ use pingora_proxy::subrequest::{BodyMode, Ctx};
 use pingora_proxy::{Subrequest, SubrequestSpawner};
 use tidegate_config::ids::OriginName;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
 
+use super::attempts::AttemptJournal;
+use super::hedging::{Chance, Delay};
+use super::pool::{CompiledOrigin, CompiledPool};
 use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
-use crate::routing::{RouteEntry, SiteEntry};
+use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
-use crate::telemetry::{RequestId, TraceContext};
+use crate::telemetry::{HedgeOutcome, RequestId, RetryReason, TraceContext};
 
 /// What a fill carries into the pipeline.
 #[derive(Clone)]
@@ -32,6 +38,8 @@ pub struct FillContext {
     pub site: Arc<SiteEntry>,
     /// Its route.
     pub route: Arc<RouteEntry>,
+    /// Which of the route's pools the request goes to.
+    pub pool: PoolChoice,
     /// Id of the request that started it.
     pub request_id: RequestId,
     /// Trace of the request that started it.
@@ -40,20 +48,40 @@ pub struct FillContext {
     pub over_tls: bool,
     /// Facts about the response that its fields do not tell, per fetch.
     pub notes: Arc<FetchNotes>,
+    /// What was tried for it.
+    pub journal: Arc<AttemptJournal>,
 }
 
 /// What the pipeline learnt of a response beside its fields.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct FetchNotes {
     /// Only the end of the connection ends the body.
     pub close_delimited: AtomicBool,
     /// The origin that answered.
     pub origin: Mutex<Option<OriginName>>,
+    /// The origin that another fetch for the same response asks already: this one is a hedge and asks another.
+    pub hedged: Option<OriginName>,
+    /// Whether another origin could still be asked.
+    further: AtomicBool,
+    chance: watch::Sender<Chance>,
 }
 
-/// A GET for an origin.
+impl FetchNotes {
+    /// An origin of this pool is asked, as this attempt. Only the first one of a first fetch can be hedged.
+    pub fn asks(&self, pool: &Arc<CompiledPool>, origin: &CompiledOrigin, attempt: usize, others: usize) {
+        let further = others > 0 && attempt < usize::from(pool.pool.attempts) && self.hedged.is_none();
+        self.further.store(further, Ordering::Relaxed);
+        let may_hedge = others > 0 && attempt == 1 && self.hedged.is_none();
+        let delay = if may_hedge { Delay::new(pool, origin, Instant::now()) } else { None };
+        self.chance.send_replace(delay.map_or(Chance::Never, Chance::After));
+    }
+}
+
+/// A request without a body for an origin.
 #[derive(Clone)]
 pub struct FillRequest {
+    /// GET for the cache; of a copy for another pool that of the client's request.
+    pub method: Method,
     /// The target as the client sent it: origins get the original bytes.
     pub target: Bytes,
     /// End-to-end fields, `Host` included, without Range and preconditions.
@@ -76,7 +104,8 @@ impl FillRequest {
     /// The header section as an HTTP/1.1 message.
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(b"GET ");
+        bytes.extend_from_slice(self.method.as_str().as_bytes());
+        bytes.push(b' ');
         bytes.extend_from_slice(&self.target);
         bytes.extend_from_slice(b" HTTP/1.1\r\n");
         for (name, value) in &self.fields {
@@ -126,6 +155,8 @@ struct Running {
     notes: Arc<FetchNotes>,
     /// The last task said that nothing follows it.
     ended: bool,
+    /// What was received before it was asked for.
+    ahead: Option<FetchEvent>,
     /// Ends the subrequest when the fill no longer wants it.
     task: AbortOnDrop,
 }
@@ -144,7 +175,9 @@ impl FetchStream for SubrequestStream {
             if let State::Starting(..) = self.state
                 && let State::Starting(spawner, request) = std::mem::replace(&mut self.state, State::Over)
             {
-                self.state = State::Running(start(&spawner, &request).await?);
+                let (running, head) = first_head(&spawner, &request).await?;
+                self.state = State::Running(running);
+                return Ok(head);
             }
             match &mut self.state {
                 State::Running(running) => running.next().await,
@@ -155,8 +188,110 @@ impl FetchStream for SubrequestStream {
     }
 }
 
+/// The head of the response, within the time that the route allows for it.
+async fn first_head(
+    spawner: &SubrequestSpawner,
+    request: &FillRequest,
+) -> Result<(Running, FetchEvent), FetchError> {
+    let limit = request.context.route.route.actions.timeouts.response;
+    let race = answer(spawner, request);
+    match limit {
+        None => race.await,
+        Some(limit) => tokio::time::timeout(limit, race).await.unwrap_or_else(|_| {
+            let reason = "the route's timeouts.response is over".to_owned();
+            Err(FetchError { status: StatusCode::GATEWAY_TIMEOUT, reason })
+        }),
+    }
+}
+
+/// How long a head waits for the first piece of its body. Nearly always they come together; where they do not, clients
+/// that wait for the head alone must not be held up.
+const FIRST_PIECE: Duration = Duration::from_millis(50);
+
+/// The head of a response that has begun to come: an origin that dies before the first piece of the body has delivered
+/// nothing that another one could not deliver as well.
+async fn answer(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<(Running, FetchEvent), FetchError> {
+    let (mut running, head) = race(spawner, request).await?;
+    if matches!(head, FetchEvent::Head { end: false, .. }) && request.method == Method::GET {
+        match tokio::time::timeout(FIRST_PIECE, running.next()).await {
+            Ok(Err(error)) => {
+                let Some(asked) = running.further_attempt(request) else { return Err(error) };
+                let mut second = start(spawner, request, Some(asked)).await?;
+                let head = second.next().await?;
+                return Ok((second, head));
+            }
+            Ok(Ok(piece)) => running.ahead = Some(piece),
+            Err(_) => {}
+        }
+    }
+    Ok((running, head))
+}
+
+/// The first head that is no failure; who loses is aborted, its connection with it.
+async fn race(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<(Running, FetchEvent), FetchError> {
+    let mut first = start(spawner, request, None).await?;
+    if request.method != Method::GET {
+        let head = first.next().await?;
+        return Ok((first, head));
+    }
+    let mut chance = first.notes.chance.subscribe();
+    let delay = tokio::select! {
+        biased;
+        head = first.next() => return Ok((first, head?)),
+        delay = due(&mut chance) => delay,
+    };
+    if !delay.pay() {
+        let head = first.next().await?;
+        return Ok((first, head));
+    }
+    let mut hedge = start(spawner, request, Some(delay.asked.clone())).await?;
+    let (early, hedge_was_first) = tokio::select! {
+        biased;
+        head = first.next() => (head, false),
+        head = hedge.next() => (head, true),
+    };
+    if is_answer(&early, &delay) {
+        delay.tell(if hedge_was_first { HedgeOutcome::Won } else { HedgeOutcome::Lost });
+        return early.map(|head| (if hedge_was_first { hedge } else { first }, head));
+    }
+    let late = if hedge_was_first { first.next().await } else { hedge.next().await };
+    let hedge_wins = !hedge_was_first && is_answer(&late, &delay);
+    delay.tell(if hedge_wins { HedgeOutcome::Won } else { HedgeOutcome::Failed });
+    match (hedge_was_first, hedge_wins) {
+        (false, true) => late.map(|head| (hedge, head)),
+        (false, false) => early.map(|head| (first, head)),
+        (true, _) => late.map(|head| (first, head)),
+    }
+}
+
+/// Waits until a hedge is due; for ever when none is.
+async fn due(chance: &mut watch::Receiver<Chance>) -> Delay {
+    loop {
+        let known = chance.borrow_and_update().clone();
+        let changed = chance.changed();
+        let Chance::After(delay) = known else {
+            if changed.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            continue;
+        };
+        // When the first fetch goes on to another origin meanwhile, that is the second request already.
+        if tokio::time::timeout_at(delay.due.into(), changed).await.is_err() {
+            return delay;
+        }
+    }
+}
+
+fn is_answer(head: &Result<FetchEvent, FetchError>, delay: &Delay) -> bool {
+    matches!(head, Ok(FetchEvent::Head { status, .. }) if !delay.is_failure(status.as_u16()))
+}
+
 /// Runs the request through the pipeline in a task of its own, on the runtime of the fill that asked.
-async fn start(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<Running, FetchError> {
+async fn start(
+    spawner: &SubrequestSpawner,
+    request: &FillRequest,
+    hedged: Option<OriginName>,
+) -> Result<Running, FetchError> {
     let bytes = request.to_bytes();
     let (mut client, server) = tokio::io::duplex(bytes.len().max(1));
     client.write_all(&bytes).await.map_err(|error| internal(&error.to_string()))?;
@@ -166,16 +301,33 @@ async fn start(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<Run
         Ok(false) => return Err(internal("the fill's request was empty")),
         Err(error) => return Err(internal(&error.to_string())),
     }
-    let notes = Arc::new(FetchNotes::default());
+    let notes = Arc::new(FetchNotes { hedged, ..FetchNotes::default() });
     let context = FillContext { notes: Arc::clone(&notes), ..request.context.clone() };
     let context = Ctx::builder().body_mode(BodyMode::NoBody).user_ctx(Box::new(context)).build();
     let (prepared, handle) = spawner.create_subrequest(&parent, context);
     let task = AbortOnDrop(tokio::spawn(prepared.run()));
-    Ok(Running { handle, notes, ended: false, task })
+    Ok(Running { handle, notes, ended: false, ahead: None, task })
 }
 
 impl Running {
+    /// The origin that failed, if another one may be asked in its place; that is then paid for.
+    fn further_attempt(&self, request: &FillRequest) -> Option<OriginName> {
+        let asked = self.notes.origin.lock().clone().filter(|_| self.notes.further.load(Ordering::Relaxed))?;
+        let context = &request.context;
+        let pool = context.snapshot.pool(&context.route.pool(context.pool)?.name)?;
+        let (retry, protection) = (&pool.pool.retry, &pool.protection);
+        if !protection.retries.spend(Instant::now(), retry.budget, retry.budget_floor) {
+            protection.metrics.retry_budget_exhausted();
+            return None;
+        }
+        protection.metrics.retried(RetryReason::Broken);
+        Some(asked)
+    }
+
     async fn next(&mut self) -> Result<FetchEvent, FetchError> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(ahead);
+        }
         loop {
             if self.ended {
                 return Ok(FetchEvent::End);

@@ -1,46 +1,184 @@
-//! Which origin is asked next.
+//! Which origin is asked next: the first in the request's order that has room, else the first that gets room in time.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
+use pingora_proxy::Session;
 
+use super::handle_origin_failure::{attempt_ended, plan_attempt};
+use super::route_facts::bound_attempt;
 use crate::edge_proxy::EdgeProxy;
-use crate::origin::{Caller, ClientAddresses, peer};
-use crate::request_context::RequestContext;
+use crate::origin::{
+    Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Permit, Tie, peer, seed,
+};
+use crate::request_context::{OriginContext, RequestContext};
+use crate::telemetry::{Rejection, RetryReason};
 
-/// The next origin in the order of this request, as a peer.
-pub(crate) async fn choose_origin(proxy: &EdgeProxy, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+/// A connection made for one request alone is not kept for others.
+const NOT_KEPT: Duration = Duration::ZERO;
+
+/// The next origin of this request, as a peer.
+pub(crate) async fn choose_origin(
+    proxy: &EdgeProxy,
+    session: &Session,
+    context: &mut RequestContext,
+) -> Result<Box<HttpPeer>> {
+    let pool = match &context.origin.pool {
+        Some(pool) => Arc::clone(pool),
+        None => begin(session, context)?,
+    };
+    loop {
+        if deadline(context).is_some_and(|deadline| deadline <= Instant::now()) {
+            let why = "the route's timeouts.response is over";
+            return Err(Error::explain(ErrorType::ConnectTimedout, why).into_up());
+        }
+        let again = context.origin.again.take();
+        let origin = match (&again, context.origin.current.clone()) {
+            (Some(_), Some(current)) => current,
+            _ => next(&pool, context).await?,
+        };
+        start_attempt(&origin, context);
+        let error = match proxy.resolver.resolve(&origin.origin).await {
+            Ok(addresses) => match peer(&origin, &pool.pool, addresses, caller(context)) {
+                Ok(peer) => return Ok(adapted(peer, again, context)),
+                Err(error) => Error::because(ErrorType::ConnectError, "connecting to an origin", error).into_up(),
+            },
+            Err(error) => Error::because(ErrorType::ConnectError, "resolving an origin", error).into_up(),
+        };
+        attempt_ended(context, AttemptOutcome::NoConnection);
+        if !plan_attempt(context, RetryReason::Connect) {
+            return Err(error);
+        }
+    }
+}
+
+/// Finds the pool and orders its origins for this request.
+fn begin(session: &Session, context: &mut RequestContext) -> Result<Arc<CompiledPool>> {
     let Some(matched) = &context.route else {
         return Err(Error::explain(ErrorType::InternalError, "no route was matched"));
     };
-    let Some(name) = matched.route.origin_pool.as_ref().map(|pool| &pool.name) else {
+    let Some(name) = matched.route.pool(matched.pool).map(|pool| &pool.name) else {
         return Err(Error::explain(ErrorType::InternalError, "the route has no pool"));
     };
     let Some(pool) = context.snapshot.pool(name).cloned() else {
         return Err(Error::explain(ErrorType::InternalError, format!("pool {name} is not compiled")));
     };
-    if context.origin.order.is_empty() {
-        let seed = context.arrival.request_id.as_u128() as u64;
-        context.origin.order = pool.order(seed, Instant::now());
+    let now = Instant::now();
+    let mut order = pool.order(seed_of(&pool, session, context), now);
+    if let Some(hedged) = context.fill.as_ref().and_then(|fill| fill.notes.hedged.as_ref()) {
+        order.retain(|origin| origin.origin.name != *hedged);
     }
-    let place = context.origin.attempts.checked_rem(context.origin.order.len()).unwrap_or(0);
-    let Some(origin) = context.origin.order.get(place).cloned() else {
-        return Err(Error::explain(ErrorType::HTTPStatus(503), format!("pool {name} has no origin")));
+    pool.protection.retries.request(now);
+    context.origin.order = order;
+    context.origin.pool = Some(Arc::clone(&pool));
+    Ok(pool)
+}
+
+/// By chance for each request, or by what ties requests together.
+fn seed_of(pool: &CompiledPool, session: &Session, context: &RequestContext) -> u64 {
+    let by_chance = context.arrival.request_id.as_u128() as u64;
+    let (Some(key), Some(matched)) = (&pool.pool.sticky, &context.route) else { return by_chance };
+    let host = context.arrival.host.as_deref().unwrap_or_default().as_bytes();
+    let (path, fields) = (matched.path.as_bytes(), &session.req_header().headers);
+    let client = if context.is_fill() { None } else { context.client.address };
+    seed(key, &Tie { host, path, fields, client })
+}
+
+/// An origin and leave to ask it.
+async fn next(pool: &CompiledPool, context: &mut RequestContext) -> Result<Arc<CompiledOrigin>> {
+    context.origin.permit = None; // of the attempt before
+    let found = match context.origin.reserved.take() {
+        Some(reserved) => Some(reserved),
+        None => match reserve(pool, context) {
+            Some(reserved) => Some(reserved),
+            None => wait(pool, context).await,
+        },
     };
-    context.origin.attempts += 1;
-    context.origin.current = Some(origin.clone());
-    context.origin.pool = Some(pool.clone());
-    match proxy.resolver.resolve(&origin.origin).await {
-        Ok(addresses) => peer(&origin, &pool.pool, addresses, caller(context))
-            .map_err(|error| Error::because(ErrorType::ConnectError, "connecting to an origin", error).into_up()),
-        Err(error) => {
-            origin.suspects.failed(Instant::now());
-            let mut error = Error::because(ErrorType::ConnectError, "resolving an origin", error).into_up();
-            error.set_retry(may_try_again(context));
-            Err(error)
+    let Some((origin, permit)) = found else { return Err(no_room(pool, context)) };
+    context.origin.permit = Some(permit);
+    Ok(origin)
+}
+
+/// The first origin left in the order that has room now. Spilling over to the next one keeps within its bounds too.
+pub(super) fn reserve(pool: &CompiledPool, context: &mut RequestContext) -> Option<(Arc<CompiledOrigin>, Permit)> {
+    let demand = demand(context);
+    let order = &mut context.origin.order;
+    let admitted = |(place, origin): (usize, &Arc<CompiledOrigin>)| {
+        origin.protection.admit(demand, &pool.pool).ok().map(|permit| (place, permit))
+    };
+    let (place, permit) = order.iter().enumerate().find_map(admitted)?;
+    Some((order.remove(place), permit))
+}
+
+/// Waits at the first origin where waiting may help.
+async fn wait(pool: &CompiledPool, context: &mut RequestContext) -> Option<(Arc<CompiledOrigin>, Permit)> {
+    let (demand, deadline) = (demand(context), deadline(context));
+    let mut place = 0;
+    while let Some(origin) = context.origin.order.get(place).cloned() {
+        match origin.protection.wait(demand, &pool.pool, deadline).await {
+            Ok(permit) => return Some((context.origin.order.remove(place), permit)),
+            Err(Rejection::Circuit) => place += 1,
+            Err(_) => return None,
         }
     }
+    None
+}
+
+/// 503: who asks may come again (RFC 9110 section 15.6.4).
+fn no_room(pool: &CompiledPool, context: &mut RequestContext) -> Box<Error> {
+    let (name, value) = super::retry_after(context.arrival.request_id);
+    context.response.fields.insert(name, value);
+    let why = format!("every origin of pool {} is at its limits or its circuit is open", pool.pool.name);
+    Error::explain(ErrorType::HTTPStatus(503), why).into_up()
+}
+
+fn demand(context: &RequestContext) -> Demand {
+    if context.is_fill() { Demand::Fill } else { Demand::Pass }
+}
+
+/// When the head of the response must be here.
+pub(super) fn deadline(context: &RequestContext) -> Option<Instant> {
+    let response = context.route.as_ref()?.route.route.actions.timeouts.response?;
+    Some(context.arrival.instant + response)
+}
+
+fn start_attempt(origin: &Arc<CompiledOrigin>, context: &mut RequestContext) {
+    let now = Instant::now();
+    let OriginContext { attempts, first_attempt, order, pool, .. } = &mut context.origin;
+    *attempts += 1;
+    first_attempt.get_or_insert(now);
+    if let (Some(fill), Some(pool)) = (&context.fill, pool) {
+        fill.notes.asks(pool, origin, *attempts, order.len());
+    }
+    let number = context.journal().begin(origin.origin.name.clone());
+    context.origin.attempt = Some((number, now));
+    context.origin.current = Some(Arc::clone(origin));
+}
+
+/// Fits the peer to this attempt: what is left of its time, and a fresh connection after a race.
+fn adapted(mut peer: Box<HttpPeer>, again: Option<Again>, context: &RequestContext) -> Box<HttpPeer> {
+    bound_attempt(&mut peer, context);
+    // A WebSocket's time-out is that of its silence, head or not.
+    if let Some(deadline) = deadline(context)
+        && context.route.as_ref().is_none_or(|matched| !matched.websocket)
+    {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let options = &mut peer.options;
+        let bounded = |timeout: Option<Duration>| Some(timeout.map_or(left, |timeout| timeout.min(left)));
+        options.connection_timeout = bounded(options.connection_timeout);
+        options.total_connection_timeout = bounded(options.total_connection_timeout);
+        if !context.is_fill() {
+            // What fetches for the cache ends the wait by itself.
+            options.read_timeout = bounded(options.read_timeout);
+        }
+    }
+    if again == Some(Again::Fresh) {
+        peer.group_key ^= context.arrival.request_id.as_u128() as u64;
+        peer.options.idle_timeout = Some(NOT_KEPT);
+    }
+    peer
 }
 
 /// For whom the connection is made.
@@ -48,10 +186,4 @@ fn caller(context: &RequestContext) -> Caller<'_> {
     let client = context.connection.as_ref();
     let client = client.map(|client| ClientAddresses { source: client.peer, destination: client.local });
     Caller { host: context.arrival.host.as_deref(), client }
-}
-
-/// Whether another attempt is within the pool's bound.
-pub(super) fn may_try_again(context: &RequestContext) -> bool {
-    let allowed = context.origin.pool.as_ref().map_or(1, |pool| usize::from(pool.pool.attempts));
-    context.origin.attempts < allowed
 }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
+use tokio::time::timeout_at;
 
 use super::Flow;
 use super::match_route::{Asked, target};
 use super::respond_error::answer;
+use super::route_facts::response_deadline;
 use super::serve_object::{Served, serve_object};
-use crate::cache::engine::{Answer, Lookup, Passage};
+use crate::cache::engine::{Answer, FetchError, Lookup, Passage};
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::hop_by_hop;
@@ -20,6 +22,7 @@ use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::{FetchNotes, FillContext, FillRequest};
 use crate::request_context::{MatchedRoute, RequestContext};
+use crate::routing::PoolChoice;
 use crate::telemetry::CacheOutcome;
 
 /// Fields that make a request about a part or a version; a fill fetches the whole of whatever is there.
@@ -51,7 +54,12 @@ pub(super) async fn consult_cache(
             path: &matched.path,
             may_fill: matched.path_as_sent,
         };
-        proxy.cache.answer(&lookup, || fill_request(request, context, matched)).await
+        let answer = proxy.cache.answer(&lookup, || fill_request(request, context, matched));
+        match response_deadline(context) {
+            // Nobody else is hurt: a fill belongs to no client and goes on.
+            Some(deadline) => timeout_at(deadline.into(), answer).await.unwrap_or_else(|_| Answer::Failed(too_late())),
+            None => answer.await,
+        }
     };
     context.cache.key = Some(key);
     match answered {
@@ -71,7 +79,8 @@ pub(super) async fn consult_cache(
         Answer::Failed(error) => {
             context.cache.outcome = CacheOutcome::Miss;
             if error.status == StatusCode::SERVICE_UNAVAILABLE {
-                context.response.fields.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+                let (name, value) = super::retry_after(context.arrival.request_id);
+                context.response.fields.insert(name, value);
             }
             context.response.error = Some(error.reason);
             answer(session, context, error.status).await
@@ -85,15 +94,37 @@ pub(super) fn cache_key(request: &Asked<'_>, context: &RequestContext, matched: 
     let target = request.target;
     let query = target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..));
     let query = query.map(String::from_utf8_lossy);
-    CacheKey::new(scheme, context.arrival.host.as_deref().unwrap_or_default(), &matched.path, query.as_deref())
+    let host = context.arrival.host.as_deref().unwrap_or_default();
+    let partition = matched.route.partition(matched.pool);
+    CacheKey::within(partition, scheme, host, &matched.path, query.as_deref())
 }
 
+fn too_late() -> FetchError {
+    let reason = "the route's timeouts.response is over".to_owned();
+    FetchError { status: StatusCode::GATEWAY_TIMEOUT, reason }
+}
+
+/// What a fill sends in the name of this request: a GET for the whole, whatever the request itself is.
 fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
+    let mut fill = origin_request(request, context, matched);
+    for name in SELECTING {
+        fill.fields.remove(name);
+    }
+    FillRequest { method: Method::GET, ..fill }
+}
+
+/// A copy of a request without a body, for the route's pool for copies.
+pub(super) fn copy_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
+    let mut copy = origin_request(request, context, matched);
+    copy.context.pool = PoolChoice::Mirror;
+    copy.context.journal = Arc::default();
+    copy
+}
+
+/// A request of this node's own like a client's.
+fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
     let mut fields: HeaderMap = request.headers.clone();
     hop_by_hop::strip_from_request(&mut fields);
-    for name in SELECTING {
-        fields.remove(name);
-    }
     fields.remove(header::CONTENT_LENGTH);
     if !fields.contains_key(header::HOST) {
         let authority = request.uri.authority().map_or_else(
@@ -105,16 +136,19 @@ fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &Mat
         }
     }
     FillRequest {
+        method: request.method.clone(),
         target: Bytes::copy_from_slice(target(request)),
         fields,
         context: FillContext {
             snapshot: Arc::clone(&context.snapshot),
             site: Arc::clone(&matched.site),
             route: Arc::clone(&matched.route),
+            pool: matched.pool,
             request_id: context.arrival.request_id,
             trace: context.arrival.trace.clone(),
             over_tls: context.client.scheme == Scheme::Https,
             notes: Arc::new(FetchNotes::default()),
+            journal: Arc::clone(context.journal()),
         },
     }
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, StatusCode};
 use pingora_proxy::Session;
 
+use super::match_route::Asked;
 use crate::cache::key::Scheme;
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::Peer;
 use crate::listener::{CONNECTION, ConnectionInfo};
 use crate::origin::FillContext;
 use crate::request_context::{MatchedRoute, RequestContext};
+use crate::routing::{CanonicalHost, CanonicalPath};
 use crate::telemetry::{RequestId, TraceContext};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -25,9 +27,16 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
     context.arrival.request_id = fill.request_id;
     context.arrival.trace = fill.trace.clone();
     context.client.scheme = if fill.over_tls { Scheme::Https } else { Scheme::Http };
-    let path = String::new(); // a fill is matched already
+    // Matched already. Its target is in canonical form, unless it is a copy for another pool.
+    let asked = Asked::of(session.req_header());
+    let host = asked.authority.and_then(|authority| CanonicalHost::parse(authority).ok());
+    context.arrival.host = host.map(|(host, _port)| host.as_str().to_owned());
+    let path = asked.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let path = CanonicalPath::parse(path).map(CanonicalPath::into_string).unwrap_or_default();
     let (site, route) = (Arc::clone(&fill.site), Arc::clone(&fill.route));
-    context.route = Some(MatchedRoute { site, route, path, path_as_sent: true });
+    let (path_as_sent, websocket, target) = (true, false, None);
+    context.route = Some(MatchedRoute { site, route, path, path_as_sent, pool: fill.pool, websocket, target });
+    context.origin.journal = Arc::clone(&fill.journal).into();
     context.fill = Some(Box::new(fill.clone()));
     true
 }

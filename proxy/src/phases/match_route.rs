@@ -3,27 +3,72 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
-use pingora_error::Result;
+use pingora_error::{ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use tidegate_config::model::PlaintextMode;
+use tidegate_config::model::{Destination, PlaintextMode};
 
 use super::Flow;
 use super::respond_error::{answer, redirect};
+use super::route_facts::{changes_responses, websocket_idle, with_facts};
 use crate::cache::key::Scheme;
 use crate::request_context::{MatchedRoute, RequestContext};
-use crate::routing::{CanonicalHost, CanonicalPath, RouteMatch};
+use crate::route_actions::{SplitKey, Upgrade, choose_part, location, upgrade};
+use crate::routing::{CanonicalHost, CanonicalPath, ClientPlace, PoolChoice, RouteEntry, RouteMatch, SiteEntry};
 
 /// Finds the route, or answers why there is none.
 pub(super) async fn match_route(session: &mut Session, context: &mut RequestContext) -> Result<Flow> {
     match find(&Asked::of(session.req_header()), context) {
         Verdict::Route(route) => {
+            let entry = Arc::clone(&route.route);
             context.route = Some(route);
-            Ok(Flow::Continue)
+            answer_by_route(session, context, &entry.route.destination).await
         }
         Verdict::Refuse(status) => answer(session, context, status).await,
-        Verdict::Redirect(location) => redirect(session, context, &location).await,
+        Verdict::Redirect(location) => {
+            let location = HeaderValue::from_str(&location).or_err(ErrorType::InternalError, "location")?;
+            redirect(session, context, StatusCode::PERMANENT_REDIRECT, location).await
+        }
     }
+}
+
+/// Answers what the route has this node answer by itself, and what it does not let through.
+async fn answer_by_route(
+    session: &mut Session,
+    context: &mut RequestContext,
+    destination: &Destination,
+) -> Result<Flow> {
+    let request = session.req_header();
+    match destination {
+        Destination::Redirect(to) => {
+            let location = with_facts(context, target(request), |facts| location(&to.location, facts));
+            redirect(session, context, to.status, location).await
+        }
+        Destination::Maintenance => {
+            let (name, value) = super::retry_after(context.arrival.request_id);
+            context.response.fields.insert(name, value);
+            answer(session, context, StatusCode::SERVICE_UNAVAILABLE).await
+        }
+        Destination::Pool { .. } => match upgrade(&request.method, request.version, &request.headers) {
+            Upgrade::None => Ok(Flow::Continue),
+            Upgrade::WebSocket if take_websocket(session, context) => Ok(Flow::Continue),
+            Upgrade::WebSocket | Upgrade::Malformed => {
+                // What follows may be frames already.
+                session.set_keepalive(None);
+                answer(session, context, StatusCode::BAD_REQUEST).await
+            }
+        },
+    }
+}
+
+/// Notes the handshake where the route lets it through. From then on silence, and not a body, is what is bounded.
+fn take_websocket(session: &mut Session, context: &mut RequestContext) -> bool {
+    let Some(matched) = context.route.as_mut().filter(|matched| matched.route.route.actions.websocket) else {
+        return false;
+    };
+    matched.websocket = true;
+    session.set_read_timeout(Some(websocket_idle(matched)));
+    true
 }
 
 /// A request as far as routes, keys and the log care, whoever parsed it.
@@ -79,12 +124,12 @@ pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict
     }
     let raw_path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let Ok(path) = CanonicalPath::parse(raw_path) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
-    match site.find_route(path.as_str(), request.method) {
-        RouteMatch::Found(route) => {
-            let path_as_sent = path.is_as_sent();
-            let path = path.into_string();
-            Verdict::Route(MatchedRoute { site: Arc::clone(site), route: Arc::clone(route), path, path_as_sent })
+    let place = if site.asks_for_place { place_of(context) } else { ClientPlace::default() };
+    match site.find_route(path.as_str(), request.method, &place) {
+        RouteMatch::Found(route) if exceeds_route(request.fields, route) => {
+            Verdict::Refuse(StatusCode::PAYLOAD_TOO_LARGE)
         }
+        RouteMatch::Found(route) => Verdict::Route(matched(request, site, route, path, context)),
         RouteMatch::MethodNotAllowed(methods) => {
             let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
             if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
@@ -94,6 +139,40 @@ pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict
         }
         RouteMatch::NotFound => Verdict::Refuse(StatusCode::NOT_FOUND),
     }
+}
+
+fn matched(
+    request: &Asked<'_>,
+    site: &Arc<SiteEntry>,
+    route: &Arc<RouteEntry>,
+    path: CanonicalPath<'_>,
+    context: &RequestContext,
+) -> MatchedRoute {
+    let mut matched = MatchedRoute {
+        site: Arc::clone(site),
+        route: Arc::clone(route),
+        path_as_sent: path.is_as_sent(),
+        path: path.into_string(),
+        pool: PoolChoice::Own,
+        websocket: false,
+        target: None,
+    };
+    if let Destination::Pool { split: Some(split), .. } = &route.route.destination {
+        let host = context.arrival.host.as_deref().unwrap_or_default();
+        let key =
+            SplitKey { host, path: &matched.path, client_address: context.client.address, fields: request.fields };
+        let shares = route.parts.iter().map(|part| part.share);
+        matched.pool = choose_part(&split.by, shares, &key).map_or(PoolChoice::Own, PoolChoice::Part);
+    }
+    if changes_responses(&matched) {
+        matched.target = Some(request.target.into());
+    }
+    matched
+}
+
+fn place_of(context: &RequestContext) -> ClientPlace {
+    let location = context.location();
+    ClientPlace { country: location.country, continent: location.continent, asn: location.asn }
 }
 
 /// Bounds that a listener may not have been able to answer with a status.
@@ -107,8 +186,16 @@ fn beyond_limits(request: &Asked<'_>, context: &RequestContext) -> Option<Status
     if fields.len() > limits.header_count || bytes > limits.header_bytes.as_usize() {
         return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    let length = fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse::<u64>().ok()?;
-    (length > limits.body_bytes.0).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+    (content_length(fields)? > limits.body_bytes.0).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+fn exceeds_route(fields: &HeaderMap, route: &RouteEntry) -> bool {
+    let bound = route.route.actions.body_bytes;
+    bound.is_some_and(|bound| content_length(fields).is_some_and(|length| length > bound.0))
+}
+
+fn content_length(fields: &HeaderMap) -> Option<u64> {
+    fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Host of the request: the Host field, or the authority of an absolute target. HTTP/1.0 may have neither.

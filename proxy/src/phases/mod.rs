@@ -10,8 +10,11 @@ mod health;
 mod identify_client;
 mod match_route;
 mod prepare_origin_request;
+mod mirror_request;
 mod record_outcome;
 mod respond_error;
+mod retry_after;
+mod route_facts;
 mod serve_fresh;
 mod serve_object;
 mod shape_response;
@@ -23,10 +26,11 @@ use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
 pub(crate) use choose_origin::choose_origin;
-pub(crate) use handle_origin_failure::{connection_failed, exchange_failed};
+pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response};
 pub(crate) use prepare_origin_request::{count_request_body, prepare_origin_request};
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
 pub(crate) use respond_error::respond_error;
+use retry_after::retry_after;
 pub(crate) use serve_fresh::{Http1Hit, serve_fresh};
 pub(crate) use shape_response::{admit_origin_response, shape_passed_response};
 
@@ -42,6 +46,7 @@ pub(crate) enum Flow {
 /// Runs all phases before an origin is asked. `true` when the request is answered.
 pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
     if identify_client::adopt_fill(session, context) {
+        mirror_request::mirror_request(proxy, session, context);
         return Ok(false);
     }
     identify_client::identify_client(session, context);
@@ -57,5 +62,9 @@ pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut 
     if match_route::match_route(session, context).await? == Flow::Answered {
         return Ok(true);
     }
-    Ok(consult_cache::consult_cache(proxy, session, context).await? == Flow::Answered)
+    let answered = consult_cache::consult_cache(proxy, session, context).await? == Flow::Answered;
+    if !answered {
+        mirror_request::mirror_request(proxy, session, context);
+    }
+    Ok(answered)
 }

@@ -9,6 +9,7 @@ use pingora_http::RequestHeader;
 use tidegate_config::model::{HostPolicy, Origin};
 
 use super::identify_client::connection_scheme;
+use super::route_facts::{body_bound, change_origin_request};
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
 use crate::listener::Protocol;
@@ -19,7 +20,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Sets the fields that this node owes an origin. The target stays as the client sent it.
+/// Sets the fields that this node owes an origin. The target stays as the client sent it, unless the route
+/// rewrites it.
 ///
 /// The order matters: what a client has named in `Connection` goes before anything of ours comes, routes may change
 /// what is said of the client, and nothing can take away what ends loops.
@@ -40,8 +42,7 @@ pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &Requ
 /// Takes away what ends at this hop (RFC 9110 section 7.6.1). The handshake of a WebSocket stays where the route lets
 /// it through.
 fn end_hop_by_hop(request: &mut RequestHeader, context: &RequestContext) {
-    let upgrade = context.route.as_ref().is_some_and(|matched| matched.route.route.actions.websocket)
-        && request.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let upgrade = context.route.as_ref().is_some_and(|matched| matched.websocket);
     for name in hop_by_hop::request_fields(&request.headers) {
         if !(upgrade && matches!(name, header::CONNECTION | header::UPGRADE)) {
             request.remove_header(&name);
@@ -88,9 +89,8 @@ fn own_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<(
 }
 
 /// What the route changes.
-#[expect(clippy::unnecessary_wraps, reason = "filled by the actions of routes")]
-fn route_fields(_request: &mut RequestHeader, _context: &RequestContext) -> Result<()> {
-    Ok(())
+fn route_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    change_origin_request(request, context)
 }
 
 /// Names the host that the pool wants to be asked for.
@@ -136,10 +136,12 @@ fn origin_host(origin: &Origin) -> String {
 /// Counts the body of a request against its bound.
 pub(crate) fn count_request_body(body: Option<&Bytes>, context: &mut RequestContext) -> Result<()> {
     context.origin.request_bytes += body.map_or(0, |bytes| bytes.len() as u64);
-    if context.origin.request_bytes > context.snapshot.limits().body_bytes.0 {
-        return Err(
-            Error::explain(ErrorType::HTTPStatus(413), "the request body is larger than limits.body_bytes").into_down()
-        );
+    if context.route.as_ref().is_some_and(|matched| matched.websocket) {
+        return Ok(()); // frames are no body
+    }
+    if context.origin.request_bytes > body_bound(context) {
+        let why = "the request body is larger than limits.body_bytes or the route's body_bytes";
+        return Err(Error::explain(ErrorType::HTTPStatus(413), why).into_down());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Answers that this node makes itself: refusals, redirects, failures.
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
@@ -21,9 +21,18 @@ pub(super) async fn answer(session: &mut Session, context: &mut RequestContext, 
     write(session, context, head).await
 }
 
-/// Redirects to another URL, keeping the method (RFC 9110 section 15.4.9).
-pub(super) async fn redirect(session: &mut Session, context: &mut RequestContext, location: &str) -> Result<Flow> {
-    let mut head = ResponseHeader::build(StatusCode::PERMANENT_REDIRECT, Some(8))?;
+/// Redirects to another URL (RFC 9110 section 15.4).
+pub(super) async fn redirect(
+    session: &mut Session,
+    context: &mut RequestContext,
+    status: StatusCode,
+    location: HeaderValue,
+) -> Result<Flow> {
+    let mut head = ResponseHeader::build(status, Some(8))?;
+    if context.route.as_ref().is_some_and(|matched| matched.route.is_conditional()) {
+        // Not everyone gets it, and a permanent one would be kept by caches on the way (RFC 9110 section 15.4.2).
+        head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    }
     head.insert_header(header::LOCATION, location)?;
     write(session, context, head).await
 }

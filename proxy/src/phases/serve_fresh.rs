@@ -56,6 +56,7 @@ impl FreshHit {
             return None;
         }
         let Verdict::Route(matched) = find(asked, &mut context) else { return None };
+        matched.route.pool(matched.pool)?; // else this node answers by itself, whatever is stored
         let key = cache_key(asked, &context, &matched);
         let lookup = Lookup {
             key: &key,

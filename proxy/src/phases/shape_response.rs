@@ -13,8 +13,11 @@ use crate::cache::key::CacheKey;
 use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::invalidation::{further_targets, invalidates};
+use super::match_route::target;
+use super::route_facts::change_response;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
+use crate::route_actions::HeaderSection;
 use crate::routing::{CanonicalPath, split_target};
 
 /// Names the node that answered, for players and for operators.
@@ -32,6 +35,8 @@ pub(super) trait HeadFields {
     fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
     /// Whether it has a Date.
     fn has_date(&self) -> bool;
+    /// The section itself, where it can still be changed.
+    fn section(&mut self) -> Option<&mut dyn HeaderSection>;
 }
 
 impl HeadFields for ResponseHeader {
@@ -45,6 +50,10 @@ impl HeadFields for ResponseHeader {
 
     fn has_date(&self) -> bool {
         self.headers.contains_key(header::DATE)
+    }
+
+    fn section(&mut self) -> Option<&mut dyn HeaderSection> {
+        Some(self)
     }
 }
 
@@ -62,9 +71,13 @@ impl HeadFields for HeaderMap {
     fn has_date(&self) -> bool {
         self.contains_key(header::DATE)
     }
+
+    fn section(&mut self) -> Option<&mut dyn HeaderSection> {
+        Some(self)
+    }
 }
 
-/// Adds the fields that every response carries.
+/// Adds the fields that every response carries, and makes the route's changes.
 pub(super) fn finish_head(head: &mut impl HeadFields, context: &RequestContext) -> Result<()> {
     head.set(EDGE, context.snapshot.edge.clone())?;
     head.add(SERVER_TIMING, context.snapshot.server_timing.clone())?;
@@ -76,7 +89,10 @@ pub(super) fn finish_head(head: &mut impl HeadFields, context: &RequestContext) 
     if let Some(alt_svc) = own_alt_svc(context) {
         head.set(header::ALT_SVC, alt_svc.clone())?;
     }
-    Ok(())
+    match head.section() {
+        Some(section) => change_response(section, context),
+        None => Ok(()),
+    }
 }
 
 /// The request's id, which never comes again: in the table of HTTP/2's compression (RFC 7541 section 7.1.3) it would
@@ -124,9 +140,10 @@ pub(crate) fn admit_origin_response(
     head: &mut ResponseHeader,
     context: &mut RequestContext,
 ) -> Result<()> {
-    if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+    let websocket = context.route.as_ref().is_some_and(|matched| matched.websocket);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !(websocket && switches_to_websocket(head)) {
         // Taken at its word, the rest of the connection would be in a protocol that nobody asked for.
-        return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 to a request without Upgrade").into_up());
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 that answers no handshake").into_up());
     }
     if head.status.is_informational() {
         context.origin.interim_responses += 1;
@@ -140,6 +157,11 @@ pub(crate) fn admit_origin_response(
     note_way(head, context)
 }
 
+/// Whether a 101 says what was asked for (RFC 6455 section 4.2.2).
+fn switches_to_websocket(head: &ResponseHeader) -> bool {
+    head.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 /// Notes in `Via` that the response has come through here (RFC 9110 section 7.6.3). Done as it arrives, so that what is
 /// stored carries it once, however often it is served.
 fn note_way(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
@@ -150,7 +172,11 @@ fn note_way(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
 /// What only the connection to the origin tells about a response.
 fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
     if let Some(origin) = &context.origin.current {
-        origin.suspects.succeeded();
+        match head.status.as_u16() {
+            ..200 => {}
+            502..=504 => origin.health.gateway_error(),
+            _ => origin.health.succeeded(),
+        }
     }
     let Some(fill) = &context.fill else { return };
     *fill.notes.origin.lock() = context.origin_name();
@@ -164,12 +190,19 @@ fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
 /// Shapes a response that passes from an origin to a client.
 pub(crate) fn shape_passed_response(
     proxy: &EdgeProxy,
-    session: &Session,
+    session: &mut Session,
     head: &mut ResponseHeader,
     context: &mut RequestContext,
 ) -> Result<()> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        context.response.first_byte = Some(Instant::now());
+    }
     if context.is_fill() || head.status.is_informational() {
         return Ok(());
+    }
+    if context.route.as_ref().is_some_and(|matched| matched.websocket) {
+        // Refused: a client that sent frames without waiting must not have them read as requests.
+        session.set_keepalive(None);
     }
     context.response.first_byte = Some(Instant::now());
     invalidate_changed(proxy, session.req_header(), head, context);
@@ -185,18 +218,25 @@ pub(crate) fn shape_passed_response(
 /// An unsafe method that succeeded makes what is stored of its target invalid, and of what Location and
 /// Content-Location name on the same origin (RFC 9111 section 4.4).
 fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
-    let (Some(key), Some(matched)) = (&context.cache.key, &context.route) else { return };
+    let (Some(_), Some(matched)) = (&context.cache.key, &context.route) else { return };
     if !invalidates(&request.method, head.status) {
         return;
     }
-    proxy.cache.invalidate(key);
     let scheme = context.client.scheme;
     let host = context.arrival.host.as_deref().unwrap_or_default();
     let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
+    // Whichever route or pool others have it from.
+    let forget = |path: &str, query: Option<&str>| {
+        for partition in matched.site.partitions(path) {
+            proxy.cache.invalidate(&CacheKey::within(partition, scheme, host, path, query));
+        }
+    };
+    let target = String::from_utf8_lossy(target(request));
+    forget(&matched.path, split_target(&target).1);
     for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {
         let (path, query) = split_target(&target);
         if let Ok(path) = CanonicalPath::parse(path) {
-            proxy.cache.invalidate(&CacheKey::new(scheme, host, path.as_str(), query));
+            forget(path.as_str(), query);
         }
     }
 }

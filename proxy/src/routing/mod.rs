@@ -4,7 +4,9 @@
 //! be stored nor which origin is asked.
 
 mod canonical;
+mod client_place;
 mod table;
 
 pub use canonical::{CanonicalHost, CanonicalPath, HostError, PathError, split_target};
-pub use table::{RouteEntry, RouteMatch, RouteTable, SiteEntry, SiteIndex};
+pub use client_place::ClientPlace;
+pub use table::{PoolChoice, RouteEntry, RouteMatch, RouteTable, SiteEntry, SiteIndex};

@@ -6,9 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
+use tidegate_config::ids::PoolName;
 use tidegate_config::model::{CachePolicy, Destination, HostPattern, Model, OriginPool, PathPattern, Route, Site};
 
 use super::CanonicalHost;
+use super::client_place::{ClientPlace, is_conditional};
+use crate::cache::key::Partition;
 
 /// Position of a site in its snapshot; stable for as long as the snapshot lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +36,8 @@ pub struct SiteEntry {
     pub index: SiteIndex,
     /// Its routes in the order written.
     pub routes: Vec<Arc<RouteEntry>>,
+    /// Whether any of them takes the requests of some clients only.
+    pub asks_for_place: bool,
 }
 
 /// A route with what it names resolved.
@@ -42,8 +47,63 @@ pub struct RouteEntry {
     pub route: Arc<Route>,
     /// Where it goes, unless this node answers itself.
     pub origin_pool: Option<Arc<OriginPool>>,
+    /// Parts of the requests that go elsewhere.
+    pub parts: Vec<PartEntry>,
+    /// Where copies go.
+    pub mirror_pool: Option<Arc<OriginPool>>,
     /// What may be stored.
     pub cache_policy: Arc<CachePolicy>,
+    /// Where it is stored, when the route is not for every client.
+    partition: Option<Partition>,
+}
+
+/// A part of a route's requests.
+#[derive(Debug)]
+pub struct PartEntry {
+    /// How many of 10,000.
+    pub share: u16,
+    /// Where they go.
+    pub origin_pool: Arc<OriginPool>,
+    partition: Partition,
+}
+
+/// Which of a route's pools a request goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolChoice {
+    /// The route's own.
+    Own,
+    /// That of a part of its split.
+    Part(usize),
+    /// The one for copies.
+    Mirror,
+}
+
+impl RouteEntry {
+    /// The pool of a choice; none when this node answers by itself.
+    #[must_use]
+    pub fn pool(&self, choice: PoolChoice) -> Option<&Arc<OriginPool>> {
+        match choice {
+            PoolChoice::Own => self.origin_pool.as_ref(),
+            PoolChoice::Part(number) => self.parts.get(number).map(|part| &part.origin_pool),
+            PoolChoice::Mirror => self.mirror_pool.as_ref(),
+        }
+    }
+
+    /// Where responses of a choice are stored: apart from what other clients get of the same URL by another route or
+    /// from another pool. The share that no part of a split takes is stored where it was without the split.
+    #[must_use]
+    pub fn partition(&self, choice: PoolChoice) -> Option<&Partition> {
+        match choice {
+            PoolChoice::Part(number) => self.parts.get(number).map(|part| &part.partition),
+            PoolChoice::Own | PoolChoice::Mirror => self.partition.as_ref(),
+        }
+    }
+
+    /// Whether it takes the requests of some clients only.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        self.partition.is_some()
+    }
 }
 
 /// What a site has for a path and a method.
@@ -63,8 +123,10 @@ impl RouteTable {
     pub fn build(model: &Model) -> Self {
         let mut table = Self::default();
         for (index, site) in model.sites.iter().enumerate() {
-            let routes = site.routes.iter().filter_map(|route| resolve(model, site, route)).collect();
-            table.insert(Arc::new(SiteEntry { site: Arc::clone(site), index: SiteIndex(index), routes }));
+            let routes: Vec<_> = site.routes.iter().filter_map(|route| resolve(model, site, route)).collect();
+            let asks_for_place = routes.iter().any(|route| route.is_conditional());
+            let site = Arc::clone(site);
+            table.insert(Arc::new(SiteEntry { site, index: SiteIndex(index), routes, asks_for_place }));
         }
         table
     }
@@ -110,10 +172,12 @@ impl RouteTable {
 }
 
 impl SiteEntry {
-    /// The first route, in the order written, that takes this canonical path with this method.
+    /// The first route, in the order written, that takes this canonical path with this method from a client of this
+    /// place. Routes for other clients do not exist for this one.
     #[must_use]
-    pub fn find_route(&self, path: &str, method: &Method) -> RouteMatch<'_> {
-        let on_path = || self.routes.iter().filter(|entry| takes_path(&entry.route.path, path));
+    pub fn find_route(&self, path: &str, method: &Method, place: &ClientPlace) -> RouteMatch<'_> {
+        let takes = |entry: &&Arc<RouteEntry>| takes_path(&entry.route.path, path) && place.fits(&entry.route.clients);
+        let on_path = || self.routes.iter().filter(takes);
         if let Some(entry) = on_path().find(|entry| takes_method(&entry.route.methods, method)) {
             return RouteMatch::Found(entry);
         }
@@ -125,21 +189,44 @@ impl SiteEntry {
         }
         if allowed.is_empty() { RouteMatch::NotFound } else { RouteMatch::MethodNotAllowed(allowed) }
     }
+
+    /// Every place of the cache where something of this path may be stored.
+    pub fn partitions(&self, path: &str) -> impl Iterator<Item = Option<&Partition>> {
+        let on_path = self.routes.iter().filter(move |entry| takes_path(&entry.route.path, path));
+        let partitions = on_path.flat_map(|entry| {
+            entry.parts.iter().map(|part| Some(&part.partition)).chain(entry.partition.as_ref().map(Some))
+        });
+        std::iter::once(None).chain(partitions)
+    }
 }
 
+/// Nothing when the route names what the model lacks, which a validated model never does.
 fn resolve(model: &Model, site: &Site, route: &Arc<Route>) -> Option<Arc<RouteEntry>> {
-    let pool = match &route.destination {
-        Destination::Pool { pool, .. } => Some(model.origin_pools.get(pool)),
-        Destination::Redirect(_) | Destination::Maintenance => None,
-    };
-    let cache_policy = model.cache_policies.get(&route.cache_policy).cloned();
-    let (false, Some(cache_policy)) = (pool == Some(None), cache_policy) else {
-        // A validated model names nothing that it lacks.
+    let resolved = try_resolve(model, route);
+    if resolved.is_none() {
         log::error!("site {} route {} names a pool or policy that is not there; left out", site.name, route.name);
-        return None;
+    }
+    resolved.map(Arc::new)
+}
+
+fn try_resolve(model: &Model, route: &Arc<Route>) -> Option<RouteEntry> {
+    let pool = |name: &PoolName| model.origin_pools.get(name).map(Arc::clone);
+    let mut parts = Vec::new();
+    let mut origin_pool = None;
+    if let Destination::Pool { pool: own, split } = &route.destination {
+        origin_pool = Some(pool(own)?);
+        for (share, name) in split.iter().flat_map(|split| &split.parts) {
+            let partition = Partition::new(&format!("{}/{name}", route.name));
+            parts.push(PartEntry { share: *share, origin_pool: pool(name)?, partition });
+        }
+    }
+    let mirror_pool = match &route.actions.mirror {
+        Some(mirror) => Some(pool(&mirror.pool)?),
+        None => None,
     };
-    let origin_pool = pool.flatten().cloned();
-    Some(Arc::new(RouteEntry { route: Arc::clone(route), origin_pool, cache_policy }))
+    let cache_policy = model.cache_policies.get(&route.cache_policy).map(Arc::clone)?;
+    let partition = is_conditional(&route.clients).then(|| Partition::new(route.name.as_str()));
+    Some(RouteEntry { route: Arc::clone(route), origin_pool, parts, mirror_pool, cache_policy, partition })
 }
 
 fn takes_path(pattern: &PathPattern, path: &str) -> bool {

@@ -15,6 +15,8 @@ use pingora_error::Result;
 use super::{Asked, Exchange, FreshHit, HeadFields, PIECE, RequestContext, record};
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::{ConnectionInfo, ReadyResponse};
+use crate::route_actions::HeaderSection;
+use crate::phases::route_facts::changes_responses;
 use crate::phases::shape_response::is_replaced;
 
 /// Fields of a request that is read here. Browsers send some twenty; more go the long way.
@@ -74,12 +76,18 @@ fn plain_fields(parsed: &[httparse::Header<'_>]) -> Option<HeaderMap> {
 impl ReadyResponse for Http1Hit {
     fn head(&mut self) -> Option<Vec<u8>> {
         let mut head = Http1Head::with_status_line();
-        for (name, value) in &self.hit.object.meta.headers {
-            if !is_replaced(name, &self.hit.context) && *name != header::CONTENT_LENGTH {
+        if self.hit.context.route.as_ref().is_some_and(changes_responses) {
+            for (name, value) in &self.hit.head().ok()?.headers {
                 head.line(name, value);
             }
+        } else {
+            for (name, value) in &self.hit.object.meta.headers {
+                if !is_replaced(name, &self.hit.context) && *name != header::CONTENT_LENGTH {
+                    head.line(name, value);
+                }
+            }
+            self.hit.finish_head(&mut head).ok()?;
         }
-        self.hit.finish_head(&mut head).ok()?;
         self.hit.context.response.first_byte = Some(Instant::now());
         Some(head.end())
     }
@@ -145,5 +153,10 @@ impl HeadFields for Http1Head {
 
     fn has_date(&self) -> bool {
         self.dated
+    }
+
+    /// Where a route changes fields, the head is not made line by line.
+    fn section(&mut self) -> Option<&mut dyn HeaderSection> {
+        None
     }
 }

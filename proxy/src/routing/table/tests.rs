@@ -66,7 +66,7 @@ fn check_site(table: &RouteTable, host: &str, expected: Option<&str>) {
 fn check_route(method: Method, path: &str, expected: &str) {
     let table = table(DOCUMENTS);
     let (host, _) = CanonicalHost::parse("media.example").unwrap();
-    let found = match table.find_site(&host).unwrap().find_route(path, &method) {
+    let found = match table.find_site(&host).unwrap().find_route(path, &method, &ClientPlace::default()) {
         RouteMatch::Found(entry) => format!("{} {}", entry.route.name, entry.origin_pool.as_ref().expect("a pool").name),
         RouteMatch::MethodNotAllowed(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
         RouteMatch::NotFound => "not found".to_owned(),
