@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 pub enum Program {
     /// `curl`, with HTTP/2.
     Curl,
+    /// `haproxy`, as a proxy in front of the edge.
+    Haproxy,
     /// `node`, for the browser tests.
     Node,
     /// `promtool`, Prometheus' checker.
@@ -43,6 +45,7 @@ impl Program {
     fn candidate(self) -> PathBuf {
         match self {
             Self::Curl => "curl".into(),
+            Self::Haproxy => "haproxy".into(),
             Self::Node => "node".into(),
             Self::Promtool => "promtool".into(),
             Self::Python => std::env::var_os("TIDEGATE_PYTHON").map_or_else(|| "python3".into(), PathBuf::from),
@@ -52,6 +55,7 @@ impl Program {
     fn probe(self) -> &'static [&'static str] {
         match self {
             Self::Curl | Self::Node | Self::Promtool => &["--version"],
+            Self::Haproxy => &["-v"],
             Self::Python => &["-c", "import aioquic"],
         }
     }
@@ -59,6 +63,7 @@ impl Program {
     fn advice(self) -> &'static str {
         match self {
             Self::Curl => "install it with `apt-get install curl`",
+            Self::Haproxy => "install it with `apt-get install haproxy`",
             Self::Node => "install it with `apt-get install nodejs`, then `npm ci` in tests/browser",
             Self::Promtool => "install it with `apt-get install prometheus`",
             Self::Python => {

@@ -62,6 +62,8 @@ pub struct Target {
     pub trust: Trust,
     /// TLS versions it offers over TCP.
     pub versions: TlsVersions,
+    /// What it sends first over TCP, before TLS: a PROXY protocol header, or nothing.
+    pub preamble: Vec<u8>,
 }
 
 /// A client with (over HTTP/2 and HTTP/3) one connection; over HTTP/1.1 each request has its own.

@@ -146,12 +146,13 @@ impl RawReader {
     }
 }
 
-/// Connects over TCP with a small receive buffer.
+/// Connects over TCP with a small receive buffer, and sends the preamble.
 pub(super) async fn connect(target: &Target) -> std::io::Result<TcpStream> {
     let socket = if target.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    let stream = socket.connect(target.address).await?;
+    let mut stream = socket.connect(target.address).await?;
     stream.set_nodelay(true)?;
+    stream.write_all(&target.preamble).await?;
     Ok(stream)
 }
 

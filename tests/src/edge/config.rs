@@ -104,6 +104,8 @@ pub struct EdgeConfig {
     pub node: Vec<String>,
     /// Lines of every TCP listener of the edge's own address, such as `proxy_protocol: {from: [127.0.0.0/8]}`.
     pub listener: Vec<String>,
+    /// What clients that the harness makes send first over TCP, for listeners with PROXY protocol.
+    pub preamble: Vec<u8>,
     /// Regions and lines of each, such as `coordinates: [52.5, 13.4]`.
     pub regions: Vec<(String, Vec<String>)>,
     /// Further lines of the site, such as `error_pages:`.
@@ -142,6 +144,7 @@ impl EdgeConfig {
             policy: vec!["honour_request_directives: true".to_owned()],
             node: vec!["workers: 2".to_owned(), "fill_workers: 1".to_owned()],
             listener: Vec::new(),
+            preamble: Vec::new(),
             regions: vec![("eu".to_owned(), Vec::new()), ("us".to_owned(), Vec::new())],
             site: Vec::new(),
             routes: Vec::new(),

@@ -26,6 +26,7 @@ pub struct Edge {
     authority: DevelopmentCa,
     certificate: IssuedCertificate,
     directory: TempDir,
+    preamble: Vec<u8>,
 }
 
 impl Edge {
@@ -42,7 +43,8 @@ impl Edge {
         fs::write(&file, config.documents(place)).expect("the test's directory can be written");
         write_files(directory.path(), config);
         let child = spawn(directory.path(), &file);
-        let mut edge = Self { child, place, authority, certificate, directory };
+        let preamble = config.preamble.clone();
+        let mut edge = Self { child, place, authority, certificate, directory, preamble };
         edge.await_ready().await;
         edge
     }
@@ -82,6 +84,7 @@ impl Edge {
             identity: ServerIdentity::Name(HOST.to_owned()),
             trust: Trust::Authority(self.authority.certificate_file().to_owned()),
             versions: TlsVersions::All,
+            preamble: self.preamble.clone(),
         }
     }
 
@@ -101,7 +104,8 @@ impl Edge {
     /// When it does not answer.
     pub async fn admin(&self, method: &str, path: &str) -> Response {
         let address = self.admin_address();
-        let target = Target { address, authority: address.to_string(), ..self.target(Protocol::PlainHttp1) };
+        let authority = address.to_string();
+        let target = Target { address, authority, preamble: Vec::new(), ..self.target(Protocol::PlainHttp1) };
         let client = Client::connect(Protocol::PlainHttp1, target).await.expect("plaintext needs no connecting");
         let asking = client.request(Request::new(method, path));
         crate::within("the operator's listener", asking).await.expect("an answer of the operator's listener")
