@@ -24,10 +24,19 @@ impl OriginProcess {
     /// When it cannot be started.
     #[must_use]
     pub fn start(scripts: &BTreeMap<String, Script>) -> Self {
+        Self::start_at(SocketAddr::new(crate::address::loopback(), 0), scripts)
+    }
+
+    /// Starts one on this address, as that of one that was killed, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_at(address: SocketAddr, scripts: &BTreeMap<String, Script>) -> Self {
         let binary = sibling_binary("scripted_origin", "cargo build -p tidegate-tests --bins");
         let scripts = serde_json::to_string(scripts).expect("scripts are plain data");
         let mut child = Command::new(binary)
-            .args([crate::address::loopback().to_string(), scripts])
+            .args([address.to_string(), scripts])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -45,6 +54,12 @@ impl OriginProcess {
         self.address
     }
 
+    /// Its URL, without a path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// `kill -9`: its sockets are reset or closed by the kernel.
     ///
     /// # Panics
@@ -59,8 +74,19 @@ impl OriginProcess {
     /// # Panics
     /// When it is gone already.
     pub fn stop(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::STOP).expect("the origin runs");
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on where it was stopped.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the origin runs");
     }
 }
 
