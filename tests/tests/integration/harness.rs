@@ -12,6 +12,7 @@ async fn client(address: std::net::SocketAddr) -> Client {
         identity: ServerIdentity::Address(address.ip()),
         trust: Trust::Anything,
         versions: TlsVersions::All,
+        preamble: Vec::new(),
     };
     Client::connect(Protocol::PlainHttp1, target).await.unwrap()
 }

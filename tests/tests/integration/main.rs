@@ -4,10 +4,13 @@
 
 mod browser;
 mod curl;
+mod failover;
 mod fills;
 mod harness;
+mod health;
 mod hits;
 mod hostile;
+mod identity;
 mod listeners;
 mod metrics;
 mod origins;
