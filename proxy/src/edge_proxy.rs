@@ -63,10 +63,10 @@ impl ProxyHttp for Pipeline {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         context: &mut RequestContext,
     ) -> Result<()> {
-        phases::count_request_body(body.as_ref(), context)
+        phases::count_request_body(body.as_ref(), end, context)
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
@@ -75,10 +75,11 @@ impl ProxyHttp for Pipeline {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
+        phases::await_request_body(session);
         phases::prepare_origin_request(request, context)
     }
 

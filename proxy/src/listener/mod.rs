@@ -4,6 +4,7 @@
 //! hands its requests to the one `HttpServerApp` (the proxy), so that three protocols share one pipeline.
 //! It knows nothing of sites, caches or origins.
 
+mod body_progress;
 mod client_stream;
 mod coalescing_io;
 mod connection;
@@ -23,6 +24,7 @@ mod tcp;
 mod tests;
 mod tls;
 
+pub(crate) use body_progress::{body_ended, body_goes_on};
 pub use connection::{
     CONNECTION, ConnectionInfo, ConnectionObserver, HandshakeOutcome, ListenerState, Protocol, Refusal,
     SharedListenerState, Signals, TlsInfo,

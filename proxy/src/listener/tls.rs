@@ -47,8 +47,10 @@ where
     let identity = StreamIdentity::new(descriptor, &info, Some(digest(stream.get_ref().1, protocol)));
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {
-        let stream = ClientStream::new(CoalescingIo::next_read(stream), identity);
-        http2::serve(context, Box::new(stream), info, &limits, closing).await;
+        let flooded = http2::Flooded::default();
+        let metered = http2::FrameMeter::new(CoalescingIo::next_read(stream), flooded.clone());
+        let stream = Box::new(ClientStream::new(metered, identity));
+        http2::serve(context, stream, flooded, info, &limits, closing).await;
     } else {
         let stream = Box::new(ClientStream::new(Gathering::new(stream), identity));
         CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use http::{HeaderName, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
+use pingora_proxy::Session;
 use tidegate_config::model::{HostPolicy, Origin};
 
 use super::identify_client::connection_scheme;
 use super::route_facts::{body_bound, change_origin_request};
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
-use crate::listener::Protocol;
+use crate::listener::{Protocol, body_ended, body_goes_on};
 use crate::origin::{authorise, prefix_target};
 use crate::request_context::RequestContext;
 
@@ -133,8 +134,16 @@ fn origin_host(origin: &Origin) -> String {
     if origin.port == usual { host } else { format!("{host}:{}", origin.port) }
 }
 
+/// The origin waits for what is left of the body from now on, and so does this node.
+pub(crate) fn await_request_body(session: &mut Session) {
+    if !session.as_mut().is_body_done() {
+        body_goes_on();
+    }
+}
+
 /// Counts the body of a request against its bound.
-pub(crate) fn count_request_body(body: Option<&Bytes>, context: &mut RequestContext) -> Result<()> {
+pub(crate) fn count_request_body(body: Option<&Bytes>, end: bool, context: &mut RequestContext) -> Result<()> {
+    if end { body_ended() } else { body_goes_on() }
     context.origin.request_bytes += body.map_or(0, |bytes| bytes.len() as u64);
     if context.route.as_ref().is_some_and(|matched| matched.websocket) {
         return Ok(()); // frames are no body

@@ -61,6 +61,24 @@ impl RawConnection {
         Ok(Self::over(Box::new(stream), Some(session)))
     }
 
+    /// Connects with TLS and this protocol, whose frames the caller writes and reads.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or the handshake fails.
+    pub async fn speaking(target: &Target, alpn: &str) -> anyhow::Result<Self> {
+        let tcp = connect(target).await.with_context(|| format!("connecting to {}", target.address))?;
+        Ok(Self::over(Box::new(handshake(tcp, target, alpn).await?), None))
+    }
+
+    /// Some more of what comes, taken off; empty at the end.
+    ///
+    /// # Errors
+    /// When the connection is reset.
+    pub async fn receive(&mut self) -> anyhow::Result<Bytes> {
+        self.reader.fill().await?;
+        Ok(self.reader.buffer.split().freeze())
+    }
+
     fn over(stream: Box<dyn Transport>, session: Option<Session>) -> Self {
         let (input, writer) = tokio::io::split(stream);
         Self { reader: RawReader { input, buffer: BytesMut::new() }, writer, session }

@@ -4,6 +4,7 @@
 //! flight finish. Every stream is a task of its own that the proxy serves. Frames and flow control are the `h2`
 //! crate's, requests and responses Pingora's.
 
+mod frame_meter;
 mod options;
 mod streams;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::Connection;
 use h2::{Ping, PingPong, Reason};
+use http::StatusCode;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, HttpSession, handshake};
@@ -25,7 +27,9 @@ use tidegate_config::model::Limits;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+pub(super) use self::frame_meter::{Flooded, FrameMeter};
 use self::streams::{StreamGuard, Streams};
+use super::body_progress::while_body_comes;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
@@ -50,6 +54,7 @@ const TASKS_PER_STREAM: usize = 2;
 pub(super) async fn serve<A>(
     context: &ListenerContext<A>,
     stream: Stream,
+    flooded: Flooded,
     info: Arc<ConnectionInfo>,
     limits: &Limits,
     closing: watch::Receiver<bool>,
@@ -65,13 +70,19 @@ pub(super) async fn serve<A>(
     // The client's preface belongs to the handshake and has its patience.
     let greeting = handshake(stream, Some(options::server_options(limits)));
     let Ok(Ok(connection)) = timeout(limits.handshake_timeout, greeting).await else { return };
-    let mut driver = Driver::new(connection, limits, closing, &*context.observer);
+    let mut driver = Driver::new(connection, flooded, limits, closing, &*context.observer);
     driver
         .run(digest, |session, guard, signal| {
             let app = Arc::clone(&context.app);
+            let (observer, patience) = (Arc::clone(&context.observer), limits.body_timeout);
             let serving = async move {
                 let _guard = guard;
-                app.process_new_http(ServerSession::new_http2(session), &signal).await;
+                let serving = app.process_new_http(ServerSession::new_http2(session), &signal);
+                if while_body_comes(patience, serving).await.is_none() {
+                    // The stream is reset as its session is dropped.
+                    log::info!("a client did not go on with the body of a request");
+                    observer.rejected(Protocol::Http2, StatusCode::REQUEST_TIMEOUT.as_u16());
+                }
             };
             // Always a task, even for what is answered at once: all requests that have arrived are accepted before the
             // first is answered, and so their answers leave together.
@@ -90,6 +101,8 @@ enum Phase {
     Open,
     /// GOAWAY was sent.
     Closing,
+    /// GOAWAY was sent because of what the client does; its streams end.
+    BrokenOff,
 }
 
 /// What the loop wakes up for.
@@ -98,6 +111,7 @@ enum Event {
     Accepted(pingora_error::Result<Option<H2Accept>>),
     Closing,
     Deadline,
+    Flooded,
 }
 
 /// Whether the loop goes on.
@@ -109,6 +123,7 @@ enum Flow {
 
 struct Driver<'a> {
     connection: Connection<Stream, Bytes>,
+    flooded: Flooded,
     limits: &'a Limits,
     observer: &'a dyn ConnectionObserver,
     closing: Closing,
@@ -126,6 +141,7 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(
         mut connection: Connection<Stream, Bytes>,
+        flooded: Flooded,
         limits: &'a Limits,
         closing: watch::Receiver<bool>,
         observer: &'a dyn ConnectionObserver,
@@ -134,6 +150,7 @@ impl<'a> Driver<'a> {
         Self {
             ping_pong: connection.ping_pong(),
             connection,
+            flooded,
             limits,
             observer,
             closing: Closing::new(closing),
@@ -160,6 +177,7 @@ impl<'a> Driver<'a> {
                 Event::Accepted(Ok(Some(H2Accept::Rejected))) => self.count_malformed(),
                 // Clients often just leave; there is nothing to be told to anyone.
                 Event::Accepted(Ok(None) | Err(_)) => Flow::End,
+                Event::Flooded => self.on_flood(),
                 Event::Closing => self.on_closing(),
                 Event::Deadline => self.on_deadline(Instant::now()),
             };
@@ -170,11 +188,14 @@ impl<'a> Driver<'a> {
     }
 
     async fn event(&mut self, digest: &Arc<Digest>) -> Event {
-        let Self { connection, closing, deadline, ping_pong, ping_pending, .. } = self;
+        let Self { connection, closing, deadline, ping_pong, ping_pending, flooded, phase, .. } = self;
         let mut accepting = pin!(HttpSession::from_h2_conn(connection, Arc::clone(digest)));
         poll_fn(|context| {
             if let Poll::Ready(accepted) = accepting.as_mut().poll(context) {
                 return Poll::Ready(Event::Accepted(accepted));
+            }
+            if flooded.is_set() && *phase != Phase::BrokenOff {
+                return Poll::Ready(Event::Flooded);
             }
             if *ping_pending {
                 *ping_pending = is_unanswered(ping_pong.as_mut(), context);
@@ -197,6 +218,7 @@ impl<'a> Driver<'a> {
             refuse(&mut session, refusal);
         } else {
             session.set_write_timeout(Some(self.limits.write_timeout));
+            session.set_total_drain_timeout(Some(self.limits.body_timeout));
             start(session, Streams::begin(&self.streams), self.closing.signal().clone());
         }
         if self.streams.running() > self.limits.streams as usize * TASKS_PER_STREAM {
@@ -214,6 +236,13 @@ impl<'a> Driver<'a> {
         Flow::Continue
     }
 
+    /// More frames without content than any client needs.
+    fn on_flood(&mut self) -> Flow {
+        log::debug!("an HTTP/2 client sends frames without content");
+        self.break_off(Reason::ENHANCE_YOUR_CALM);
+        Flow::Continue
+    }
+
     /// A drain or stop has begun. A connection that was opened for a request gets its answer first.
     fn on_closing(&mut self) -> Flow {
         if self.accepted == 0 {
@@ -226,7 +255,7 @@ impl<'a> Driver<'a> {
 
     fn on_deadline(&mut self, now: Instant) -> Flow {
         let running = self.streams.running() > 0;
-        if self.phase == Phase::Closing && !running {
+        if self.phase == Phase::BrokenOff || (self.phase == Phase::Closing && !running) {
             return Flow::End;
         }
         if running && self.is_dead() {
@@ -238,7 +267,7 @@ impl<'a> Driver<'a> {
         }
         self.deadline.set(match self.phase {
             Phase::Closing if !running => now + CLOSE_PATIENCE,
-            Phase::Closing => now + CLOSE_PATIENCE.max(PING_INTERVAL),
+            Phase::Closing | Phase::BrokenOff => now + CLOSE_PATIENCE.max(PING_INTERVAL),
             Phase::Open if running => (now + PING_INTERVAL).min(self.end_of_life),
             Phase::Open => idle_until.min(self.end_of_life),
         });
@@ -267,7 +296,7 @@ impl<'a> Driver<'a> {
 
     /// Ends the connection with all its streams.
     fn break_off(&mut self, reason: Reason) {
-        self.phase = Phase::Closing;
+        self.phase = Phase::BrokenOff;
         self.connection.abrupt_shutdown(reason);
         self.deadline.set_earlier(Instant::now() + CLOSE_PATIENCE);
     }

@@ -2,6 +2,8 @@
 //! should. Each table says what is sent, what comes back, and what the other side got of it.
 
 mod http1;
+mod http2;
+mod http2_wire;
 mod liar;
 mod origins;
 mod recorder;
