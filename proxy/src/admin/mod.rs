@@ -4,6 +4,7 @@
 
 mod access;
 mod answer;
+mod geo_answers;
 mod lifecycle;
 mod routes;
 mod server;

@@ -39,7 +39,7 @@ pub enum DatabaseError {
 }
 
 /// What a file is told apart by: another file in its place differs in one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct FileMark {
     bytes: u64,
     inode: u64,
@@ -91,6 +91,10 @@ impl Database {
         if bytes.len() as u64 != mark.bytes || FileMark::of(path) != Some(mark) {
             return Err(DatabaseError::Changed);
         }
+        Self::from_bytes(bytes, mark)
+    }
+
+    pub(super) fn from_bytes(bytes: Vec<u8>, mark: FileMark) -> Result<Self, DatabaseError> {
         let reader = Reader::from_source(bytes).map_err(DatabaseError::Format)?;
         let networks = try_every_record(&reader)?;
         Ok(Self { reader, mark, loaded: SystemTime::now(), networks })
@@ -98,10 +102,7 @@ impl Database {
 
     /// Facts of an address; none where the database has no record of it.
     pub(super) fn facts(&self, address: IpAddr) -> Result<Option<Facts>, MaxMindDbError> {
-        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
-            return Ok(None);
-        }
-        self.reader.lookup(address)?.decode()
+        look_up(&self.reader, address)
     }
 
     pub(super) fn metadata(&self) -> &Metadata {
@@ -111,6 +112,13 @@ impl Database {
     pub(super) fn bytes(&self) -> u64 {
         self.mark.bytes
     }
+}
+
+pub(super) fn look_up(reader: &Reader<Vec<u8>>, address: IpAddr) -> Result<Option<Facts>, MaxMindDbError> {
+    if address.is_ipv6() && reader.metadata().ip_version == 4 {
+        return Ok(None);
+    }
+    reader.lookup(address)?.decode()
 }
 
 /// Decodes every record as a request would, so that damage shows now; how many networks there are.

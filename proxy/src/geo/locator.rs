@@ -16,11 +16,11 @@ use super::registry::{DatabaseFile, GeoDatabases};
 
 /// Locates clients by one configuration.
 pub struct GeoLocator {
-    databases: Arc<GeoDatabases>,
-    files: Vec<Arc<DatabaseFile>>,
-    overrides: Overrides,
-    /// Regions that have coordinates.
-    regions: Vec<(RegionName, Coordinates)>,
+    pub(super) databases: Arc<GeoDatabases>,
+    pub(super) files: Vec<Arc<DatabaseFile>>,
+    pub(super) overrides: Overrides,
+    /// Regions that have coordinates, by name.
+    pub(super) regions: Vec<(RegionName, Coordinates)>,
 }
 
 /// A place with who stated each fact.
@@ -61,6 +61,18 @@ impl GeoLocator {
     /// This configuration is in force from now on: its databases are looked at for changes, no others are.
     pub fn put_in_force(&self) {
         self.databases.use_only(&self.files);
+    }
+
+    /// The databases of this process.
+    #[must_use]
+    pub fn databases(&self) -> &GeoDatabases {
+        &self.databases
+    }
+
+    /// How many networks are overridden.
+    #[must_use]
+    pub fn override_networks(&self) -> usize {
+        self.overrides.networks()
     }
 
     /// Where this address is.

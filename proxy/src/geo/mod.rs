@@ -9,6 +9,13 @@ mod overrides;
 mod record;
 mod registry;
 
+#[cfg(test)]
+#[path = "../../../tests/src/mmdb.rs"]
+#[expect(unreachable_pub, dead_code, reason = "shared with the harness of the integration tests")]
+mod mmdb;
+#[cfg(test)]
+mod tests;
+
 use tidegate_config::ids::RegionName;
 use tidegate_config::model::{Continent, CountryCode};
 use tidegate_steering::Coordinates;

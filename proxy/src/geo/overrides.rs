@@ -40,7 +40,7 @@ impl Overrides {
         compiled
     }
 
-    fn add(&mut self, network: &IpNet, stated: &Stated) {
+    pub(super) fn add(&mut self, network: &IpNet, stated: &Stated) {
         let lengths = match network {
             IpNet::V4(_) => &mut self.v4,
             IpNet::V6(_) => &mut self.v6,
@@ -53,6 +53,11 @@ impl Overrides {
         let entry = lengths[at].1.entry(masked(network.network(), prefix)).or_default();
         entry.facts.complete_from(&stated.facts);
         entry.region = entry.region.take().or_else(|| stated.region.clone());
+    }
+
+    /// How many networks there are.
+    pub(super) fn networks(&self) -> usize {
+        self.v4.iter().chain(&self.v6).map(|(_, networks)| networks.len()).sum()
     }
 
     /// What is stated of an address, the longest prefix first.

@@ -8,12 +8,14 @@ use http::StatusCode;
 use http::header;
 use pingora_error::Error;
 use pingora_proxy::Session;
+use tidegate_config::ids::OriginName;
 
 use super::match_route::Asked;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
+use crate::origin::AttemptOutcome;
 use crate::request_context::RequestContext;
-use crate::telemetry::{AccessRecord, BoundedText, OriginOutcome, RequestFigures};
+use crate::telemetry::{AccessRecord, AttemptWord, BoundedText, OriginOutcome, RequestFigures};
 
 /// nginx's status for a client that left before the answer: known to every dashboard, never sent.
 const CLIENT_LEFT: u16 = 499;
@@ -35,6 +37,8 @@ pub(crate) fn record_outcome(
     context: &mut RequestContext,
 ) {
     record_origin(session, context);
+    // The origin's response is read to its end; what is left to do for the client is none of its matter.
+    context.origin.permit = None;
     if context.is_fill() {
         return;
     }
@@ -96,6 +100,7 @@ fn access_record(
     let problem = context.response.error.clone().or_else(|| error.map(ToString::to_string));
     let peer = context.connection.as_ref().map(|it| it.via.unwrap_or(it.peer).ip().to_canonical());
     let client = context.client.address.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let location = context.location();
     AccessRecord {
         time: context.arrival.time,
         request_id: context.arrival.request_id,
@@ -106,6 +111,10 @@ fn access_record(
             .map_or(context.arrival.request_id.as_u128(), |trace| trace.parent.trace_id),
         client,
         connection_peer: peer.filter(|peer| *peer != client),
+        country: location.country,
+        continent: location.continent,
+        asn: location.asn,
+        client_region: location.region.clone(),
         protocol: figures.protocol,
         tls_version: context.connection.as_ref().and_then(|it| it.tls.as_ref()).map(|tls| tls.version),
         method: request.method.clone(),
@@ -121,10 +130,30 @@ fn access_record(
         site: context.route.as_ref().map(|matched| matched.site.site.name.clone()),
         route: context.route.as_ref().map(|matched| matched.route.route.name.clone()),
         origin: context.origin_name(),
+        attempts: attempts(context),
         error: problem.map(|problem| BoundedText::new(&problem)),
         user_agent: field(header::USER_AGENT).map(BoundedText::new),
         referer: field(header::REFERER).map(|value| BoundedText::new(without_query(value))),
         generation: context.snapshot.snapshot.generation,
+    }
+}
+
+/// Every attempt, in the log's words.
+fn attempts(context: &RequestContext) -> Box<[(OriginName, AttemptWord)]> {
+    let Some(journal) = context.origin.journal.get() else { return Box::default() };
+    journal.attempts().into_iter().map(|attempt| (attempt.origin, word(attempt.outcome))).collect()
+}
+
+fn word(outcome: Option<AttemptOutcome>) -> AttemptWord {
+    match outcome {
+        Some(AttemptOutcome::Answered(status)) => AttemptWord::Status(status.as_u16()),
+        Some(AttemptOutcome::Refused) => AttemptWord::Word("refused"),
+        Some(AttemptOutcome::NoConnection) => AttemptWord::Word("no_connection"),
+        Some(AttemptOutcome::Broken) => AttemptWord::Word("broken"),
+        Some(AttemptOutcome::TimedOut) => AttemptWord::Word("timed_out"),
+        Some(AttemptOutcome::Raced) => AttemptWord::Word("raced"),
+        // A hedge that lost ends without a word.
+        Some(AttemptOutcome::Abandoned) | None => AttemptWord::Word("abandoned"),
     }
 }
 

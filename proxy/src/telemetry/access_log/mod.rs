@@ -15,7 +15,7 @@ use std::time::Duration;
 use tidegate_config::ids::NodeName;
 use tidegate_config::model::AccessLog as Target;
 
-pub use record::{AccessRecord, BoundedText};
+pub use record::{AccessRecord, AttemptWord, BoundedText};
 use writer::{Command, Writer};
 
 use super::metrics::AccessLogCounters;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
 use serde::Serialize;
-use tidegate_config::ids::{Generation, NodeName, OriginName, RouteName, SiteName};
+use tidegate_config::ids::{Generation, NodeName, OriginName, RegionName, RouteName, SiteName};
+use tidegate_config::model::{Continent, CountryCode};
 
 use crate::listener::Protocol;
 use crate::telemetry::metrics::CacheOutcome;
@@ -48,6 +49,15 @@ pub(super) const MAX_REFERER: usize = 512;
 /// An error and its cause in one sentence.
 pub(super) const MAX_ERROR: usize = 256;
 
+/// One attempt to get a response from an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptWord {
+    /// The status that the origin answered with.
+    Status(u16),
+    /// What happened instead.
+    Word(&'static str),
+}
+
 /// One finished request.
 #[derive(Debug, Clone)]
 pub struct AccessRecord {
@@ -61,6 +71,14 @@ pub struct AccessRecord {
     pub client: IpAddr,
     /// The other end of the connection when that is a proxy.
     pub connection_peer: Option<IpAddr>,
+    /// The client's country.
+    pub country: Option<CountryCode>,
+    /// The client's continent.
+    pub continent: Option<Continent>,
+    /// The client's autonomous system.
+    pub asn: Option<u32>,
+    /// Region of the fleet that the client counts to.
+    pub client_region: Option<RegionName>,
     /// What the client spoke.
     pub protocol: Protocol,
     /// `TLSv1.2` or `TLSv1.3`; absent in plaintext.
@@ -91,6 +109,8 @@ pub struct AccessRecord {
     pub route: Option<RouteName>,
     /// Origin that was asked last.
     pub origin: Option<OriginName>,
+    /// Every attempt for it, those of a fill that it started included.
+    pub attempts: Box<[(OriginName, AttemptWord)]>,
     /// What went wrong.
     pub error: Option<BoundedText<MAX_ERROR>>,
     /// User-Agent.
@@ -109,6 +129,10 @@ struct Line<'a> {
     edge: &'a str,
     client: IpAddr,
     connection_peer: Option<IpAddr>,
+    country: Option<&'a str>,
+    continent: Option<&'static str>,
+    asn: Option<u32>,
+    client_region: Option<&'a str>,
     protocol: &'a str,
     tls_version: Option<&'a str>,
     method: &'a str,
@@ -124,10 +148,30 @@ struct Line<'a> {
     site: Option<&'a str>,
     route: Option<&'a str>,
     origin: Option<&'a str>,
+    attempts: Vec<AttemptLine<'a>>,
     error: Option<&'a str>,
     user_agent: Option<&'a str>,
     referer: Option<&'a str>,
     generation: u64,
+}
+
+#[derive(Serialize)]
+struct AttemptLine<'a> {
+    origin: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a str>,
+}
+
+impl<'a> AttemptLine<'a> {
+    fn new((origin, word): &'a (OriginName, AttemptWord)) -> Self {
+        let origin = origin.as_str();
+        match *word {
+            AttemptWord::Status(status) => Self { origin, status: Some(status), failure: None },
+            AttemptWord::Word(word) => Self { origin, status: None, failure: Some(word) },
+        }
+    }
 }
 
 impl AccessRecord {
@@ -140,6 +184,10 @@ impl AccessRecord {
             edge: edge.as_str(),
             client: self.client.to_canonical(),
             connection_peer: self.connection_peer.map(|peer| peer.to_canonical()),
+            country: self.country.as_ref().map(CountryCode::as_str),
+            continent: self.continent.map(Continent::as_str),
+            asn: self.asn,
+            client_region: self.client_region.as_ref().map(RegionName::as_str),
             protocol: self.protocol.label(),
             tls_version: self.tls_version,
             method: self.method.as_str(),
@@ -155,6 +203,7 @@ impl AccessRecord {
             site: self.site.as_ref().map(SiteName::as_str),
             route: self.route.as_ref().map(RouteName::as_str),
             origin: self.origin.as_ref().map(OriginName::as_str),
+            attempts: self.attempts.iter().map(AttemptLine::new).collect(),
             error: self.error.as_ref().map(BoundedText::as_str),
             user_agent: self.user_agent.as_ref().map(BoundedText::as_str),
             referer: self.referer.as_ref().map(BoundedText::as_str),

@@ -9,7 +9,8 @@ use std::time::UNIX_EPOCH;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tidegate_config::ids::{Generation, SiteName};
+use tidegate_config::ids::{Generation, RegionName, SiteName};
+use tidegate_config::model::{Continent, CountryCode};
 
 use super::*;
 use crate::listener::Protocol;
@@ -24,6 +25,10 @@ fn record(path: &str) -> AccessRecord {
         trace_id: 0xabc,
         client: IpAddr::from(Ipv4Addr::new(192, 0, 2, 7)),
         connection_peer: None,
+        country: CountryCode::parse("DE"),
+        continent: Some(Continent::Europe),
+        asn: Some(64_496),
+        client_region: Some(RegionName::parse("eu").unwrap()),
         protocol: Protocol::Http3,
         tls_version: Some("TLSv1.3"),
         method: Method::GET,
@@ -39,6 +44,7 @@ fn record(path: &str) -> AccessRecord {
         site: Some(SiteName::parse("demo").unwrap()),
         route: None,
         origin: None,
+        attempts: Box::default(),
         error: None,
         user_agent: Some(BoundedText::new("a \"quoted\" agent\n")),
         referer: None,
@@ -101,10 +107,11 @@ fn a_line_says_all_there_is_to_say() {
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     let expected = json!({
         "time": "1970-01-01T00:00:00.001Z", "request_id": "00000000000000010000000000000000",
-        "trace_id": "00000000000000000000000000000abc", "edge": "eu-1", "client": "192.0.2.7", "protocol": "h3",
+        "trace_id": "00000000000000000000000000000abc", "edge": "eu-1", "client": "192.0.2.7", "country": "DE",
+        "continent": "EU", "asn": 64496, "client_region": "eu", "protocol": "h3",
         "tls_version": "TLSv1.3", "method": "GET", "host": "media.example", "path": "/vod/a", "query": true,
         "status": 200, "bytes_sent": 10, "bytes_received": 0, "duration_us": 1500, "ttfb_us": 900, "cache": "hit",
-        "site": "demo", "route": null, "origin": null, "error": null, "user_agent": "a \"quoted\" agent\n",
+        "site": "demo", "route": null, "origin": null, "attempts": [], "error": null, "user_agent": "a \"quoted\" agent\n",
         "referer": null, "generation": 4,
     });
     assert_eq!(serde_json::from_slice::<Value>(&line).unwrap(), expected);
