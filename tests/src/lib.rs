@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod client;
+pub mod dns;
 pub mod edge;
 pub mod origin;
 pub mod pattern;

@@ -13,8 +13,10 @@ mod hostile;
 mod identity;
 mod listeners;
 mod metrics;
+mod origin_side;
 mod origins;
 mod python;
+mod route_actions;
 mod table;
 
 use tidegate_tests::client::{End, Response};

@@ -82,3 +82,6 @@ impl Credentials {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,11 @@ impl Secret {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(text: &str) -> Self {
+        Self(text.to_owned())
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -28,7 +33,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads a file that holds a secret and perhaps a line end after it.
+/// Reads a file that holds a secret and perhaps white space after it.
 pub(super) fn read_secret(file: NamedFile<'_>) -> Result<Secret, OriginError> {
     let opened = File::open(file.path).map_err(|source| file.unreadable(source))?;
     if opened.metadata().is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
@@ -39,14 +44,14 @@ pub(super) fn read_secret(file: NamedFile<'_>) -> Result<Secret, OriginError> {
     if text.len() as u64 > MAX_BYTES {
         return Err(file.wrong("it is longer"));
     }
-    let line = text.strip_suffix(b"\n").unwrap_or(&text);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // Editors end a file with a line end that is no part of the secret.
+    let line = text.trim_ascii_end();
     if line.is_empty() {
         return Err(file.wrong("it is empty"));
     }
     let visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    if !line.iter().all(visible) || line.starts_with(b" ") || line.ends_with(b" ") {
-        return Err(file.wrong("it holds other characters, several lines, or white space around"));
+    if !line.iter().all(visible) || line.starts_with(b" ") {
+        return Err(file.wrong("it holds other characters, several lines, or white space before"));
     }
     Ok(Secret(String::from_utf8_lossy(line).into_owned()))
 }

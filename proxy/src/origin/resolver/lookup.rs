@@ -40,7 +40,7 @@ const MOST_ADDRESSES: usize = 32;
 pub(super) struct Question {
     /// The origin's host.
     pub(super) name: String,
-    services: bool,
+    pub(super) services: bool,
 }
 
 impl Question {

@@ -218,3 +218,5 @@ impl Known {
         Self { what, refresh: now + life * REFRESH_AT / 100, expires: now + life }
     }
 }
+#[cfg(test)]
+mod tests;
