@@ -14,6 +14,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use crate::admin::Lifecycle;
 use crate::cache::engine::CacheEngine;
+use crate::kill_switch::KillSwitches;
 use crate::origin::{FillRequest, Resolver};
 use crate::phases;
 use crate::phases::SharedAccessLog;
@@ -36,6 +37,8 @@ pub(crate) struct EdgeProxy {
     pub(crate) metrics: Arc<Metrics>,
     /// Access log.
     pub(crate) access_log: SharedAccessLog,
+    /// What operators have switched on by hand.
+    pub(crate) kill_switches: Arc<KillSwitches>,
     /// Ids of requests.
     pub(crate) request_ids: RequestIdSource,
     /// Whether this node serves, drains or stops.

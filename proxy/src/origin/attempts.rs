@@ -12,7 +12,9 @@ const MAX_REMEMBERED: usize = 12;
 pub enum AttemptOutcome {
     /// A response with this status.
     Answered(StatusCode),
-    /// No connection, or no address.
+    /// Nobody listens there.
+    Refused,
+    /// No connection for another reason, or no address.
     NoConnection,
     /// The exchange broke off, before or after the head of the response.
     Broken,
@@ -22,6 +24,15 @@ pub enum AttemptOutcome {
     Raced,
     /// Nobody wanted the response any more.
     Abandoned,
+}
+
+/// How the same origin is asked once more, when it did not see the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Over whatever connection there is.
+    Same,
+    /// Over a new connection.
+    Fresh,
 }
 
 /// One attempt.

@@ -5,6 +5,7 @@ mod admit_response_head;
 mod answer_options;
 mod choose_origin;
 mod consult_cache;
+mod enforce_kill_switches;
 mod handle_origin_failure;
 mod health;
 mod identify_client;

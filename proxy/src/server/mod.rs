@@ -10,7 +10,7 @@ mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pingora_core::server::configuration::ServerConf;
@@ -23,6 +23,7 @@ use crate::admin::{AdminState, Lifecycle};
 use crate::cache::engine::CacheEngine;
 use crate::edge_application::EdgeApplication;
 use crate::edge_proxy::{EdgeProxy, Pipeline};
+use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
 use crate::route_actions::MirrorSender;
@@ -43,6 +44,9 @@ const ORIGIN_POOL_SIZE: usize = 1_024;
 /// How often files of certificates and geographical databases are looked at; a new one is in use within this time and
 /// that of reading it.
 const FILE_CHECK: Duration = Duration::from_secs(5);
+
+/// How soon it is told that the time of a kill switch is over. It does nothing from that moment on, told or not.
+const SWITCH_SWEEP: Duration = Duration::from_secs(1);
 
 /// How long the last lines of the access log may take to reach the disk.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
@@ -91,6 +95,7 @@ impl Node {
     ) -> Result<Self, StartError> {
         let metrics = Metrics::new(version);
         let lifecycle = Arc::new(Lifecycle::new());
+        let kill_switches = Arc::new(KillSwitches::new(metrics.kill_switches().clone()));
         let admin = Arc::new(AdminState {
             metrics: Arc::clone(&metrics),
             lifecycle: Arc::clone(&lifecycle),
@@ -100,6 +105,7 @@ impl Node {
             version,
             started: Instant::now(),
             token: ArcSwapOption::empty(),
+            kill_switches: Arc::clone(&kill_switches),
             geo: ArcSwapOption::empty(),
             origins: ArcSwapOption::empty(),
         });
@@ -126,6 +132,7 @@ impl Node {
             resolver,
             metrics: Arc::clone(&metrics),
             access_log,
+            kill_switches,
             request_ids: RequestIdSource::new(),
             lifecycle: Arc::clone(&lifecycle),
         });
@@ -176,6 +183,8 @@ impl Node {
     async fn until_stopped(&mut self, signals: &mut Signals) {
         let mut check = tokio::time::interval(FILE_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sweep = tokio::time::interval(SWITCH_SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
@@ -184,6 +193,7 @@ impl Node {
                     tokio::task::block_in_place(|| self.reloader.reload("SIGHUP"));
                     self.reloader.refresh_databases();
                 }
+                _ = sweep.tick() => self.admin.kill_switches.sweep(SystemTime::now()),
                 _ = check.tick() => {
                     tokio::task::block_in_place(|| self.reloader.reload_if_files_changed());
                     self.reloader.refresh_databases();

@@ -12,7 +12,7 @@ mod trace_context;
 pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
-    GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, LookupOutcome, Metrics, MirrorOutcome, OriginMetrics, OriginOutcome, PoolMetrics,
+    GeoDatabaseFigures, GeoFigures, GeoMetrics, KillSwitchMetrics, HedgeOutcome, LookupOutcome, Metrics, MirrorOutcome, OriginMetrics, OriginOutcome, PoolMetrics,
     ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;

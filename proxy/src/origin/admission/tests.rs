@@ -13,7 +13,7 @@ fn pool(change: impl FnOnce(&mut OriginLimits)) -> Arc<OriginPool> {
     let text = "kind: origin_pool\nname: media\norigins: [{name: near, url: \"http://127.0.0.1:1\", region: eu}]\n\
                 ---\nkind: region\nname: eu\n---\nkind: pop\nname: eu-a\nregion: eu\n---\nkind: node\nname: eu-a-1\n\
                 pop: eu-a\nlisteners: [{address: \"127.0.0.1:1\", protocol: http}]\n";
-    let model = tidegate_config::load_text("tested.yaml", text).unwrap();
+    let model = tidegate_config::load_texts(&[("tested.yaml".into(), text.to_owned())]).unwrap();
     let mut pool = (*model.origin_pools[&PoolName::parse("media").unwrap()]).clone();
     change(&mut pool.limits);
     Arc::new(pool)

@@ -1,0 +1,79 @@
+//! When a second request goes to another origin while the first one still waits (Dean and Barroso, The Tail at Scale,
+//! 2013).
+//!
+//! Owns the time and the budget; `fetcher` runs the race.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidegate_config::ids::OriginName;
+use tidegate_config::model::{HedgeDelay, Hedging};
+
+use super::latencies::Latencies;
+use super::pool::{CompiledOrigin, CompiledPool};
+use crate::telemetry::HedgeOutcome;
+
+/// Delay while too little is known of an origin's latency: slower than nearly every origin that works.
+const UNKNOWN_DELAY: Duration = Duration::from_millis(500);
+
+/// No hedge goes earlier by the measured delay: below this, waiting costs less than asking twice.
+const MIN_DELAY: Duration = Duration::from_millis(10);
+
+/// Whether a fetch may be hedged, as far as is known.
+#[derive(Clone, Default)]
+pub(super) enum Chance {
+    /// No origin is asked yet.
+    #[default]
+    Unknown,
+    /// Once this time is over.
+    After(Delay),
+    /// Not, or not any more.
+    Never,
+}
+
+/// When, and in whose place.
+#[derive(Clone)]
+pub(super) struct Delay {
+    pool: Arc<CompiledPool>,
+    /// The origin that is asked already.
+    pub(super) asked: OriginName,
+    /// When the hedge is due.
+    pub(super) due: Instant,
+}
+
+impl Delay {
+    /// That of a request which this origin is asked now; none when the pool does not hedge.
+    pub(super) fn new(pool: &Arc<CompiledPool>, origin: &CompiledOrigin, now: Instant) -> Option<Self> {
+        let hedging = pool.pool.hedging.as_ref()?;
+        pool.protection.hedges.request(now);
+        let due = now + delay(hedging, &origin.protection.latencies);
+        Some(Self { pool: Arc::clone(pool), asked: origin.origin.name.clone(), due })
+    }
+
+    /// Pays for the hedge, if the budget allows it.
+    pub(super) fn pay(&self) -> bool {
+        let percent = self.pool.pool.hedging.as_ref().map_or(0, |hedging| hedging.budget);
+        let paid = self.pool.protection.hedges.spend(Instant::now(), percent, 0);
+        if !paid {
+            self.tell(HedgeOutcome::OverBudget);
+        }
+        paid
+    }
+
+    /// Records what came of it.
+    pub(super) fn tell(&self, outcome: HedgeOutcome) {
+        self.pool.protection.metrics.hedged(outcome);
+    }
+
+    /// Whether a response with this status is no answer.
+    pub(super) fn is_failure(&self, status: u16) -> bool {
+        self.pool.pool.retry.statuses.contains(&status)
+    }
+}
+
+fn delay(hedging: &Hedging, latencies: &Latencies) -> Duration {
+    match hedging.after {
+        HedgeDelay::Fixed(delay) => delay,
+        HedgeDelay::P95 => latencies.p95().map_or(UNKNOWN_DELAY, |p95| p95.max(MIN_DELAY)),
+    }
+}
