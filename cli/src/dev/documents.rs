@@ -10,6 +10,9 @@ use super::ports::Ports;
 /// How long a node lets requests in flight finish: whoever presses Ctrl-C waits for it.
 pub(super) const EDGE_GRACE_SECONDS: u64 = 5;
 
+/// What the built-in origin always serves, small enough to be asked for every two seconds.
+const PROBED_PATH: &str = "/vod/demo/master.m3u8";
+
 /// Name of an edge node's configuration file.
 pub(super) fn configuration_file(edge: &EdgePlan) -> String {
     format!("{}.yaml", edge.name)
@@ -90,7 +93,16 @@ fn pools(fleet: &Fleet, origins: &[PlacedOrigin]) -> String {
         Content::Own(own) => own_host(own),
         Content::Demonstration => "client",
     };
-    let mut text = format!("kind: origin_pool\nname: origins\nhost: {host}\norigins:\n");
+    let health = match &fleet.content {
+        // A connection does no harm to whatever the user's origin is.
+        Content::Own(_) => "probe: tcp".to_owned(),
+        Content::Demonstration => format!("probe: {{http: {{path: {PROBED_PATH}}}}}"),
+    };
+    let mut text = format!(
+        "kind: origin_pool\nname: origins\nhost: {host}
+# Faster than in production: whoever kills an origin watches what happens.
+health: {{{health}, interval: 2s, timeout: 1s, fall: 2, rise: 2, slow_start: 10s}}\norigins:\n"
+    );
     for PlacedOrigin { name, region, url, .. } in origins {
         line(&mut text, format_args!("  - {{ name: {name}, url: \"{url}\", region: {region} }}"));
     }
@@ -121,13 +133,17 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
     use tidegate_config::load_texts;
-    use tidegate_config::model::{HostPattern, Model};
+    use tidegate_config::model::{HostPattern, Model, Probe};
 
     const PORTS: Ports = Ports { http: 8080, https: 8443, admin: 9900 };
 
     fn load(fleet: &Fleet, origins: &[PlacedOrigin]) -> Model {
         let text = edge_documents(fleet, &fleet.edges[0], PORTS, origins);
         load_texts(&[("eu-1.yaml".into(), text)]).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn pool(model: &Model) -> &tidegate_config::model::OriginPool {
+        model.origin_pools.values().next().expect("a fleet has a pool")
     }
 
     #[test]
@@ -146,6 +162,8 @@ mod tests {
         assert_eq!(model.sites[0].hosts, hosts.map(|host| HostPattern::Exact(host.to_owned())));
         assert_eq!(model.node.limits.connections_per_address, None);
         assert_eq!(model.node.listeners.len(), 3);
+        let Probe::Http(probe) = &pool(&model).health.probe else { panic!("{:?}", pool(&model).health) };
+        assert_eq!(probe.path, PROBED_PATH);
     }
 
     #[test]
@@ -154,6 +172,7 @@ mod tests {
         let fleet = Fleet::planned(1, own.clone());
         let model = load(&fleet, &super::super::plan::place_own(&own));
         assert_eq!(model.sites[0].hosts, [HostPattern::Any]);
+        assert_eq!(pool(&model).health.probe, Probe::Tcp, "nothing is asked of the user's origin that no client asks");
         let policy = &model.cache_policies[&model.sites[0].routes[0].cache_policy];
         assert!(policy.media.is_none() && policy.targeted_fields.is_empty() && policy.honour_request_directives);
     }
