@@ -108,7 +108,9 @@ impl Question {
             Answer::Silence => return None,
             Answer::Error(code) => (*code, 0, Vec::new()),
             Answer::Addresses(addresses, ttl) => (0, *ttl, self.addresses(addresses)),
-            Answer::Services(services, ttl) if self.kind == TYPE_SRV => (0, *ttl, services.iter().map(service).collect()),
+            Answer::Services(services, ttl) if self.kind == TYPE_SRV => {
+                (0, *ttl, services.iter().map(service).collect())
+            }
             Answer::Services(_, ttl) => (0, *ttl, Vec::new()),
         };
         let count = u8::try_from(data.len()).ok()?;

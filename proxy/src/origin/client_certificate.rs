@@ -54,3 +54,46 @@ fn read_key(file: NamedFile<'_>) -> Result<PrivateKeyDer<'static>, OriginError> 
     // Pingora keeps the bytes and guesses the format anew; what it cannot guess must not get that far.
     PrivateKeyDer::try_from(key.secret_der().to_vec()).map_err(|reason| file.wrong(reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+    use crate::origin::testing::origin;
+
+    fn write(directory: &Path, name: &str, content: &str) -> std::path::PathBuf {
+        let path = directory.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn issued() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["edge.test".to_owned()]).unwrap().self_signed(&key).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn chain_and_key_must_belong_together_and_errors_name_the_file() {
+        tidegate_certs::install_crypto_provider();
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let ((chain, key), (_, other_key)) = (issued(), issued());
+        let chain_file = write(directory, "chain.pem", &chain);
+        let read = |chain: &Path, key: &Path| read_client_certificate(&origin("http://127.0.0.1:1", ""), chain, key);
+        let good = read(&chain_file, &write(directory, "key.pem", &key)).unwrap();
+        assert!(!format!("{good:?}").contains("key"), "the key is not printed");
+        let check = |chain: &Path, key: &Path, named: &str| {
+            let error = read(chain, key).unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains("BEGIN"), "{error}");
+        };
+        check(&chain_file, &write(directory, "other.pem", &other_key), "key_file");
+        check(&chain_file, &write(directory, "broken.pem", "no key"), "broken.pem");
+        check(&chain_file, &directory.join("missing.pem"), "missing.pem");
+        check(&write(directory, "empty.pem", ""), &directory.join("key.pem"), "found 0 certificates");
+        let lies = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        check(&write(directory, "lies.pem", lies), &directory.join("key.pem"), "certificate 1");
+        check(&write(directory, "many.pem", &chain.repeat(17)), &directory.join("key.pem"), "found 17 certificates");
+    }
+}

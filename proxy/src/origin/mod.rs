@@ -25,6 +25,8 @@ mod registries;
 mod resolver;
 mod sticky;
 mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use access::{Access, OriginError, access_files};
 pub use address::Addresses;

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header;
 
 use super::*;
+use crate::origin::testing::origin;
 
 const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -24,21 +25,8 @@ fn file(directory: &Path, name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
-/// An origin with credentials, as validated from documents.
-fn origin(credentials: &str) -> Result<Origin, Vec<String>> {
-    let text = format!(
-        "kind: Node\nname: a\nregion: eu\nlisteners:\n  - {{address: \"127.0.0.1:0\", protocol: http}}\n---\n\
-         kind: Region\nname: eu\n---\n\
-         kind: OriginPool\nname: p\norigins:\n  - {{name: o, url: \"http://127.0.0.1:1\", region: eu, credentials: {credentials}}}\n"
-    );
-    let directory = tempfile::tempdir().unwrap();
-    let path = file(directory.path(), "edge.yaml", text.as_bytes());
-    let model = tidegate_config::load_files(&[path]).map_err(|error| vec![error.to_string()])?;
-    Ok(model.origin_pools.values().next().unwrap().origins[0].clone())
-}
-
 fn load(credentials: &str) -> Result<Credentials, OriginError> {
-    let origin = origin(credentials).unwrap();
+    let origin = origin("http://127.0.0.1:1", &format!(", credentials: {credentials}"));
     Credentials::load(&origin, origin.credentials.as_ref().unwrap())
 }
 
@@ -132,9 +120,9 @@ fn a_body_that_streams_is_not_signed() {
 
 #[test]
 fn a_path_is_sent_in_the_form_that_is_signed() {
-    let mut request = request("GET", b"/films/a (1)+b.mp4?q=a+b&r={x}");
+    let mut request = request("GET", b"/films/a%20(1)+b.mp4?q=a+b&r=x|y");
     s3(None).authorise(&mut request, example_time()).unwrap();
-    assert_eq!(request.raw_path(), b"/films/a%20%281%29%2Bb.mp4?q=a+b&r=%7Bx%7D");
+    assert_eq!(request.raw_path(), b"/films/a%20%281%29%2Bb.mp4?q=a+b&r=x%7Cy");
 }
 
 #[test]
@@ -162,7 +150,10 @@ fn a_bad_file_is_named_and_its_content_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let check = |content: &[u8], reason: &str| {
         let path = file(directory.path(), "key", content);
-        let error = load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", path.display())).err().unwrap().to_string();
+        let error = load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", path.display()))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains(reason) && error.contains("key") && error.contains("credentials.fields"), "{error}");
         assert!(!error.contains("hidden"), "{error}");
     };
@@ -173,7 +164,10 @@ fn a_bad_file_is_named_and_its_content_is_not() {
     check(b"hidden\x00", "other characters");
     check(&b"hidden".repeat(10_000), "it is longer");
     let missing = directory.path().join("missing");
-    let error = load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", missing.display())).err().unwrap().to_string();
+    let error = load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", missing.display()))
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("cannot read") && error.contains("missing"), "{error}");
 }
 

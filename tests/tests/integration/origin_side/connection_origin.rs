@@ -64,8 +64,7 @@ impl ConnectionOrigin {
 
     async fn serve(self, mut stream: TcpStream, connection: usize, preface: Preface, tls: Option<TlsAcceptor>) {
         let Some(preface) = read_preface(&mut stream, preface).await else { return };
-        let mut asked =
-            Asked { connection, preface, certificate: None, server_name: None, target: String::new() };
+        let mut asked = Asked { connection, preface, certificate: None, server_name: None, target: String::new() };
         match tls {
             None => self.answer(stream, asked).await,
             Some(acceptor) => {

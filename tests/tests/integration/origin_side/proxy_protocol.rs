@@ -54,7 +54,8 @@ async fn version_2_tells_the_client() {
     let asked = origin.asked();
     let told = &of(&asked, "/one").preface;
     assert_eq!(told[..16], *b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c");
-    let destination = SocketAddr::from(([told[20], told[21], told[22], told[23]], u16::from_be_bytes([told[26], told[27]])));
+    let destination =
+        SocketAddr::from(([told[20], told[21], told[22], told[23]], u16::from_be_bytes([told[26], told[27]])));
     assert_eq!(destination, SocketAddr::new(edge.place().address, edge.place().https));
     assert_eq!(of(&asked, "/fill").preface, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
 }

@@ -57,10 +57,7 @@ impl Authority {
         roots.add(self.der.clone()).unwrap();
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build().unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf.key.serialize_der()));
-        ServerConfig::builder()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![leaf.der], key)
-            .unwrap()
+        ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(vec![leaf.der], key).unwrap()
     }
 }
 
@@ -85,9 +82,8 @@ async fn origins_at_one_address_with_different_client_certificates_share_no_conn
     std::fs::write(&ca, &authority.pem).unwrap();
     let origin = ConnectionOrigin::start(Preface::None, Some(authority.server("origin.test"))).await;
     let leaves = ["one", "two"].map(|name| authority.leaf(name, ExtendedKeyUsagePurpose::ClientAuth));
-    let tls = |certificate: &str| {
-        format!("tls: {{server_name: origin.test, ca_file: \"{}\"{certificate}}}", ca.display())
-    };
+    let tls =
+        |certificate: &str| format!("tls: {{server_name: origin.test, ca_file: \"{}\"{certificate}}}", ca.display());
     let [one, two] = [0, 1].map(|number| {
         let certificate = leaves[number].write(directory.path(), &number.to_string());
         tls(&format!(", {certificate}"))

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use self::server::{DnsServer, Reply, address, alias, service};
 use super::lookup::{DnsClient, Found};
 use super::*;
+use crate::origin::testing::origin;
 use crate::telemetry::Metrics;
 
 const NAME: &str = "media.example";
@@ -27,20 +28,6 @@ async fn look_up(server: &DnsServer, name: &str, services: bool) -> Found {
 fn resolver(servers: &[SocketAddr]) -> (Resolver, Arc<Metrics>) {
     let metrics = Metrics::new("test");
     (Resolver::new(servers, Handle::current(), metrics.resolver().clone()), metrics)
-}
-
-/// An origin as validated from documents.
-fn origin(url: &str, discovery: &str) -> Origin {
-    let text = format!(
-        "kind: Node\nname: a\nregion: eu\nlisteners:\n  - {{address: \"127.0.0.1:0\", protocol: http}}\n---\n\
-         kind: Region\nname: eu\n---\n\
-         kind: OriginPool\nname: p\norigins:\n  - {{name: o, url: \"{url}\", region: eu{discovery}}}\n"
-    );
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("edge.yaml");
-    std::fs::write(&file, text).unwrap();
-    let model = tidegate_config::load_files(&[file]).unwrap();
-    model.origin_pools.values().next().unwrap().origins[0].clone()
 }
 
 #[track_caller]
