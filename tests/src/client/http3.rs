@@ -28,20 +28,29 @@ pub(super) struct Connection {
     _endpoint: quinn::Endpoint,
 }
 
+/// A QUIC connection for HTTP/3, of which nothing is spoken yet.
+///
+/// # Errors
+/// When the server cannot be reached or the handshake fails.
+pub async fn quic(target: &Target) -> anyhow::Result<(quinn::Endpoint, quinn::Connection)> {
+    let any: IpAddr = match target.address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))?;
+    let tls = tls::config(&target.trust, TlsVersions::All, "h3")?;
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    let mut transport = quinn::TransportConfig::default();
+    transport.stream_receive_window(STREAM_WINDOW.into());
+    config.transport_config(Arc::new(transport));
+    let connecting = endpoint.connect_with(config, target.address, &target.identity.text())?;
+    let quic = connecting.await.context("QUIC handshake")?;
+    Ok((endpoint, quic))
+}
+
 impl Connection {
     pub(super) async fn open(target: &Target) -> anyhow::Result<Self> {
-        let any: IpAddr = match target.address {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))?;
-        let tls = tls::config(&target.trust, TlsVersions::All, "h3")?;
-        let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-        let mut transport = quinn::TransportConfig::default();
-        transport.stream_receive_window(STREAM_WINDOW.into());
-        config.transport_config(Arc::new(transport));
-        let connecting = endpoint.connect_with(config, target.address, &target.identity.text())?;
-        let quic = connecting.await.context("QUIC handshake")?;
+        let (endpoint, quic) = quic(target).await?;
         let (mut connection, sender) = h3::client::new(QuicConnection::new(quic.clone())).await?;
         let (ended, closed) = watch::channel(false);
         let driver = tokio::spawn(async move {

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use bytes::Bytes;
 
+pub use http3::quic;
 pub use message::{End, Head, Request, Response};
 pub use raw::RawConnection;
 pub use tls::{ServerIdentity, TlsVersions, Trust};

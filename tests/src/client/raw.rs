@@ -84,6 +84,11 @@ impl RawConnection {
         Self { reader: RawReader { input, buffer: BytesMut::new() }, writer, session }
     }
 
+    /// Says that nothing more will be sent. A server that has gone already knows.
+    pub async fn end(&mut self) {
+        drop(self.writer.shutdown().await);
+    }
+
     /// TLS version in use.
     #[must_use]
     pub fn tls_version(&self) -> Option<rustls::ProtocolVersion> {

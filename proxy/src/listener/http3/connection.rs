@@ -17,6 +17,10 @@ use crate::listener::Signals;
 /// Streams that never became a request, after which a connection is closed: mistakes of a client are few, and each
 /// costs us work that is no request.
 const REFUSED_REQUESTS: u32 = 32;
+/// Requests that a client may cancel beyond those it lets be answered. A page or a player that is left cancels what it
+/// had under way, at most `limits.streams` at once; requests that are made to be cancelled are work for nothing
+/// (RFC 9114 section 10.5).
+const CANCELLED_REQUESTS: u32 = 512;
 /// How long requests are served after the first GOAWAY, at least: those sent before the client saw it arrive within a
 /// round trip (RFC 9114 section 5.2).
 const GOODBYE_MINIMUM: Duration = Duration::from_millis(100);
@@ -50,6 +54,8 @@ pub(super) struct Http3Connection<A> {
     stage: Stage,
     accepted_count: u32,
     refused_count: u32,
+    /// Cancelled beyond those answered.
+    cancelled_count: u32,
     /// When the last request ended, or the connection began.
     quiet_since: Instant,
 }
@@ -77,6 +83,7 @@ where
             stage: Stage::Open,
             accepted_count: 0,
             refused_count: 0,
+            cancelled_count: 0,
             quiet_since: Instant::now(),
         })
     }
@@ -109,9 +116,9 @@ where
                     }
                 }
             }
-            if self.refused_count >= REFUSED_REQUESTS {
+            if self.refused_count >= REFUSED_REQUESTS || self.cancelled_count >= CANCELLED_REQUESTS {
                 let code = variable_integer(Code::H3_EXCESSIVE_LOAD.value());
-                self.context.connection.close(code, b"too many malformed requests");
+                self.context.connection.close(code, b"too many malformed or cancelled requests");
                 break;
             }
         }
@@ -175,7 +182,8 @@ where
     fn ended(&mut self, ended: Result<RequestOutcome, JoinError>) {
         self.quiet_since = Instant::now();
         match ended {
-            Ok(RequestOutcome::Served) => {}
+            Ok(RequestOutcome::Served) => self.cancelled_count = self.cancelled_count.saturating_sub(1),
+            Ok(RequestOutcome::Cancelled) => self.cancelled_count += 1,
             Ok(RequestOutcome::Refused) => self.refused_count += 1,
             // The stream was reset when the task's session was dropped; other requests go on.
             Err(error) => log::error!(peer:% = self.context.info.peer, error:%; "request task failed"),

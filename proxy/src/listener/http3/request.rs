@@ -14,6 +14,7 @@ use pingora_core::server::ShutdownWatch;
 
 use super::bounds::Bounds;
 use super::frame::bare_response;
+use super::pseudo_headers;
 use super::quic_adapter::{BidiStream, BodyError, Connection, StreamHalves, variable_integer};
 use super::request_head::request_head;
 use super::session::Http3Session;
@@ -34,6 +35,8 @@ pub(super) struct RequestContext<A> {
 pub(super) enum RequestOutcome {
     /// The pipeline took it.
     Served,
+    /// The pipeline took it, and the client did not wait for the end of its answer.
+    Cancelled,
     /// It never became a request.
     Refused,
 }
@@ -53,8 +56,11 @@ where
         Ok(Err(error)) => refuse_unresolved(&context, &error, &halves).await,
         Err(_) => refuse(&context, &halves, 408).await,
     };
-    deliver(&context, &halves).await;
-    outcome
+    let delivered = deliver(&context, &halves).await;
+    match outcome {
+        RequestOutcome::Served if !delivered => RequestOutcome::Cancelled,
+        outcome => outcome,
+    }
 }
 
 async fn serve_resolved<A>(
@@ -66,6 +72,12 @@ async fn serve_resolved<A>(
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
+    let section = halves.receive.lock().take_section();
+    if !pseudo_headers::are_well_placed(&section) {
+        log::debug!(peer:% = context.info.peer; "pseudo-headers of a request are misplaced");
+        halves.send.lock().reset(Code::H3_MESSAGE_ERROR);
+        return RequestOutcome::Refused;
+    }
     let head = match request_head(request, &context.bounds) {
         Ok(head) => head,
         Err(malformed) => {
@@ -123,8 +135,9 @@ async fn finish<A>(context: &RequestContext<A>, halves: &StreamHalves) {
     }
 }
 
-/// Waits until the client has acknowledged the response: a connection closed earlier would take it along.
-async fn deliver<A>(context: &RequestContext<A>, halves: &StreamHalves) {
+/// Waits until the client has acknowledged the response: a connection closed earlier would take it along. `false` when
+/// there is no whole response.
+async fn deliver<A>(context: &RequestContext<A>, halves: &StreamHalves) -> bool {
     halves.receive.lock().stop(Code::H3_NO_ERROR);
     let delivered = {
         let mut half = halves.send.lock();
@@ -132,13 +145,13 @@ async fn deliver<A>(context: &RequestContext<A>, halves: &StreamHalves) {
         half.reset(Code::H3_INTERNAL_ERROR);
         half.is_finished().then(|| half.stopped())
     };
-    let Some(mut delivered) = delivered else { return };
+    let Some(mut delivered) = delivered else { return false };
     // A slow client is waited for as long as it acknowledges something; one that is gone loses the response anyway.
     loop {
         let acknowledged = context.connection.stats().frame_rx.acks;
         let waited = tokio::time::timeout(context.bounds.write_timeout, &mut delivered).await;
         if waited.is_ok() || context.connection.stats().frame_rx.acks == acknowledged {
-            return;
+            return true;
         }
     }
 }

@@ -151,6 +151,7 @@ async fn bodies_that_are_not_what_their_length_says_are_refused() {
 async fn broken_frames_end_the_connection() {
     let arena = Arena::start().await;
     let get = headers(&request("/a"), END_STREAM);
+    let post = [&[(":method", "POST")], &request("/a")[1..]].concat();
     let settings = |id: u16, value: u32| frame(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat());
     let protocol = [GoAway(PROTOCOL_ERROR)];
     let size = [GoAway(FRAME_SIZE_ERROR), GoAway(PROTOCOL_ERROR)];
@@ -198,12 +199,12 @@ async fn broken_frames_end_the_connection() {
         ),
         (
             "window of a stream that overflows",
-            [headers(&request("/a"), 0), frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff])].concat(),
+            [headers(&post, 0), frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff])].concat(),
             &[Reset(FLOW_CONTROL_ERROR)],
         ),
         (
             "window of nothing for a stream",
-            [headers(&request("/a"), 0), frame(WINDOW_UPDATE, 0, 1, &[0; 4])].concat(),
+            [headers(&post, 0), frame(WINDOW_UPDATE, 0, 1, &[0; 4])].concat(),
             &[Reset(PROTOCOL_ERROR), GoAway(PROTOCOL_ERROR)],
         ),
         (

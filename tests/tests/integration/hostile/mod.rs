@@ -1,9 +1,12 @@
 //! Hostile input: what clients and origins may send that could be read in two ways, never ends, or costs more than it
 //! should. Each table says what is sent, what comes back, and what the other side got of it.
 
+mod differential;
 mod http1;
 mod http2;
 mod http2_wire;
+mod http3;
+mod http3_wire;
 mod liar;
 mod origins;
 mod recorder;

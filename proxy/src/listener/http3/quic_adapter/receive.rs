@@ -93,6 +93,8 @@ pub(crate) struct ReceiveHalf {
     at_end: bool,
     /// Why the field section could not be given to h3; h3's own error does not tell.
     refused: Option<BodyError>,
+    /// The field section as it came; what h3 makes of it does not tell all.
+    section: Vec<u8>,
 }
 
 impl ReceiveHalf {
@@ -102,7 +104,7 @@ impl ReceiveHalf {
     }
 
     fn new(stream: quinn::RecvStream, frames: Option<RequestFrames>) -> Self {
-        Self { stream, buffered: Bytes::new(), frames, at_end: false, refused: None }
+        Self { stream, buffered: Bytes::new(), frames, at_end: false, refused: None, section: Vec::new() }
     }
 
     /// A request stream.
@@ -120,6 +122,11 @@ impl ReceiveHalf {
     /// Why the stream never became a request, when it was for what it contained.
     pub(crate) fn take_refusal(&mut self) -> Option<BodyError> {
         self.refused.take()
+    }
+
+    /// The field section that made the request, still encoded.
+    pub(crate) fn take_section(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.section)
     }
 
     /// The next bytes of the body; `None` at its end. Trailers are checked for their place and skipped: nothing
@@ -186,7 +193,11 @@ impl ReceiveHalf {
                 Ok(Some(Piece::Start { kind: FrameKind::Headers, header, .. })) => {
                     return Poll::Ready(Ok(Some(header)));
                 }
-                Ok(Some(Piece::Payload { kind: FrameKind::Headers, bytes })) => return Poll::Ready(Ok(Some(bytes))),
+                Ok(Some(Piece::Payload { kind: FrameKind::Headers, bytes })) => {
+                    // Within the bound that the start of the frame was held against.
+                    self.section.extend_from_slice(&bytes);
+                    return Poll::Ready(Ok(Some(bytes)));
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return Poll::Ready(Ok(None)),
                 Err(BodyError::Read(error)) => return Poll::Ready(Err(read_error(error))),
