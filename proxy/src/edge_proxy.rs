@@ -112,7 +112,8 @@ impl ProxyHttp for Pipeline {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        phases::shape_passed_response(&self.0, session, response, context)
+        phases::shape_passed_response(&self.0, session, response, context)?;
+        phases::replace_error(session, response, context)
     }
 
     fn fail_to_connect(

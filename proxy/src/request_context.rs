@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use pingora_http::ResponseHeader;
 use tidegate_config::ids::OriginName;
 
 use crate::cache::key::{CacheKey, Scheme};
@@ -136,8 +138,18 @@ pub(crate) struct ResponseContext {
     pub(crate) error: Option<String>,
     /// Status that `respond_error` chose.
     pub(crate) status: Option<StatusCode>,
+    /// An error of the origin whose body is replaced by an operator's page.
+    pub(crate) replaced: Option<Box<ReplacedError>>,
     /// Fields to add to an error, such as `Allow`.
     pub(crate) fields: HeaderMap,
+}
+
+/// An origin's error with another body, ready to be written.
+pub(crate) struct ReplacedError {
+    /// Its header section, which describes the new body.
+    pub(crate) head: ResponseHeader,
+    /// The new body.
+    pub(crate) body: Bytes,
 }
 
 impl RequestContext {

@@ -5,6 +5,7 @@
 mod access;
 mod answer;
 mod geo_answers;
+mod kill_switch_answers;
 mod lifecycle;
 mod routes;
 mod server;

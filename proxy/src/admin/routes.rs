@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::geo_answers;
+use super::kill_switch_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
 use super::server::AdminState;
 
@@ -16,18 +17,17 @@ pub(super) struct Call<'a> {
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) method: &'a Method,
-    /// For routes to come that take documents.
-    #[expect(dead_code, reason = "no route takes a document yet")]
     pub(super) body: Bytes,
 }
 
 struct Route {
     method: Method,
+    /// The path, or with `/*` at its end all below it.
     path: &'static str,
     handler: fn(&AdminState, &Call<'_>) -> Answer,
 }
 
-const ROUTES: [Route; 9] = [
+const ROUTES: [Route; 12] = [
     Route { method: Method::GET, path: "/metrics", handler: metrics },
     Route { method: Method::GET, path: "/live", handler: live },
     Route { method: Method::GET, path: "/ready", handler: ready },
@@ -36,13 +36,25 @@ const ROUTES: [Route; 9] = [
     Route { method: Method::GET, path: "/geo", handler: geo_answers::geo },
     Route { method: Method::POST, path: "/drain", handler: drain },
     Route { method: Method::POST, path: "/undrain", handler: undrain },
+    Route { method: Method::GET, path: "/kill-switches", handler: kill_switch_answers::list },
+    Route { method: Method::POST, path: "/kill-switches", handler: kill_switch_answers::switch_on },
+    Route { method: Method::DELETE, path: "/kill-switches/*", handler: kill_switch_answers::switch_off },
     Route { method: Method::GET, path: "/", handler: index },
 ];
+
+impl Route {
+    fn takes(&self, path: &str) -> bool {
+        match self.path.strip_suffix('*') {
+            Some(prefix) => path.strip_prefix(prefix).is_some_and(|below| !below.is_empty()),
+            None => path == self.path,
+        }
+    }
+}
 
 /// Answers a call. HEAD is answered as GET; the server leaves the body out.
 pub(super) fn dispatch(state: &AdminState, call: &Call<'_>) -> Answer {
     let method = if call.method == Method::HEAD { &Method::GET } else { call.method };
-    let mut on_path = ROUTES.iter().filter(|route| route.path == call.path).peekable();
+    let mut on_path = ROUTES.iter().filter(|route| route.takes(call.path)).peekable();
     if on_path.peek().is_none() {
         return answer::error(StatusCode::NOT_FOUND, "not_found", "no such path; GET / lists those there are");
     }

@@ -25,6 +25,7 @@ use super::routes::{Call, dispatch};
 use super::token::AdminToken;
 use crate::geo::GeoLocator;
 use crate::origin::OriginOverview;
+use crate::kill_switch::KillSwitches;
 use crate::telemetry::Metrics;
 
 /// Connections at a time: some scrapers, some operators, and room for a forgotten one.
@@ -62,6 +63,8 @@ pub struct AdminState {
     pub started: Instant,
     /// What clients from elsewhere must show; nobody else gets in while there is none. Swapped with the configuration.
     pub token: ArcSwapOption<AdminToken>,
+    /// What operators have switched on by hand.
+    pub kill_switches: Arc<KillSwitches>,
     /// How clients are located. Swapped with the configuration.
     pub geo: ArcSwapOption<GeoLocator>,
     /// Pools and origins. Swapped with the configuration.

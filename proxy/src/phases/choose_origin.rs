@@ -1,7 +1,8 @@
 //! Which origin is asked next: the first in the request's order that has room, else the first that gets room in time.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
@@ -27,7 +28,7 @@ pub(crate) async fn choose_origin(
 ) -> Result<Box<HttpPeer>> {
     let pool = match &context.origin.pool {
         Some(pool) => Arc::clone(pool),
-        None => begin(session, context)?,
+        None => begin(proxy, session, context)?,
     };
     loop {
         if deadline(context).is_some_and(|deadline| deadline <= Instant::now()) {
@@ -55,7 +56,10 @@ pub(crate) async fn choose_origin(
 }
 
 /// Finds the pool and orders its origins for this request.
-fn begin(session: &Session, context: &mut RequestContext) -> Result<Arc<CompiledPool>> {
+fn begin(proxy: &EdgeProxy, session: &Session, context: &mut RequestContext) -> Result<Arc<CompiledPool>> {
+    if let Some(pool) = begin_pinned(proxy, context) {
+        return Ok(pool);
+    }
     let Some(matched) = &context.route else {
         return Err(Error::explain(ErrorType::InternalError, "no route was matched"));
     };
@@ -74,6 +78,18 @@ fn begin(session: &Session, context: &mut RequestContext) -> Result<Arc<Compiled
     context.origin.order = order;
     context.origin.pool = Some(Arc::clone(&pool));
     Ok(pool)
+}
+
+/// The one origin that a kill switch names, whatever its health; none, as long as the configuration does not have it.
+fn begin_pinned(proxy: &EdgeProxy, context: &mut RequestContext) -> Option<Arc<CompiledPool>> {
+    let matched = context.route.as_ref()?;
+    let (site, route) = (&matched.site.site.name, &matched.route.route.name);
+    let pin = proxy.kill_switches.pinned(site, route, SystemTime::now())?;
+    let pool = Arc::clone(context.snapshot.pool(&pin.pool)?);
+    let origin = Arc::clone(pool.origins.iter().find(|origin| origin.origin.name == pin.origin)?);
+    context.origin.order = vec![origin];
+    context.origin.pool = Some(Arc::clone(&pool));
+    Some(pool)
 }
 
 /// By chance for each request, or by what ties requests together.
@@ -183,7 +199,11 @@ fn adapted(mut peer: Box<HttpPeer>, again: Option<Again>, context: &RequestConte
 
 /// For whom the connection is made.
 fn caller(context: &RequestContext) -> Caller<'_> {
-    let client = context.connection.as_ref();
-    let client = client.map(|client| ClientAddresses { source: client.peer, destination: client.local });
+    let client = context.connection.as_ref().map(|connection| {
+        // Behind a trusted proxy the client is another than who connected, and its port is not known.
+        let told = context.client.address.filter(|address| *address != connection.peer.ip().to_canonical());
+        let source = told.map_or(connection.peer, |address| SocketAddr::new(address, 0));
+        ClientAddresses { source, destination: connection.local }
+    });
     Caller { host: context.arrival.host.as_deref(), client }
 }

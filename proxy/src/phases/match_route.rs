@@ -9,19 +9,28 @@ use pingora_proxy::Session;
 use tidegate_config::model::{Destination, PlaintextMode};
 
 use super::Flow;
-use super::respond_error::{answer, redirect};
+use super::enforce_kill_switches::enforce_kill_switches;
+use super::respond_error::{answer, answer_maintenance, redirect};
 use super::route_facts::{changes_responses, websocket_idle, with_facts};
 use crate::cache::key::Scheme;
+use crate::edge_proxy::EdgeProxy;
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::route_actions::{SplitKey, Upgrade, choose_part, location, upgrade};
 use crate::routing::{CanonicalHost, CanonicalPath, ClientPlace, PoolChoice, RouteEntry, RouteMatch, SiteEntry};
 
 /// Finds the route, or answers why there is none.
-pub(super) async fn match_route(session: &mut Session, context: &mut RequestContext) -> Result<Flow> {
+pub(super) async fn match_route(
+    proxy: &EdgeProxy,
+    session: &mut Session,
+    context: &mut RequestContext,
+) -> Result<Flow> {
     match find(&Asked::of(session.req_header()), context) {
         Verdict::Route(route) => {
             let entry = Arc::clone(&route.route);
             context.route = Some(route);
+            if enforce_kill_switches(proxy, session, context).await? == Flow::Answered {
+                return Ok(Flow::Answered);
+            }
             answer_by_route(session, context, &entry.route.destination).await
         }
         Verdict::Refuse(status) => answer(session, context, status).await,
@@ -44,11 +53,7 @@ async fn answer_by_route(
             let location = with_facts(context, target(request), |facts| location(&to.location, facts));
             redirect(session, context, to.status, location).await
         }
-        Destination::Maintenance => {
-            let (name, value) = super::retry_after(context.arrival.request_id);
-            context.response.fields.insert(name, value);
-            answer(session, context, StatusCode::SERVICE_UNAVAILABLE).await
-        }
+        Destination::Maintenance => answer_maintenance(session, context, None).await,
         Destination::Pool { .. } => match upgrade(&request.method, request.version, &request.headers) {
             Upgrade::None => Ok(Flow::Continue),
             Upgrade::WebSocket if take_websocket(session, context) => Ok(Flow::Continue),

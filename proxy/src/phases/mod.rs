@@ -30,7 +30,7 @@ pub(crate) use choose_origin::choose_origin;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response};
 pub(crate) use prepare_origin_request::{await_request_body, count_request_body, prepare_origin_request};
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
-pub(crate) use respond_error::respond_error;
+pub(crate) use respond_error::{replace_error, respond_error};
 use retry_after::retry_after;
 pub(crate) use serve_fresh::{Http1Hit, serve_fresh};
 pub(crate) use shape_response::{admit_origin_response, shape_passed_response};
@@ -60,7 +60,7 @@ pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut 
     if answer_options::answer_options(session, context).await? == Flow::Answered {
         return Ok(true);
     }
-    if match_route::match_route(session, context).await? == Flow::Answered {
+    if match_route::match_route(proxy, session, context).await? == Flow::Answered {
         return Ok(true);
     }
     let answered = consult_cache::consult_cache(proxy, session, context).await? == Flow::Answered;

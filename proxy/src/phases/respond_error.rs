@@ -1,24 +1,117 @@
 //! Answers that this node makes itself: refusals, redirects, failures.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 
 use super::Flow;
 use super::shape_response::finish_head;
+use crate::error_page::{ErrorBody, Failure, OF_THE_BODY, error_body, page_for, replacement};
 use crate::origin::status_of;
-use crate::request_context::RequestContext;
+use crate::request_context::{ReplacedError, RequestContext};
+use crate::routing::{CanonicalHost, SiteEntry};
 
-/// Answers with a status and a short body.
+/// How long clients are told to stay away from what is under maintenance, at most: the end may come early.
+const MAINTENANCE_PAUSE: Duration = Duration::from_secs(300);
+
+/// Answers with a status and a short body: an operator's page, or a form that the client prefers.
 pub(super) async fn answer(session: &mut Session, context: &mut RequestContext, status: StatusCode) -> Result<Flow> {
+    let site = site_of(context);
+    let route = context.route.as_ref().map(|matched| matched.route.route.as_ref());
+    let page = page_for(status, route, site.as_ref().map(|site| site.site.as_ref()));
+    let body = with_failure(status, context, |failure| error_body(failure, &session.req_header().headers, page));
+    answer_with(session, context, status, body).await
+}
+
+/// Answers with the page of maintenance, for this much longer if that is known.
+pub(super) async fn answer_maintenance(
+    session: &mut Session,
+    context: &mut RequestContext,
+    remaining: Option<Duration>,
+) -> Result<Flow> {
+    let pause = remaining.unwrap_or(MAINTENANCE_PAUSE).min(MAINTENANCE_PAUSE).as_secs().max(1);
+    context.response.fields.insert(header::RETRY_AFTER, HeaderValue::from(pause));
+    let site = site_of(context);
+    let Some(page) = site.as_ref().and_then(|site| site.site.maintenance_page.as_ref()) else {
+        return answer(session, context, StatusCode::SERVICE_UNAVAILABLE).await;
+    };
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let body = with_failure(status, context, |failure| error_body(failure, &session.req_header().headers, Some(page)));
+    answer_with(session, context, status, body).await
+}
+
+async fn answer_with(
+    session: &mut Session,
+    context: &mut RequestContext,
+    status: StatusCode,
+    body: ErrorBody,
+) -> Result<Flow> {
     let mut head = ResponseHeader::build(status, Some(8))?;
     for (name, value) in &context.response.fields {
         head.append_header(name.clone(), value.clone())?;
     }
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    write(session, context, head).await
+    write(session, context, head, body).await
+}
+
+/// The site of the request, also where none of its routes took it.
+fn site_of(context: &RequestContext) -> Option<Arc<SiteEntry>> {
+    if let Some(matched) = &context.route {
+        return Some(Arc::clone(&matched.site));
+    }
+    let (host, _port) = CanonicalHost::parse(context.arrival.host.as_deref()?.as_bytes()).ok()?;
+    context.snapshot.routes.find_site(&host).cloned()
+}
+
+fn with_failure<T>(status: StatusCode, context: &RequestContext, make: impl FnOnce(Failure<'_>) -> T) -> T {
+    let request_id = context.arrival.request_id.to_string();
+    make(Failure { status, request_id: &request_id })
+}
+
+/// Takes an origin's error back if the operator has a page in place of its body and the client accepts that. A response
+/// that is under way cannot get another body, so it ends as a failed exchange, and [`respond_error`] writes it anew.
+/// What is stored stays the origin's: this is decided for each delivery.
+pub(crate) fn replace_error(session: &Session, head: &ResponseHeader, context: &mut RequestContext) -> Result<()> {
+    if context.is_fill() || !(head.status.is_client_error() || head.status.is_server_error()) {
+        return Ok(());
+    }
+    let Some(body) = replacement_of(head.status, &session.req_header().headers, context) else { return Ok(()) };
+    let mut head = head.clone();
+    describe_page_of(&mut head, &body)?;
+    context.response.replaced = Some(Box::new(ReplacedError { head, body: body.content }));
+    Err(Error::explain(ErrorType::Custom("ReplacedErrorBody"), "a page takes the place of the origin's").into_in())
+}
+
+/// The page in place of an origin's body, for this client.
+pub(super) fn replacement_of(status: StatusCode, request: &HeaderMap, context: &RequestContext) -> Option<ErrorBody> {
+    let matched = context.route.as_ref()?;
+    let page = page_for(status, Some(&matched.route.route), Some(&matched.site.site))?;
+    with_failure(status, context, |failure| replacement(failure, request, Some(page)))
+}
+
+/// Makes a head describe this page.
+pub(super) fn describe_page_of(head: &mut ResponseHeader, body: &ErrorBody) -> Result<()> {
+    for name in OF_THE_BODY {
+        head.remove_header(&name);
+    }
+    head.insert_header(header::CONTENT_TYPE, body.content_type.clone())?;
+    head.insert_header(header::CONTENT_LENGTH, body.content.len())
+}
+
+/// Writes an origin's error with the operator's page. The connection goes on: all of the request has been taken.
+async fn write_replaced(session: &mut Session, context: &mut RequestContext, replaced: ReplacedError) -> FailToProxy {
+    let status = replaced.head.status;
+    let can_reuse_downstream = session.is_body_done();
+    if let Err(error) = write_whole(session, context, replaced.head, replaced.body).await {
+        log::debug!("request {}: the page could not be sent: {error}", context.arrival.request_id);
+        return FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false };
+    }
+    FailToProxy { error_code: status.as_u16(), can_reuse_downstream }
 }
 
 /// Redirects to another URL (RFC 9110 section 15.4).
@@ -34,32 +127,50 @@ pub(super) async fn redirect(
         head.insert_header(header::CACHE_CONTROL, "no-store")?;
     }
     head.insert_header(header::LOCATION, location)?;
-    write(session, context, head).await
+    let body = with_failure(status, context, |failure| error_body(failure, &HeaderMap::new(), None));
+    write(session, context, head, body).await
 }
 
-async fn write(session: &mut Session, context: &mut RequestContext, mut head: ResponseHeader) -> Result<Flow> {
-    let reason = head.status.canonical_reason().unwrap_or("Error");
-    let body = format!("{} {reason}\nrequest {}\n", head.status.as_u16(), context.arrival.request_id);
-    head.insert_header(header::CONTENT_TYPE, "text/plain; charset=utf-8")?;
-    head.insert_header(header::CONTENT_LENGTH, body.len())?;
+async fn write(
+    session: &mut Session,
+    context: &mut RequestContext,
+    mut head: ResponseHeader,
+    body: ErrorBody,
+) -> Result<Flow> {
+    head.insert_header(header::CONTENT_TYPE, body.content_type)?;
+    head.insert_header(header::CONTENT_LENGTH, body.content.len())?;
     finish_head(&mut head, context)?;
+    write_whole(session, context, head, body.content).await?;
+    Ok(Flow::Answered)
+}
+
+/// Writes a response whose body is at hand.
+pub(super) async fn write_whole(
+    session: &mut Session,
+    context: &mut RequestContext,
+    head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
     if !session.is_body_done() {
         // Nobody will read the rest of the request; the next one cannot be told from it.
         session.set_keepalive(None);
     }
-    let bodiless = session.req_header().method == Method::HEAD;
-    context.response.first_byte = Some(std::time::Instant::now());
+    let bodiless = session.req_header().method == Method::HEAD || body.is_empty();
+    context.response.first_byte = Some(Instant::now());
     context.response.status = Some(head.status);
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
-        session.write_response_body(Some(Bytes::from(body)), true).await?;
+        session.write_response_body(Some(body), true).await?;
     }
-    Ok(Flow::Answered)
+    Ok(())
 }
 
 /// Answers a request that failed, if a response has not begun and the client is still there. A fill has no client:
 /// its failure goes to the cache engine as it is.
 pub(crate) async fn respond_error(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+    if let Some(replaced) = context.response.replaced.take() {
+        return write_replaced(session, context, *replaced).await;
+    }
     context.response.error.get_or_insert_with(|| error.to_string());
     // An interim response leaves the final one still to come.
     let answered = session.response_written().is_some_and(|head| !head.status.is_informational());

@@ -15,6 +15,7 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
 use super::consult_cache::cache_key;
+use super::enforce_kill_switches::is_touched;
 use super::identify_client::{note_client, received_trace, refusal};
 use super::match_route::{Asked, Verdict, find};
 use super::record_outcome::{Exchange, record};
@@ -56,6 +57,9 @@ impl FreshHit {
             return None;
         }
         let Verdict::Route(matched) = find(asked, &mut context) else { return None };
+        if is_touched(proxy, &matched, &context) {
+            return None;
+        }
         matched.route.pool(matched.pool)?; // else this node answers by itself, whatever is stored
         let key = cache_key(asked, &context, &matched);
         let lookup = Lookup {

@@ -68,6 +68,7 @@ impl Reloader {
         refresh_origin_figures(&metrics, &admin);
         read_geo_figures(&metrics, &databases);
         admin.token.store(token(model)?);
+        admin.kill_switches.put_in_force(model, SystemTime::now());
         metrics.config_read(ReloadOutcome::Applied, generation);
         let seen = modification_times(model);
         Ok(Self {
@@ -173,6 +174,7 @@ impl Reloader {
         self.prober.probe(prepared.snapshot.pools());
         self.metrics.retain_origins(&prepared.snapshot.model().origin_pools);
         self.resolver.configure(&prepared.snapshot.model().node.resolvers);
+        self.admin.kill_switches.put_in_force(&prepared.snapshot.snapshot.model, SystemTime::now());
         self.snapshot.store(Arc::new(prepared.snapshot));
         self.admin.token.store(prepared.token);
         if let Some(access_log) = prepared.access_log {

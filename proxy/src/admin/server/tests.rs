@@ -22,8 +22,9 @@ struct Running {
 async fn start() -> Running {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
+    let metrics = Metrics::new("1.2.3");
     let state = Arc::new(AdminState {
-        metrics: Metrics::new("1.2.3"),
+        metrics: Arc::clone(&metrics),
         lifecycle: Arc::new(Lifecycle::new()),
         node: NodeName::parse("eu-1").unwrap(),
         region: RegionName::parse("eu").unwrap(),
@@ -33,6 +34,7 @@ async fn start() -> Running {
         geo: ArcSwapOption::empty(),
         origins: ArcSwapOption::empty(),
         token: ArcSwapOption::empty(),
+        kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
     });
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(serve(listener, Arc::clone(&state), stopped));

@@ -8,6 +8,7 @@ mod cache;
 mod connections;
 mod family;
 mod geo;
+mod kill_switch;
 mod labels;
 mod mirror;
 mod origin;
@@ -30,6 +31,7 @@ pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard
 use connections::ConnectionMetrics;
 use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
+pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
     CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome, Rejection, ReloadOutcome, RetryReason,
     StatusClass,
@@ -75,6 +77,7 @@ pub struct Metrics {
     cache: CacheMetrics,
     fills: FillMetrics,
     geo: GeoMetrics,
+    kill_switches: KillSwitchMetrics,
     mirror: MirrorMetrics,
     process: ProcessMetrics,
     resolver: ResolverMetrics,
@@ -126,6 +129,7 @@ impl Metrics {
             cache: CacheMetrics::register(&families),
             fills: FillMetrics::register(&families),
             geo: GeoMetrics::register(&families),
+            kill_switches: KillSwitchMetrics::register(&families),
             mirror: MirrorMetrics::register(&families),
             process: ProcessMetrics::register(&families),
             resolver: ResolverMetrics::register(&families),
@@ -227,6 +231,12 @@ impl Metrics {
     #[must_use]
     pub fn geo(&self) -> &GeoMetrics {
         &self.geo
+    }
+
+    /// Which kill switches are on.
+    #[must_use]
+    pub fn kill_switches(&self) -> &KillSwitchMetrics {
+        &self.kill_switches
     }
 
     /// Records what became of a copy of a request for another pool.
