@@ -6,6 +6,7 @@ mod browser;
 mod curl;
 mod failover;
 mod fills;
+mod geo;
 mod harness;
 mod health;
 mod hits;
