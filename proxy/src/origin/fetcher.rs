@@ -4,9 +4,11 @@
 //! for is made from bytes, so a fetch needs no client and outlives every one. Where a pool hedges, two of them race for
 //! the head of the response.
 
+mod race;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -21,13 +23,14 @@ use tidegate_config::ids::OriginName;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
+use self::race::first_head;
 use super::attempts::AttemptJournal;
 use super::hedging::{Chance, Delay};
 use super::pool::{CompiledOrigin, CompiledPool};
 use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
 use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
-use crate::telemetry::{HedgeOutcome, RequestId, RetryReason, TraceContext};
+use crate::telemetry::{RequestId, RetryReason, TraceContext};
 
 /// What a fill carries into the pipeline.
 #[derive(Clone)]
@@ -186,104 +189,6 @@ impl FetchStream for SubrequestStream {
             }
         })
     }
-}
-
-/// The head of the response, within the time that the route allows for it.
-async fn first_head(
-    spawner: &SubrequestSpawner,
-    request: &FillRequest,
-) -> Result<(Running, FetchEvent), FetchError> {
-    let limit = request.context.route.route.actions.timeouts.response;
-    let race = answer(spawner, request);
-    match limit {
-        None => race.await,
-        Some(limit) => tokio::time::timeout(limit, race).await.unwrap_or_else(|_| {
-            let reason = "the route's timeouts.response is over".to_owned();
-            Err(FetchError { status: StatusCode::GATEWAY_TIMEOUT, reason })
-        }),
-    }
-}
-
-/// How long a head waits for the first piece of its body. Nearly always they come together; where they do not, clients
-/// that wait for the head alone must not be held up.
-const FIRST_PIECE: Duration = Duration::from_millis(50);
-
-/// The head of a response that has begun to come: an origin that dies before the first piece of the body has delivered
-/// nothing that another one could not deliver as well.
-async fn answer(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<(Running, FetchEvent), FetchError> {
-    let (mut running, head) = race(spawner, request).await?;
-    if matches!(head, FetchEvent::Head { end: false, .. }) && request.method == Method::GET {
-        match tokio::time::timeout(FIRST_PIECE, running.next()).await {
-            Ok(Err(error)) => {
-                let Some(asked) = running.further_attempt(request) else { return Err(error) };
-                let mut second = start(spawner, request, Some(asked)).await?;
-                let head = second.next().await?;
-                return Ok((second, head));
-            }
-            Ok(Ok(piece)) => running.ahead = Some(piece),
-            Err(_) => {}
-        }
-    }
-    Ok((running, head))
-}
-
-/// The first head that is no failure; who loses is aborted, its connection with it.
-async fn race(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<(Running, FetchEvent), FetchError> {
-    let mut first = start(spawner, request, None).await?;
-    if request.method != Method::GET {
-        let head = first.next().await?;
-        return Ok((first, head));
-    }
-    let mut chance = first.notes.chance.subscribe();
-    let delay = tokio::select! {
-        biased;
-        head = first.next() => return Ok((first, head?)),
-        delay = due(&mut chance) => delay,
-    };
-    if !delay.pay() {
-        let head = first.next().await?;
-        return Ok((first, head));
-    }
-    let mut hedge = start(spawner, request, Some(delay.asked.clone())).await?;
-    let (early, hedge_was_first) = tokio::select! {
-        biased;
-        head = first.next() => (head, false),
-        head = hedge.next() => (head, true),
-    };
-    if is_answer(&early, &delay) {
-        delay.tell(if hedge_was_first { HedgeOutcome::Won } else { HedgeOutcome::Lost });
-        return early.map(|head| (if hedge_was_first { hedge } else { first }, head));
-    }
-    let late = if hedge_was_first { first.next().await } else { hedge.next().await };
-    let hedge_wins = !hedge_was_first && is_answer(&late, &delay);
-    delay.tell(if hedge_wins { HedgeOutcome::Won } else { HedgeOutcome::Failed });
-    match (hedge_was_first, hedge_wins) {
-        (false, true) => late.map(|head| (hedge, head)),
-        (false, false) => early.map(|head| (first, head)),
-        (true, _) => late.map(|head| (first, head)),
-    }
-}
-
-/// Waits until a hedge is due; for ever when none is.
-async fn due(chance: &mut watch::Receiver<Chance>) -> Delay {
-    loop {
-        let known = chance.borrow_and_update().clone();
-        let changed = chance.changed();
-        let Chance::After(delay) = known else {
-            if changed.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            continue;
-        };
-        // When the first fetch goes on to another origin meanwhile, that is the second request already.
-        if tokio::time::timeout_at(delay.due.into(), changed).await.is_err() {
-            return delay;
-        }
-    }
-}
-
-fn is_answer(head: &Result<FetchEvent, FetchError>, delay: &Delay) -> bool {
-    matches!(head, Ok(FetchEvent::Head { status, .. }) if !delay.is_failure(status.as_u16()))
 }
 
 /// Runs the request through the pipeline in a task of its own, on the runtime of the fill that asked.
