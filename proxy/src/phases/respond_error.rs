@@ -21,10 +21,7 @@ const MAINTENANCE_PAUSE: Duration = Duration::from_secs(300);
 
 /// Answers with a status and a short body: an operator's page, or a form that the client prefers.
 pub(super) async fn answer(session: &mut Session, context: &mut RequestContext, status: StatusCode) -> Result<Flow> {
-    let site = site_of(context);
-    let route = context.route.as_ref().map(|matched| matched.route.route.as_ref());
-    let page = page_for(status, route, site.as_ref().map(|site| site.site.as_ref()));
-    let body = with_failure(status, context, |failure| error_body(failure, &session.req_header().headers, page));
+    let body = body_of(status, &session.req_header().headers, context);
     answer_with(session, context, status, body).await
 }
 
@@ -59,6 +56,14 @@ async fn answer_with(
     write(session, context, head, body).await
 }
 
+/// The body of an answer with this status: an operator's page, or a form that the client prefers.
+pub(super) fn body_of(status: StatusCode, request: &HeaderMap, context: &RequestContext) -> ErrorBody {
+    let site = site_of(context);
+    let route = context.route.as_ref().map(|matched| matched.route.route.as_ref());
+    let page = page_for(status, route, site.as_ref().map(|site| site.site.as_ref()));
+    with_failure(status, context, |failure| error_body(failure, request, page))
+}
+
 /// The site of the request, also where none of its routes took it.
 fn site_of(context: &RequestContext) -> Option<Arc<SiteEntry>> {
     if let Some(matched) = &context.route {
@@ -82,7 +87,7 @@ pub(crate) fn replace_error(session: &Session, head: &ResponseHeader, context: &
     }
     let Some(body) = replacement_of(head.status, &session.req_header().headers, context) else { return Ok(()) };
     let mut head = head.clone();
-    describe_page_of(&mut head, &body)?;
+    describe_page(&mut head, &body)?;
     context.response.replaced = Some(Box::new(ReplacedError { head, body: body.content }));
     Err(Error::explain(ErrorType::Custom("ReplacedErrorBody"), "a page takes the place of the origin's").into_in())
 }
@@ -94,10 +99,12 @@ pub(super) fn replacement_of(status: StatusCode, request: &HeaderMap, context: &
     with_failure(status, context, |failure| replacement(failure, request, Some(page)))
 }
 
-/// Makes a head describe this page.
-pub(super) fn describe_page_of(head: &mut ResponseHeader, body: &ErrorBody) -> Result<()> {
+/// Makes a head describe this page. The range of a 416 is that of what was asked for (RFC 9110 section 15.5.17).
+pub(super) fn describe_page(head: &mut ResponseHeader, body: &ErrorBody) -> Result<()> {
     for name in OF_THE_BODY {
-        head.remove_header(&name);
+        if name != header::CONTENT_RANGE || head.status != StatusCode::RANGE_NOT_SATISFIABLE {
+            head.remove_header(&name);
+        }
     }
     head.insert_header(header::CONTENT_TYPE, body.content_type.clone())?;
     head.insert_header(header::CONTENT_LENGTH, body.content.len())

@@ -9,11 +9,13 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::respond_error::{body_of, describe_page, replacement_of, write_whole};
 use super::shape_response::{finish_head, frame_body};
 use crate::cache::engine::{Object, Outcome, Reader};
 use crate::cache::rules::cache_status::{CACHE_STATUS, ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate, not_modified_fields};
 use crate::cache::rules::range::{ByteRange, Multipart, RangeRequest, Resolved, unsatisfied_content_range};
+use crate::error_page::ErrorBody;
 use crate::request_context::RequestContext;
 use crate::telemetry::CacheOutcome;
 
@@ -59,8 +61,23 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
     }
     head.append_header(CACHE_STATUS, status_member(&object, outcome, now).to_value())?;
     finish_head(&mut head, context)?;
+    if let Some(page) = page_of(&head, matches!(payload, Payload::Nothing), session, context) {
+        describe_page(&mut head, &page)?;
+        return write_whole(session, context, head, page.content).await;
+    }
     let payload = if is_head { Payload::Nothing } else { payload };
     write(session, context, head, payload, reader).await
+}
+
+/// The page in place of a stored error's body, if the operator has one; and the body of our own refusals (412, 416).
+fn page_of(head: &ResponseHeader, is_own: bool, session: &Session, context: &RequestContext) -> Option<ErrorBody> {
+    let request = &session.req_header().headers;
+    let is_error = head.status.is_client_error() || head.status.is_server_error();
+    match (is_error, is_own) {
+        (false, _) => None,
+        (true, false) => replacement_of(head.status, request, context),
+        (true, true) => Some(body_of(head.status, request, context)),
+    }
 }
 
 async fn whole_or_part(
