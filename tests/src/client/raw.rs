@@ -151,6 +151,17 @@ impl RawConnection {
         http1::read_response(&mut self.reader, head).await
     }
 
+    /// Reads just so many bytes, whatever they are.
+    ///
+    /// # Errors
+    /// When the connection ends before.
+    pub async fn read_exactly(&mut self, count: usize) -> anyhow::Result<Bytes> {
+        while self.reader.buffer.len() < count {
+            anyhow::ensure!(self.reader.fill().await? > 0, "the connection ended");
+        }
+        Ok(self.reader.buffer.split_to(count).freeze())
+    }
+
     /// Waits for the end of the connection; bytes that still came are returned.
     ///
     /// # Errors

@@ -184,11 +184,42 @@ const LONG_WAY: (&str, &str) = ("if-none-match", "\"never\"");
 /// Fields that differ from answer to answer, or whose value does: the clock may tick between two of them.
 const CHANGING: [&str; 5] = ["date", "age", "x-request-id", "connection", "keep-alive"];
 
+/// Routes that do all that may be done to a hit: for some clients only, divided, with changed fields.
+fn acting(config: EdgeConfig, origin: &Origin) -> EdgeConfig {
+    const FIELDS: &str = "
+        response_fields:
+          remove: [x-tidegate-edge, link]
+          set: [{name: x-seen, value: '${scheme} ${path}${query} ${client.country}'}]
+          add: [{name: vary, value: Origin}, {name: server-timing, value: more}]
+    ";
+    let url = origin.url();
+    config
+        .node_yaml("trusted_proxies: [127.0.0.0/8]")
+        .routes_yaml(
+            "- {name: some, path: /*, clients: {countries: [DE]}, origin_pool: other, cache_policy: tested, \
+             response_fields: {set: [{name: x-some, value: '${client.address}'}]}}",
+        )
+        .route_yaml(FIELDS)
+        .route_yaml("split: {by: {cookie: session}, parts: [{share: 50%, origin_pool: other}]}")
+        .extra_documents(&format!("kind: origin_pool\nname: other\norigins: [{{name: o, url: \"{url}\", region: eu}}]"))
+        .extra_documents("kind: geo\nname: places\noverrides: [{networks: [203.0.113.0/24], country: DE}]")
+}
+
 #[tokio::test]
 async fn short_and_long_way_answer_generated_requests_alike() {
     let origin = Origin::start().await;
-    let paths = generated_objects(&origin);
-    let edge = Edge::start(&EdgeConfig::to(&origin)).await;
+    both_ways_answer_alike(&origin, &EdgeConfig::to(&origin)).await;
+}
+
+#[tokio::test]
+async fn short_and_long_way_answer_alike_by_routes_that_act() {
+    let origin = Origin::start().await;
+    both_ways_answer_alike(&origin, &acting(EdgeConfig::to(&origin), &origin)).await;
+}
+
+async fn both_ways_answer_alike(origin: &Origin, config: &EdgeConfig) {
+    let paths = generated_objects(origin);
+    let edge = Edge::start(config).await;
     for protocol in [Protocol::PlainHttp1, Protocol::Http1, Protocol::Http2, Protocol::Http3] {
         let client = edge.client(protocol).await;
         for seed in 0..GENERATED {

@@ -67,7 +67,7 @@ fn bytes_that_would_change_a_message_or_a_url_become_escapes() {
 #[test]
 fn text_of_a_template_stays_bounded() {
     let long = vec![b'a'; 100_000];
-    let template = template(&[TemplatePart::Variable(Variable::Path); 4]);
+    let template = template(&[const { TemplatePart::Variable(Variable::Path) }; 4]);
     assert!(field_value(&template, &Facts { path: &long, ..facts() }).len() <= MAX_LENGTH);
 }
 
