@@ -66,6 +66,7 @@ fn modules_of_the_edge_know_only_what_is_below_them() {
     check("media", &[]);
     check("telemetry", &["listener"]);
     check("cache", &["media", "telemetry"]);
+    check("client_identity", &["cache"]);
     check("admin", &["listener", "routing", "telemetry"]);
     check("origin", &["cache", "routing", "runtime_snapshot", "telemetry"]);
 }
