@@ -5,7 +5,7 @@ use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Framing, Script};
 use tidegate_tests::within;
 
-use super::{ALL, ask, last, origin, values};
+use super::{ALL, ask, last, origin, request, values};
 
 #[tokio::test]
 async fn what_a_client_says_to_this_node_alone_ends_here() {
@@ -30,7 +30,7 @@ async fn what_a_client_says_to_this_node_alone_ends_here() {
         }
     }
     for protocol in [Protocol::Http2, Protocol::Http3] {
-        let asking = Request::get("/passed").field("te", "trailers").field("proxy-authorization", "Basic eDp5");
+        let asking = request("/passed", &[]).field("te", "trailers").field("proxy-authorization", "Basic eDp5");
         assert_eq!(ask(&edge, protocol, asking).await.status, 200);
         for name in ["te", "proxy-authorization", "connection"] {
             assert_eq!(values(&last(&origin, "/passed"), name), "", "{name} over {protocol:?}");

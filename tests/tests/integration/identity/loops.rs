@@ -21,7 +21,7 @@ async fn via_grows_by_one_member_on_the_way_to_the_origin() {
     let origin = origin().await;
     let edge = Edge::start(&EdgeConfig::to(&origin).node_yaml("cdn_id: cdn.example")).await;
     for protocol in ALL {
-        ask(&edge, protocol, Request::get("/passed")).await;
+        ask(&edge, protocol, request("/passed", &[])).await;
         assert_eq!(values(&last(&origin, "/passed"), "via"), format!("{} cdn.example", version(protocol)));
         ask(&edge, protocol, request("/passed", &["via: 1.0 fred, 1.1 p.example.net"])).await;
         let expected = format!("1.0 fred, 1.1 p.example.net, {} cdn.example", version(protocol));

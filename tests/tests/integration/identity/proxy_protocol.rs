@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use tidegate_tests::address::free_port;
-use tidegate_tests::client::{Protocol, Request};
+use tidegate_tests::client::Protocol;
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::programs::Program;
 use tidegate_tests::within;
 
-use super::{ask, last, origin, values};
+use super::{ask, last, origin, request, values};
 
 /// A client at 203.0.113.7, port 4711, in both versions.
 const VERSION_1: &[u8] = b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n";
@@ -33,8 +33,8 @@ async fn client_that_a_proxy_tells_of_is_logged_and_told_to_the_origin() {
         let edge = Edge::start(&config).await;
         for protocol in TCP {
             for path in ["/passed", "/stored", "/stored"] {
-                let request = Request::get(path).field("x-forwarded-for", "192.0.2.66");
-                assert_eq!(ask(&edge, protocol, request).await.status, 200, "{protocol:?} {path}");
+                let asking = request(path, &["x-forwarded-for: 192.0.2.66"]);
+                assert_eq!(ask(&edge, protocol, asking).await.status, 200, "{protocol:?} {path}");
             }
             assert_eq!(values(&last(&origin, "/passed"), "x-forwarded-for"), client, "{protocol:?}");
         }
@@ -109,7 +109,7 @@ async fn quic_beside_a_listener_with_proxy_protocol_needs_no_header() {
     let mut config = EdgeConfig::to(&origin).listener_yaml(FROM_LOOPBACK);
     config.preamble = VERSION_2.to_vec();
     let edge = Edge::start(&config).await;
-    assert_eq!(ask(&edge, Protocol::Http3, Request::get("/passed")).await.status, 200);
+    assert_eq!(ask(&edge, Protocol::Http3, request("/passed", &[])).await.status, 200);
     assert!(values(&last(&origin, "/passed"), "x-forwarded-for").starts_with("127."));
 }
 
@@ -118,7 +118,7 @@ async fn curl(edge: &Edge, address: SocketAddr, options: &[&str]) -> String {
     let mut command = tokio::process::Command::new(Program::Curl.path());
     command.args(["--silent", "--show-error", "--max-time", "20", "--output", "/dev/null"]);
     command.args(["--write-out", "%{http_code} %{http_version}"]).arg("--cacert").arg(edge.authority_file());
-    command.args(["--connect-to", &format!("{HOST}:443:{address}")]).args(options);
+    command.args(["--request", "POST", "--data", "", "--connect-to", &format!("{HOST}:443:{address}")]).args(options);
     let output = command.arg(format!("https://{HOST}/passed")).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
