@@ -25,7 +25,6 @@ async fn circuit_opens_lets_one_trial_through_and_closes() {
         assert_eq!(ask().await.text(), "second");
     }
     assert_eq!(first.requests("/a").len(), 4, "nothing goes through an open circuit");
-    assert!(figure(&edge, "tidegate_origin_rejected_total", &["reason=\"circuit\""]).await >= 5.0);
     // The trial is held; meanwhile all others go on to the second.
     first.on("/a", Script::status(200).text("first").before(Step::Gate("trial".to_owned())));
     let trial = async {
@@ -48,6 +47,7 @@ async fn circuit_opens_lets_one_trial_through_and_closes() {
         assert_eq!(ask().await.text(), "second");
     }
     assert_eq!(first.requests("/a").len(), 5, "one trial at a time");
+    assert!(figure(&edge, "tidegate_origin_rejected_total", &["reason=\"circuit\""]).await >= 5.0);
     first.gate("trial").open();
     assert_eq!(within("the trial", trial).await.unwrap(), "first");
     until(&edge, STATE.0, STATE.1, 0.0).await;

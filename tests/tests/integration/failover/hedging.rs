@@ -70,14 +70,15 @@ async fn failure_does_not_win() {
         second.ended("/a", 1).await;
         first.gate("slow").open();
         assert_whole(&within("an answer", asking).await.unwrap(), 1000, "the first origin's");
-        assert_eq!(hedges(&edge, "failed").await, 1.0);
+        // Both answers may have come by the time that the edge looks.
+        assert_eq!(hedges(&edge, "failed").await + hedges(&edge, "lost").await, 1.0);
     }
 }
 
 #[tokio::test]
 async fn hedge_takes_over_from_a_first_request_that_fails() {
     let (first, second) = pair().await;
-    first.on("/a", slow(Script::status(200).before(Step::Close)));
+    first.on("/a", slow(Script::status(200)).before(Step::Close));
     second.on("/a", Script::cacheable(1000).before(Step::Gate("second".to_owned())));
     let edge = hedged((&first, &second), &format!("{ALWAYS}\nattempts: 1")).await;
     let client = edge.client(Protocol::Http2).await;

@@ -1,9 +1,7 @@
 //! Further attempts: which requests get one, for which failures, and how many.
 
-use std::time::Duration;
-
 use tidegate_tests::client::{Protocol, Request};
-use tidegate_tests::edge::Edge;
+use tidegate_tests::edge::{Edge, EdgeConfig};
 use tidegate_tests::origin::{Body, Origin, OriginProcess, Script, Step};
 use tidegate_tests::within;
 
@@ -22,19 +20,32 @@ async fn ask(edge: &Edge, request: &Request) -> Vec<(u16, String)> {
     answers
 }
 
+/// The same, each at an edge that has not met these origins before: one that was silent is asked last for a while.
+async fn ask_anew(config: &EdgeConfig, request: &Request) -> Vec<(u16, String)> {
+    let mut answers = Vec::new();
+    for protocol in Protocol::SECURE {
+        let edge = Edge::start(config).await;
+        let answer = within("an answer", edge.client(protocol).await.request(request.clone())).await.unwrap();
+        answers.push((answer.status, answer.text()));
+    }
+    answers
+}
+
 fn three(status: u16, text: &str) -> Vec<(u16, String)> {
     vec![(status, text.to_owned()); 3]
 }
 
-/// How the first origin fails a request.
+const SILENT: &str = "silent";
+
+/// How the first origin fails a request. What leaves it suspect comes last.
 fn failures() -> Vec<(&'static str, Script)> {
     vec![
         ("closed without an answer", Script::status(200).before(Step::Close)),
         ("reset without an answer", Script::status(200).before(Step::Reset)),
-        ("silent", Script::status(200).before(Step::Hang)),
         ("bad gateway", Script::status(502).text("bad")),
         ("unavailable", Script::status(503).text("bad")),
         ("gateway timeout", Script::status(504).text("bad")),
+        (SILENT, Script::status(200).before(Step::Hang)),
     ]
 }
 
@@ -54,11 +65,16 @@ async fn every_failure_before_a_response_goes_to_the_next_origin() {
             Request::new("PUT", "/a").body("small"),
             Request::new("DELETE", "/a"),
         ] {
-            assert_eq!(ask(&edge, &request).await, three(200, "second"), "{failure} {request:?}");
+            let answers =
+                if failure == SILENT { ask_anew(&config, &request).await } else { ask(&edge, &request).await };
+            assert_eq!(answers, three(200, "second"), "{failure} {request:?}");
         }
         assert_eq!(first.requests("/a").len() - tried, 12, "{failure}: each was tried once at the first");
         let asked = second.requests("/a").split_off(asked);
-        assert!(asked.iter().filter(|request| request.method == "PUT").all(|put| put.body == b"small"[..]), "{failure}");
+        assert!(
+            asked.iter().filter(|request| request.method == "PUT").all(|put| put.body == b"small"[..]),
+            "{failure}"
+        );
     }
 }
 
@@ -75,7 +91,7 @@ async fn request_that_may_have_had_effects_is_repeated_only_where_nothing_was_se
     let edge = Edge::start(&config).await;
     for (failure, script) in failures() {
         first.on("/a", script);
-        let answers = ask(&edge, &posted).await;
+        let answers = if failure == SILENT { ask_anew(&config, &posted).await } else { ask(&edge, &posted).await };
         assert!(answers.iter().all(|(status, _)| (502..=504).contains(status)), "{failure}: {answers:?}");
     }
     assert_eq!(second.requests("/a").len(), asked);
@@ -84,7 +100,6 @@ async fn request_that_may_have_had_effects_is_repeated_only_where_nothing_was_se
 #[tokio::test]
 async fn body_that_is_not_all_kept_is_not_sent_again() {
     let (first, second) = pair().await;
-    first.on("/a", Script::status(200).body(Body::Echo).then(Step::Close));
     first.on("/a", Script::status(503).text("the origin's own"));
     second.on("/a", Script::status(200).body(Body::Echo));
     let edge = edge_to(&[&first.url(), &second.url()], "limits: {failures: 0%}").await;
@@ -165,9 +180,8 @@ async fn no_attempt_begins_after_the_deadline() {
     ] {
         let mut config = config_to(&[&first.url(), &second.url()], pool).route_yaml(route);
         config.timeouts = vec!["read: 400ms".to_owned()];
-        let edge = Edge::start(&config).await;
         for request in [Request::get("/a"), Request::new("DELETE", "/a")] {
-            let answers = ask(&edge, &request).await;
+            let answers = ask_anew(&config, &request).await;
             assert!(answers.iter().all(|answer| answer.0 == status), "{pool} {route} {request:?}: {answers:?}");
         }
     }
@@ -248,5 +262,4 @@ async fn fill_whose_origin_dies_before_the_body_fails_over() {
         let answer = within("an answer", edge.client(protocol).await.get(&path)).await.unwrap();
         assert_whole(&answer, 1000, &path);
     }
-    tokio::time::sleep(Duration::ZERO).await;
 }
