@@ -7,6 +7,7 @@ pub mod address;
 pub mod client;
 pub mod dns;
 pub mod edge;
+pub mod mmdb;
 pub mod origin;
 pub mod pattern;
 pub mod programs;

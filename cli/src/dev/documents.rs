@@ -25,7 +25,7 @@ pub(super) fn access_log_file(edge: &EdgePlan) -> String {
 
 /// All documents of one edge node.
 pub(super) fn edge_documents(fleet: &Fleet, edge: &EdgePlan, ports: Ports, origins: &[PlacedOrigin]) -> String {
-    let parts = [node(edge, ports), regions(), site(fleet), certificate(), pools(fleet, origins), policy(fleet)];
+    let parts = [node(edge, ports), regions(), geo(), site(fleet), certificate(), pools(fleet, origins), policy(fleet)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("---\n")
 }
 
@@ -62,6 +62,18 @@ fn regions() -> String {
         format!("kind: region\nname: {region}\nfailover: [{failover}]\n---\nkind: pop\nname: {pop}\nregion: {region}\n")
     };
     Region::ALL.map(document).join("---\n")
+}
+
+/// A machine has no clients from elsewhere, but many loopback addresses: `curl --interface 127.0.2.5` is an American.
+fn geo() -> String {
+    let entry = |region: Region| {
+        let (network, country, continent) = match region {
+            Region::Eu => ("127.0.1.0/24", "DE", "EU"),
+            Region::Us => ("127.0.2.0/24", "US", "NA"),
+        };
+        format!("  - {{ networks: [{network}], region: {region}, country: {country}, continent: {continent} }}\n")
+    };
+    format!("kind: geo\nname: loopback\noverrides:\n{}", Region::ALL.map(entry).concat())
 }
 
 fn site(fleet: &Fleet) -> String {
@@ -162,6 +174,14 @@ mod tests {
         assert_eq!(model.sites[0].hosts, hosts.map(|host| HostPattern::Exact(host.to_owned())));
         assert_eq!(model.node.limits.connections_per_address, None);
         assert_eq!(model.node.listeners.len(), 3);
+        let places = model.geo.overrides.iter().map(|entry| {
+            let country = entry.country.map(|country| country.as_str().to_owned());
+            (entry.networks[0].to_string(), entry.region.as_ref().map(ToString::to_string), country)
+        });
+        let place = |network: &str, region: &str, country: &str| {
+            (network.to_owned(), Some(region.to_owned()), Some(country.to_owned()))
+        };
+        assert!(places.eq([place("127.0.1.0/24", "eu", "DE"), place("127.0.2.0/24", "us", "US")]));
         let Probe::Http(probe) = &pool(&model).health.probe else { panic!("{:?}", pool(&model).health) };
         assert_eq!(probe.path, PROBED_PATH);
     }

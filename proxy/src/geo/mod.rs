@@ -11,7 +11,7 @@ mod registry;
 
 #[cfg(test)]
 #[path = "../../../tests/src/mmdb.rs"]
-#[expect(unreachable_pub, dead_code, reason = "shared with the harness of the integration tests")]
+#[expect(unreachable_pub, reason = "shared with the harness of the integration tests")]
 mod mmdb;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 mod browser;
 mod curl;
+mod error_bodies;
 mod failover;
 mod fills;
 mod geo;
@@ -12,6 +13,7 @@ mod health;
 mod hits;
 mod hostile;
 mod identity;
+mod kill_switches;
 mod listeners;
 mod metrics;
 mod origin_side;

@@ -107,7 +107,7 @@ fn a_line_says_all_there_is_to_say() {
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     let expected = json!({
         "time": "1970-01-01T00:00:00.001Z", "request_id": "00000000000000010000000000000000",
-        "trace_id": "00000000000000000000000000000abc", "edge": "eu-1", "client": "192.0.2.7", "country": "DE",
+        "trace_id": "00000000000000000000000000000abc", "edge": "eu-1", "client": "192.0.2.7", "connection_peer": null, "country": "DE",
         "continent": "EU", "asn": 64496, "client_region": "eu", "protocol": "h3",
         "tls_version": "TLSv1.3", "method": "GET", "host": "media.example", "path": "/vod/a", "query": true,
         "status": 200, "bytes_sent": 10, "bytes_received": 0, "duration_us": 1500, "ttfb_us": 900, "cache": "hit",
