@@ -9,7 +9,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::handle_origin_failure::{attempt_ended, plan_attempt};
-use super::route_facts::bound_attempt;
+use super::route_facts::{bound_attempt, response_deadline};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::{
     Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Permit, Tie, peer, seed,
@@ -23,7 +23,7 @@ const NOT_KEPT: Duration = Duration::ZERO;
 /// The next origin of this request, as a peer.
 pub(crate) async fn choose_origin(
     proxy: &EdgeProxy,
-    session: &Session,
+    session: &mut Session,
     context: &mut RequestContext,
 ) -> Result<Box<HttpPeer>> {
     let pool = match &context.origin.pool {
@@ -38,7 +38,7 @@ pub(crate) async fn choose_origin(
         let again = context.origin.again.take();
         let origin = match (&again, context.origin.current.clone()) {
             (Some(_), Some(current)) => current,
-            _ => next(&pool, context).await?,
+            _ => next(session, &pool, context).await?,
         };
         start_attempt(&origin, context);
         let error = match proxy.resolver.resolve(&origin.origin).await {
@@ -103,13 +103,13 @@ fn seed_of(pool: &CompiledPool, session: &Session, context: &RequestContext) -> 
 }
 
 /// An origin and leave to ask it.
-async fn next(pool: &CompiledPool, context: &mut RequestContext) -> Result<Arc<CompiledOrigin>> {
+async fn next(session: &mut Session, pool: &CompiledPool, context: &mut RequestContext) -> Result<Arc<CompiledOrigin>> {
     context.origin.permit = None; // of the attempt before
     let found = match context.origin.reserved.take() {
         Some(reserved) => Some(reserved),
         None => match reserve(pool, context) {
             Some(reserved) => Some(reserved),
-            None => wait(pool, context).await,
+            None => wait_unless_client_leaves(session, pool, context).await?,
         },
     };
     let Some((origin, permit)) = found else { return Err(no_room(pool, context)) };
@@ -126,6 +126,26 @@ pub(super) fn reserve(pool: &CompiledPool, context: &mut RequestContext) -> Opti
     };
     let (place, permit) = order.iter().enumerate().find_map(admitted)?;
     Some((order.remove(place), permit))
+}
+
+/// Waits for room. A client that leaves meanwhile gives up its place in the queue, where its leaving can be seen: once
+/// its whole request is read.
+async fn wait_unless_client_leaves(
+    session: &mut Session,
+    pool: &CompiledPool,
+    context: &mut RequestContext,
+) -> Result<Option<(Arc<CompiledOrigin>, Permit)>> {
+    if context.is_fill() || !session.is_body_done() {
+        return Ok(wait(pool, context).await);
+    }
+    tokio::select! {
+        biased;
+        found = wait(pool, context) => Ok(found),
+        left = session.as_mut().read_body_or_idle(true) => {
+            let left = left.err().unwrap_or_else(|| Error::new(ErrorType::ConnectionClosed));
+            Err(left.into_down())
+        }
+    }
 }
 
 /// Waits at the first origin where waiting may help.
@@ -154,10 +174,9 @@ fn demand(context: &RequestContext) -> Demand {
     if context.is_fill() { Demand::Fill } else { Demand::Pass }
 }
 
-/// When the head of the response must be here.
+/// When the head of the response must be here. A fill goes on for others when a client's time is over.
 pub(super) fn deadline(context: &RequestContext) -> Option<Instant> {
-    let response = context.route.as_ref()?.route.route.actions.timeouts.response?;
-    Some(context.arrival.instant + response)
+    response_deadline(context)
 }
 
 fn start_attempt(origin: &Arc<CompiledOrigin>, context: &mut RequestContext) {
@@ -185,10 +204,7 @@ fn adapted(mut peer: Box<HttpPeer>, again: Option<Again>, context: &RequestConte
         let bounded = |timeout: Option<Duration>| Some(timeout.map_or(left, |timeout| timeout.min(left)));
         options.connection_timeout = bounded(options.connection_timeout);
         options.total_connection_timeout = bounded(options.total_connection_timeout);
-        if !context.is_fill() {
-            // What fetches for the cache ends the wait by itself.
-            options.read_timeout = bounded(options.read_timeout);
-        }
+        options.read_timeout = bounded(options.read_timeout);
     }
     if again == Some(Again::Fresh) {
         peer.group_key ^= context.arrival.request_id.as_u128() as u64;

@@ -23,9 +23,9 @@ async fn held(edge: &Edge, origin: &Origin, request: Request) -> tokio::task::Jo
 #[tokio::test]
 async fn request_over_the_limit_waits_and_then_goes() {
     let origin = Origin::start().await;
-    origin.on("/held", Script::cacheable(10).before(Step::Gate("held".to_owned())));
     origin.on("/a", Script::cacheable(1000));
     for (limits, first) in [("fills: 1", Request::get("/held")), ("requests: 1", Request::new("DELETE", "/held"))] {
+        origin.on("/held", Script::cacheable(10).before(Step::Gate(limits.to_owned())));
         let edge = edge_to(&[&origin.url()], &format!("limits: {{{limits}, pending_timeout: 60s}}")).await;
         let holding = held(&edge, &origin, first).await;
         let asked = origin.requests("/a").len();
@@ -37,7 +37,7 @@ async fn request_over_the_limit_waits_and_then_goes() {
         }
         until(&edge, "tidegate_origin_pending", &["origin=\"first\""], 3.0).await;
         assert_eq!(origin.requests("/a").len(), asked, "{limits}: nothing goes over the limit");
-        origin.gate("held").open();
+        origin.gate(limits).open();
         for waiting in waiting {
             assert_whole(&within("an answer", waiting).await.unwrap(), 1000, limits);
         }
