@@ -63,7 +63,10 @@ pub(super) async fn consult_cache(
         let answer = proxy.cache.answer(&lookup, || fill_request(request, context, matched));
         match response_deadline(context) {
             // Nobody else is hurt: a fill belongs to no client and goes on.
-            Some(deadline) => timeout_at(deadline.into(), answer).await.unwrap_or_else(|_| Answer::Failed(too_late())),
+            Some(deadline) => match timeout_at(deadline.into(), answer).await {
+                Ok(answered) => answered,
+                Err(_) => proxy.cache.stale_in_place(&lookup).unwrap_or_else(|| Answer::Failed(too_late())),
+            },
             None => answer.await,
         }
     };

@@ -246,6 +246,14 @@ impl<R: FetchRequest> CacheEngine<R> {
         matches!(decision, Decision::Serve(_)).then_some(object)
     }
 
+    /// What is stored and stale, if it may stand in for a response that does not come in time (RFC 5861 section 4).
+    #[must_use]
+    pub fn stale_in_place(&self, lookup: &Lookup<'_>) -> Option<Answer> {
+        let stored = self.memory.find(lookup.key, lookup.fields).object;
+        let stale = usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
+        Some(Answer::served(stale, Outcome::Stale))
+    }
+
     fn fits(&self, length: Option<u64>) -> bool {
         length.is_none_or(|length| length <= self.bounds.max_object)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use pingora_proxy::SubrequestSpawner;
 use tokio::sync::watch;
 
@@ -11,29 +11,19 @@ use crate::cache::engine::{FetchError, FetchEvent};
 use crate::origin::hedging::{Chance, Delay};
 use crate::telemetry::HedgeOutcome;
 
-/// The head of the response, within the time that the route allows for it.
-pub(super) async fn first_head(
-    spawner: &SubrequestSpawner,
-    request: &FillRequest,
-) -> Result<(Running, FetchEvent), FetchError> {
-    let limit = request.context.route.route.actions.timeouts.response;
-    let race = answer(spawner, request);
-    match limit {
-        None => race.await,
-        Some(limit) => tokio::time::timeout(limit, race).await.unwrap_or_else(|_| {
-            let reason = "the route's timeouts.response is over".to_owned();
-            Err(FetchError { status: StatusCode::GATEWAY_TIMEOUT, reason })
-        }),
-    }
-}
-
 /// How long a head waits for the first piece of its body. Nearly always they come together; where they do not, clients
 /// that wait for the head alone must not be held up.
 const FIRST_PIECE: Duration = Duration::from_millis(50);
 
 /// The head of a response that has begun to come: an origin that dies before the first piece of the body has delivered
 /// nothing that another one could not deliver as well.
-async fn answer(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<(Running, FetchEvent), FetchError> {
+///
+/// A route's time-out of responses ends the wait of its clients, not this: others may have more time, and what comes is
+/// stored.
+pub(super) async fn first_head(
+    spawner: &SubrequestSpawner,
+    request: &FillRequest,
+) -> Result<(Running, FetchEvent), FetchError> {
     let (mut running, head) = race(spawner, request).await?;
     if matches!(head, FetchEvent::Head { end: false, .. }) && request.method == Method::GET {
         match tokio::time::timeout(FIRST_PIECE, running.next()).await {

@@ -67,7 +67,9 @@ fn check_route(method: Method, path: &str, expected: &str) {
     let table = table(DOCUMENTS);
     let (host, _) = CanonicalHost::parse("media.example").unwrap();
     let found = match table.find_site(&host).unwrap().find_route(path, &method, &ClientPlace::default()) {
-        RouteMatch::Found(entry) => format!("{} {}", entry.route.name, entry.origin_pool.as_ref().expect("a pool").name),
+        RouteMatch::Found(entry) => {
+            format!("{} {}", entry.route.name, entry.origin_pool.as_ref().expect("a pool").name)
+        }
         RouteMatch::MethodNotAllowed(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
         RouteMatch::NotFound => "not found".to_owned(),
     };
@@ -136,4 +138,67 @@ fn sites_are_listed_in_the_order_of_their_indices() {
     let table = table(DOCUMENTS);
     let names: Vec<_> = table.sites().iter().map(|entry| (entry.index.0, entry.site.name.as_str())).collect();
     assert_eq!(names, [(0, "exact"), (1, "wide"), (2, "narrow")]);
+}
+
+const ACTING_SITE: &str = r#"
+---
+kind: site
+name: acting
+hosts: [acting.test]
+routes:
+  - {name: german, path: /a/*, methods: [GET, PUT], clients: {countries: [DE]}, origin_pool: films}
+  - name: divided
+    path: /a/*
+    methods: [GET]
+    origin_pool: films
+    split: {parts: [{share: 5%, origin_pool: uploads}]}
+  - {name: moved, path: /b, redirect: {location: /c}}
+"#;
+
+fn acting(check: impl FnOnce(&SiteEntry)) {
+    let table = table(&format!("{DOCUMENTS}{ACTING_SITE}"));
+    let (host, _) = CanonicalHost::parse("acting.test").unwrap();
+    check(table.find_site(&host).unwrap());
+}
+
+fn place(country: &str) -> ClientPlace {
+    ClientPlace { country: tidegate_config::model::CountryCode::parse(country), ..ClientPlace::default() }
+}
+
+#[test]
+fn a_route_for_other_clients_does_not_exist_for_this_one() {
+    acting(|site| {
+        assert!(site.asks_for_place);
+        let found = |method, country: &str| match site.find_route("/a/b", &method, &place(country)) {
+            RouteMatch::Found(entry) => entry.route.name.to_string(),
+            RouteMatch::MethodNotAllowed(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
+            RouteMatch::NotFound => "not found".to_owned(),
+        };
+        assert_eq!(found(Method::GET, "DE"), "german");
+        assert_eq!(found(Method::GET, "FR"), "divided");
+        assert_eq!(found(Method::GET, "unknown"), "divided");
+        assert_eq!(found(Method::PUT, "DE"), "german");
+        assert_eq!(found(Method::PUT, "FR"), "GET");
+        assert_eq!(found(Method::POST, "DE"), "GET,PUT");
+    });
+    let table = table(DOCUMENTS);
+    assert!(table.sites().iter().all(|site| !site.asks_for_place));
+}
+
+#[test]
+fn what_clients_do_not_share_is_stored_apart_and_found_again_for_invalidation() {
+    acting(|site| {
+        let [german, divided, moved] = &site.routes[..] else { panic!("three routes") };
+        let names = |choice| divided.pool(choice).map(|pool| pool.name.to_string());
+        assert_eq!(names(PoolChoice::Own).as_deref(), Some("films"));
+        assert_eq!(names(PoolChoice::Part(0)).as_deref(), Some("uploads"));
+        assert_eq!((names(PoolChoice::Part(1)), names(PoolChoice::Mirror)), (None, None));
+        assert!(moved.pool(PoolChoice::Own).is_none());
+        assert_eq!(divided.partition(PoolChoice::Own), None, "keys of the usual share stay what they were");
+        let partitions = [None, german.partition(PoolChoice::Own), divided.partition(PoolChoice::Part(0))];
+        assert!(partitions[1] != partitions[2] && partitions[1..].iter().all(Option::is_some));
+        let found: Vec<_> = site.partitions("/a/b").collect();
+        assert!(partitions.iter().all(|partition| found.contains(partition)), "{found:?}");
+        assert_eq!(site.partitions("/b").collect::<Vec<_>>(), [None]);
+    });
 }

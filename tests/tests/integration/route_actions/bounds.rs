@@ -5,7 +5,7 @@ use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Body, Origin, Script, Step};
 use tidegate_tests::within;
 
-use super::{ALL, ask};
+use super::{ALL, ask, fills_ended};
 use crate::assert_whole;
 
 #[tokio::test]
@@ -30,8 +30,7 @@ async fn client_gets_504_in_time_and_the_fill_goes_on_for_others() {
         let (first, second) = within("both answers", joined).await;
         assert_eq!((first.status, second.status), (504, 504), "{protocol:?}");
         origin.gate(&path).open();
-        let filled = async { while edge.metric("tidegate_fills_in_flight", &[]).await > 0.0 {} };
-        within("the fill to end", filled).await;
+        fills_ended(&edge).await;
         assert_whole(&ask(&edge, protocol, Request::get(&path)).await, 1000, "stored meanwhile");
         assert_eq!(origin.requests(&path).len(), 1, "{protocol:?}");
         origin.on("/quick/hangs", Script::status(200).before(Step::Hang));
