@@ -217,6 +217,12 @@ async fn short_and_long_way_answer_alike_by_routes_that_act() {
     both_ways_answer_alike(&origin, &acting(EdgeConfig::to(&origin), &origin)).await;
 }
 
+#[tokio::test]
+async fn short_and_long_way_answer_alike_to_a_trusted_proxy() {
+    let origin = Origin::start().await;
+    both_ways_answer_alike(&origin, &EdgeConfig::to(&origin).node_yaml("trusted_proxies: [127.0.0.0/8]")).await;
+}
+
 async fn both_ways_answer_alike(origin: &Origin, config: &EdgeConfig) {
     let paths = generated_objects(origin);
     let edge = Edge::start(config).await;
@@ -281,7 +287,7 @@ fn generated_objects(origin: &Origin) -> Vec<&'static str> {
 fn generated_request(paths: &[&str], seed: u64) -> Request {
     const QUERIES: [&str; 4] = ["", "?a=1", "?", "?b=%2F&a=%41"];
     const SPELLINGS: [&str; 4] = ["", "", "", "/."];
-    const FIELDS: [(&str, &str); 14] = [
+    const FIELDS: [(&str, &str); 18] = [
         ("accept-language", "de"),
         ("accept-language", "en, de;q=0.5"),
         ("accept-encoding", "gzip, br"),
@@ -293,6 +299,10 @@ fn generated_request(paths: &[&str], seed: u64) -> Request {
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ("traceparent", "nonsense"),
         ("x-forwarded-for", "203.0.113.9"),
+        ("forwarded", "for=203.0.113.9;proto=http"),
+        ("x-forwarded-proto", "http"),
+        ("via", "1.1 before"),
+        ("cdn-loop", "other, tidegate;node=another"),
         ("user-agent", "player/1.0 (test; \u{fc})"),
         ("if-range", "\"v1\""),
         ("te", "trailers"),
