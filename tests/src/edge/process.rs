@@ -103,11 +103,19 @@ impl Edge {
     /// # Panics
     /// When it does not answer.
     pub async fn admin(&self, method: &str, path: &str) -> Response {
+        self.admin_request(Request::new(method, path)).await
+    }
+
+    /// Asks the operator's listener with fields or a body.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn admin_request(&self, request: Request) -> Response {
         let address = self.admin_address();
         let authority = address.to_string();
         let target = Target { address, authority, preamble: Vec::new(), ..self.target(Protocol::PlainHttp1) };
         let client = Client::connect(Protocol::PlainHttp1, target).await.expect("plaintext needs no connecting");
-        let asking = client.request(Request::new(method, path));
+        let asking = client.request(request);
         crate::within("the operator's listener", asking).await.expect("an answer of the operator's listener")
     }
 
