@@ -7,14 +7,13 @@ use http::{HeaderName, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use tidegate_config::model::{HostPolicy, Origin};
 
 use super::identify_client::connection_scheme;
 use super::route_facts::{body_bound, change_origin_request};
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
 use crate::listener::{Protocol, body_ended, body_goes_on};
-use crate::origin::{authorise, prefix_target};
+use crate::origin::{authorise, host_field, prefix_target};
 use crate::request_context::RequestContext;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -97,11 +96,8 @@ fn route_fields(request: &mut RequestHeader, context: &RequestContext) -> Result
 /// Names the host that the pool wants to be asked for.
 fn host_policy(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     let (Some(pool), Some(origin)) = (&context.origin.pool, &context.origin.current) else { return Ok(()) };
-    match &pool.pool.host {
-        HostPolicy::Client => Ok(()),
-        HostPolicy::Origin => request.insert_header(header::HOST, origin_host(&origin.origin)),
-        HostPolicy::Fixed(host) => request.insert_header(header::HOST, host.as_str()),
-    }
+    let Some(host) = host_field(&pool.pool.host, &origin.origin) else { return Ok(()) };
+    request.insert_header(header::HOST, &*host)
 }
 
 /// Lets loops be found: `CDN-Loop` (RFC 8586) and `Via` (RFC 9110 section 7.6.3) grow by one member.
@@ -125,13 +121,6 @@ fn received_version(request: &RequestHeader, context: &RequestContext) -> Versio
         Some(Protocol::Http1) if request.version == Version::HTTP_10 => Version::HTTP_10,
         Some(Protocol::Http1) | None => Version::HTTP_11,
     }
-}
-
-/// The origin's own host, its port added unless it is the scheme's.
-fn origin_host(origin: &Origin) -> String {
-    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
-    let usual = if origin.tls.is_some() { 443 } else { 80 };
-    if origin.port == usual { host } else { format!("{host}:{}", origin.port) }
 }
 
 /// The origin waits for what is left of the body from now on, and so does this node.

@@ -76,6 +76,9 @@ impl Attempts {
             };
             match finished {
                 Some((address, Ok(stream))) => {
+                    if !errors.is_empty() {
+                        log::warn!("an address of an origin fails while another one answers: {}", told(&errors));
+                    }
                     self.succeeded(address);
                     return Ok(stream);
                 }
@@ -120,8 +123,11 @@ async fn attempt(address: SocketAddr, preface: Bytes) -> (SocketAddr, io::Result
 fn combined(errors: Vec<(SocketAddr, io::Error)>) -> Box<Error> {
     let kind = errors.iter().map(|(_, error)| error_type(error)).find(|kind| *kind != ErrorType::ConnectRefused);
     let kind = if errors.is_empty() { ErrorType::ConnectError } else { kind.unwrap_or(ErrorType::ConnectRefused) };
-    let told: Vec<String> = errors.iter().map(|(address, error)| format!("{address}: {error}")).collect();
-    Error::explain(kind, told.join("; ")).into_up()
+    Error::explain(kind, told(&errors)).into_up()
+}
+
+fn told(errors: &[(SocketAddr, io::Error)]) -> String {
+    errors.iter().map(|(address, error)| format!("{address}: {error}")).collect::<Vec<_>>().join("; ")
 }
 
 fn error_type(error: &io::Error) -> ErrorType {

@@ -78,12 +78,17 @@ impl ConnectionOrigin {
         }
     }
 
-    /// Answers requests without bodies, one after another.
+    /// Answers requests whose bodies have no bytes, one after another.
     async fn answer<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, asked: Asked) {
         let mut head = Vec::new();
         while let Ok(byte) = stream.read_u8().await {
             head.push(byte);
             if !head.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            if head == b"0\r\n\r\n" {
+                // The end of a body without bytes.
+                head.clear();
                 continue;
             }
             let text = String::from_utf8_lossy(&head).into_owned();

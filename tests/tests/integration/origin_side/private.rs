@@ -70,7 +70,7 @@ fn verify(request: &Recorded) {
         parameters.join("&"),
         field("x-amz-content-sha256")
     );
-    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(&canonical)));
     let mut key = format!("AWS4{SECRET}").into_bytes();
     for step in [&date[..8], "eu-test-1", "s3", "aws4_request"] {
         key = hmac(&key, step);

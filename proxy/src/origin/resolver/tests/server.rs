@@ -43,10 +43,8 @@ pub(super) struct DnsServer {
 
 impl DnsServer {
     pub(super) async fn start() -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
-        let server = Self { address, state: Arc::default() };
+        let (udp, tcp) = sockets().await;
+        let server = Self { address: tcp.local_addr().unwrap(), state: Arc::default() };
         tokio::spawn(server.clone().serve_udp(udp));
         tokio::spawn(server.clone().serve_tcp(tcp));
         server
@@ -116,6 +114,17 @@ impl DnsServer {
         }
         Some(answer.to_vec().unwrap())
     }
+}
+
+/// One port for both protocols; a port that is free for one may be taken for the other.
+async fn sockets() -> (UdpSocket, TcpListener) {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
+    panic!("no port is free for both protocols");
 }
 
 fn name_of(text: &str) -> Name {
