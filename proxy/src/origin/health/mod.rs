@@ -15,3 +15,6 @@ pub(in crate::origin) use lasting::HealthFacts;
 pub use origin_health::OriginHealth;
 pub use prober::Prober;
 pub use registry::{HealthRegistry, PoolHealth};
+
+#[cfg(test)]
+mod tests;
