@@ -159,11 +159,14 @@ fn the_same_key_finds_the_same_origin_until_that_one_is_gone() {
     assert_eq!(order(&candidates, &rules(seed)).indices, first);
 }
 
+/// Priority, proximity, weight, share, health, duty and circuit, as numbers.
+type Facts = (u32, u32, u16, u8, usize, u8, u8);
+
 prop_compose! {
     pub(crate) fn candidates()(facts in prop::collection::vec((0..3_u32, 0..3_u32, 0..4_u16, 1..=100_u8, 0..5_usize, 0..8_u8, 0..8_u8), 0..9)) -> Vec<Candidate> {
         const HEALTH: [Health; 5] =
             [Health::Healthy, Health::Unknown, Health::Suspect, Health::Ejected, Health::Down];
-        let make = |(number, (priority, proximity, weight, share, health, duty, circuit)): (usize, (u32, u32, u16, u8, usize, u8, u8))| Candidate {
+        let make = |(number, (priority, proximity, weight, share, health, duty, circuit)): (usize, Facts)| Candidate {
             priority: Priority(priority),
             share: Share::percent(share),
             health: HEALTH[health],
