@@ -6,6 +6,8 @@ pub mod client_identity;
 mod edge_application;
 mod edge_proxy;
 pub mod error_page;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geo;
 pub mod kill_switch;
 pub mod listener;

@@ -19,6 +19,12 @@ pub use claims::{CLAIMS, OVERRIDES};
 pub use forwarding::{ForwardingFields, Route};
 pub use node_identity::NodeIdentity;
 
+/// The addresses that `Forwarded` names, nearest first; nothing for a part that names none. For `crate::fuzzing`.
+pub(crate) fn forwarded_addresses(fields: &http::HeaderMap) -> Vec<Option<IpAddr>> {
+    forwarded::elements(fields).map(|element| element.and_then(|element| element.address)).collect()
+}
+
+
 use std::net::IpAddr;
 
 use crate::cache::key::Scheme;

@@ -9,6 +9,7 @@ mod client_stream;
 mod coalescing_io;
 mod connection;
 mod connection_limit;
+pub(crate) mod fuzzing;
 mod gathering;
 mod http1;
 mod http2;

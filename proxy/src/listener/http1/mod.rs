@@ -32,6 +32,14 @@ use super::ready_response::{Application, ReadyResponse};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
 
+/// Bytes of the header section at the front, if it is whole and accepted.
+pub(super) fn head_length(bytes: &[u8], limits: &Limits) -> Option<usize> {
+    match head::examine(bytes, limits) {
+        Head::Complete { length, .. } => Some(length),
+        Head::Partial | Head::Refused(_) => None,
+    }
+}
+
 /// What came of waiting for a request.
 enum Next {
     Request(BytesMut),

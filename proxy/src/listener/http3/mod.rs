@@ -23,5 +23,6 @@ mod tests;
 mod transport;
 
 pub use endpoint::{ServeError, serve};
+pub(super) use pseudo_headers::are_well_placed as pseudo_headers_are_well_placed;
 pub use session::Http3Session;
 pub use transport::server_crypto;

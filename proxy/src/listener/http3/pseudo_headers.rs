@@ -44,7 +44,7 @@ enum Name {
 }
 
 /// Whether each pseudo-header stands there at most once, before all other fields, and is one of requests.
-pub(super) fn are_well_placed(section: &[u8]) -> bool {
+pub(in crate::listener) fn are_well_placed(section: &[u8]) -> bool {
     walk(section).unwrap_or(false)
 }
 

@@ -1,6 +1,6 @@
 //! Figures of connections, told by the listeners.
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::Metrics;
 use super::family::Families;
@@ -17,6 +17,8 @@ pub(super) struct ConnectionMetrics {
     total: [IntCounter; PROTOCOLS.len()],
     handshakes: [[IntCounter; OUTCOMES.len()]; TRANSPORTS.len()],
     refused: [IntCounter; REFUSALS.len()],
+    /// By protocol and status; a listener knows a handful of them.
+    requests_refused: IntCounterVec,
     proxy_protocol_errors: [IntCounter; ProxyProtocolError::ALL.len()],
 }
 
@@ -39,7 +41,13 @@ impl ConnectionMetrics {
             "Connections closed because of their PROXY protocol header or for want of one, by what was wrong.",
             &["reason"],
         );
+        let requests_refused = families.counters(
+            "tidegate_requests_refused_total",
+            "Requests that a listener answered itself or broke off, because they are malformed or exceed a limit.",
+            &["protocol", "status"],
+        );
         Self {
+            requests_refused,
             open: PROTOCOLS.map(|protocol| open.with_label_values(&[protocol.label()])),
             total: PROTOCOLS.map(|protocol| total.with_label_values(&[protocol.label()])),
             handshakes: TRANSPORTS
@@ -81,6 +89,11 @@ impl ConnectionObserver for Metrics {
             Refusal::ConnectionsPerAddress => 1,
         };
         self.connections.refused[reason].inc();
+    }
+
+    fn rejected(&self, protocol: Protocol, status: u16) {
+        let labels = [protocol.label(), &status.to_string()];
+        self.connections.requests_refused.with_label_values(&labels).inc();
     }
 
     fn proxy_protocol_failed(&self, error: ProxyProtocolError) {

@@ -313,6 +313,8 @@ async fn bounds_are_answered_with_their_status() {
     ] {
         check(&arena, name, text.as_bytes(), Refused(status)).await;
     }
+    let refused = arena.edge.metric("tidegate_requests_refused_total", &["protocol=\"h1\"", "status=\"431\""]).await;
+    assert!(refused >= 4.0, "refusals are counted: {refused}");
     let text = format!("POST /a HTTP/1.1\r\nHost: ~\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n{long}\r\n0\r\n\r\n");
     check(&arena, "chunked body", text.as_bytes(), Cut(413)).await;
 }

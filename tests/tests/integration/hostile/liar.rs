@@ -51,7 +51,6 @@ impl Liar {
         Self { address, shared, task }
     }
 
-
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -1,0 +1,127 @@
+//! What fuzzing checks of the parsers that are our own: one function for each, from any bytes.
+//!
+//! Owns properties only. The crate in `fuzz/` calls these with what libFuzzer makes up; the tests below do so with what
+//! proptest does, so that they run everywhere. Not for use by anything that serves.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use http::{HeaderMap, HeaderValue, header};
+use tidegate_config::model::Limits;
+
+use crate::client_identity;
+use crate::listener;
+use crate::listener::proxy_protocol::{Decoder, Progress};
+use crate::routing::{CanonicalHost, CanonicalPath};
+
+/// A function that is given any bytes and fails by panicking.
+pub type Target = fn(&[u8]);
+
+/// All of them with their names.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("canonical_form", canonical_form),
+    ("proxy_protocol", proxy_protocol),
+    ("forwarded", forwarded),
+    ("http1_head", http1_head),
+    ("http1_chunks", http1_chunks),
+    ("http3_fields", http3_fields),
+];
+
+/// The canonical form of a canonical form is itself.
+pub fn canonical_form(bytes: &[u8]) {
+    if let Ok(path) = CanonicalPath::parse(bytes) {
+        assert!(path.as_str().starts_with('/'));
+        let again = CanonicalPath::parse(path.as_str()).expect("a canonical path is one");
+        assert!(again.is_as_sent() && again.as_str() == path.as_str(), "{again:?} of {path:?}");
+    }
+    if let Ok((host, _port)) = CanonicalHost::parse(bytes) {
+        let (again, port) = CanonicalHost::parse(host.as_str()).expect("a canonical host is one");
+        assert!(again.as_str() == host.as_str() && port.is_none(), "{again:?} of {host:?}");
+    }
+}
+
+/// A PROXY header means the same however its bytes are cut, and no byte behind it is taken.
+pub fn proxy_protocol(bytes: &[u8]) {
+    let whole = Decoder::default().feed(bytes);
+    let mut decoder = Decoder::default();
+    let mut taken = 0;
+    let piecewise = bytes.iter().find_map(|byte| {
+        taken += 1;
+        match decoder.feed(std::slice::from_ref(byte)) {
+            Ok(Progress::More) => None,
+            Ok(Progress::Done(_, told)) => Some(Ok(Progress::Done(taken, told))),
+            Err(error) => Some(Err(error)),
+        }
+    });
+    assert_eq!(format!("{whole:?}"), format!("{:?}", piecewise.unwrap_or(Ok(Progress::More))));
+    if let Ok(Progress::Done(length, _)) = whole {
+        assert!(length <= bytes.len());
+        let alone = Decoder::default().feed(&bytes[..length]);
+        assert_eq!(format!("{whole:?}"), format!("{alone:?}"));
+    }
+}
+
+/// What is appended to `Forwarded` is read whatever stands before it.
+pub fn forwarded(bytes: &[u8]) {
+    const APPENDED: &str = "for=192.0.2.1;proto=https";
+    let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+    let mut fields = HeaderMap::new();
+    fields.append(header::FORWARDED, value);
+    let commas = bytes.iter().filter(|byte| **byte == b',').count();
+    assert!(client_identity::forwarded_addresses(&fields).len() <= commas + 1);
+    let appended = [bytes, b", ", APPENDED.as_bytes()].concat();
+    let Ok(value) = HeaderValue::from_bytes(&appended) else { return };
+    fields.insert(header::FORWARDED, value);
+    let nearest = client_identity::forwarded_addresses(&fields).first().copied().flatten();
+    assert_eq!(nearest, "192.0.2.1".parse().ok());
+}
+
+/// A header section ends in one place whatever follows, and what is accepted another parser accepts as well.
+pub fn http1_head(bytes: &[u8]) {
+    let limits = limits();
+    let Some(length) = listener::fuzzing::head_length(bytes, limits) else { return };
+    assert!(length <= bytes.len());
+    assert_eq!(listener::fuzzing::head_length(&bytes[..length], limits), Some(length));
+    assert_eq!(listener::fuzzing::head_length(&bytes[..length - 1], limits), None, "complete before its end");
+    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut request = httparse::Request::new(&mut fields);
+    let parsed = request.parse(&bytes[..length]);
+    assert_eq!(parsed, Ok(httparse::Status::Complete(length)), "{}", bytes[..length].escape_ascii());
+}
+
+/// A chunked body ends in one place, however its bytes are cut.
+pub fn http1_chunks(bytes: &[u8]) {
+    let whole = listener::fuzzing::chunked_length(bytes.chunks(bytes.len().max(1)));
+    for cut in [1, 2, 3, 5] {
+        assert_eq!(listener::fuzzing::chunked_length(bytes.chunks(cut)), whole, "in pieces of {cut}");
+    }
+    if let Some(length) = whole {
+        assert_eq!(listener::fuzzing::chunked_length([&bytes[..length]].into_iter()), Some(length));
+    }
+}
+
+/// A field section with a second path, or a path behind a field, is never well placed.
+pub fn http3_fields(bytes: &[u8]) {
+    /// `:path: /` and `accept: */*` of the static table (RFC 9204 appendix A).
+    const PATH: u8 = 0xc1;
+    const ACCEPT: u8 = 0xdd;
+    if !listener::fuzzing::pseudo_headers_are_well_placed(bytes) {
+        return;
+    }
+    for more in [&[PATH, PATH][..], &[ACCEPT, PATH]] {
+        assert!(!listener::fuzzing::pseudo_headers_are_well_placed(&[bytes, more].concat()), "{bytes:x?} {more:x?}");
+    }
+}
+
+/// The limits of the commented example, which are the defaults.
+fn limits() -> &'static Limits {
+    static LIMITS: OnceLock<Limits> = OnceLock::new();
+    LIMITS.get_or_init(|| {
+        let text = include_str!("../../config/examples/edge.yaml").to_owned();
+        let loaded = tidegate_config::load_texts(&[(PathBuf::from("edge.yaml"), text)]);
+        loaded.expect("the example is valid").node.limits.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! Ways into the parsers of listeners for `crate::fuzzing`, which checks what is true of them; nothing else uses them.
+
+use tidegate_config::model::Limits;
+
+use super::{http1, http3};
+
+/// Bytes of the header section at the front, if it is whole and accepted.
+#[must_use]
+pub(crate) fn head_length(bytes: &[u8], limits: &Limits) -> Option<usize> {
+    http1::head_length(bytes, limits)
+}
+
+/// Bytes of the chunked body that these pieces begin with, if it is whole and accepted.
+#[must_use]
+pub(crate) fn chunked_length<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<usize> {
+    let mut scanner = http1::ChunkScanner::default();
+    let length = pieces.try_fold(0, |length, piece| scanner.advance(piece).map(|taken| length + taken));
+    length.ok().filter(|_| scanner.has_ended())
+}
+
+/// Whether a field section has its pseudo-headers once and in front.
+#[must_use]
+pub(crate) fn pseudo_headers_are_well_placed(section: &[u8]) -> bool {
+    http3::pseudo_headers_are_well_placed(section)
+}
