@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 use tidegate_config::ids::OriginName;
 
 use super::match_route::Asked;
+use super::respond_error::is_replacement;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
 use crate::origin::AttemptOutcome;
@@ -42,6 +43,7 @@ pub(crate) fn record_outcome(
     if context.is_fill() {
         return;
     }
+    let error = error.filter(|error| !is_replacement(error));
     let exchange = Exchange {
         asked: Asked::of(session.req_header()),
         status: session.response_written().map(|head| head.status),

@@ -16,6 +16,9 @@ use crate::origin::status_of;
 use crate::request_context::{ReplacedError, RequestContext};
 use crate::routing::{CanonicalHost, SiteEntry};
 
+/// How an exchange ends whose response gets another body.
+const REPLACED: ErrorType = ErrorType::Custom("ReplacedErrorBody");
+
 /// How long clients are told to stay away from what is under maintenance, at most: the end may come early.
 const MAINTENANCE_PAUSE: Duration = Duration::from_secs(300);
 
@@ -89,7 +92,12 @@ pub(crate) fn replace_error(session: &Session, head: &ResponseHeader, context: &
     let mut head = head.clone();
     describe_page(&mut head, &body)?;
     context.response.replaced = Some(Box::new(ReplacedError { head, body: body.content }));
-    Err(Error::explain(ErrorType::Custom("ReplacedErrorBody"), "a page takes the place of the origin's").into_in())
+    Err(Error::explain(REPLACED, "a page takes the place of the origin's").into_in())
+}
+
+/// Whether this ended an exchange with an origin only to replace what it answered, which is no failure.
+pub(super) fn is_replacement(error: &Error) -> bool {
+    *error.etype() == REPLACED
 }
 
 /// The page in place of an origin's body, for this client.
@@ -110,15 +118,15 @@ pub(super) fn describe_page(head: &mut ResponseHeader, body: &ErrorBody) -> Resu
     head.insert_header(header::CONTENT_LENGTH, body.content.len())
 }
 
-/// Writes an origin's error with the operator's page. The connection goes on: all of the request has been taken.
+/// Writes an origin's error with the operator's page. Over HTTP/1 the connection ends with it: what is left of the
+/// origin's own exchange has been given up.
 async fn write_replaced(session: &mut Session, context: &mut RequestContext, replaced: ReplacedError) -> FailToProxy {
     let status = replaced.head.status;
-    let can_reuse_downstream = session.is_body_done();
+    session.set_keepalive(None);
     if let Err(error) = write_whole(session, context, replaced.head, replaced.body).await {
         log::debug!("request {}: the page could not be sent: {error}", context.arrival.request_id);
-        return FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false };
     }
-    FailToProxy { error_code: status.as_u16(), can_reuse_downstream }
+    FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
 }
 
 /// Redirects to another URL (RFC 9110 section 15.4).
@@ -166,10 +174,9 @@ pub(super) async fn write_whole(
     context.response.first_byte = Some(Instant::now());
     context.response.status = Some(head.status);
     session.write_response_header(Box::new(head), bodiless).await?;
-    if !bodiless {
-        session.write_response_body(Some(body), true).await?;
-    }
-    Ok(())
+    // Without a body too: Pingora tells the connection of an end only here.
+    let body = if bodiless { Bytes::new() } else { body };
+    session.write_response_body(Some(body), true).await
 }
 
 /// Answers a request that failed, if a response has not begun and the client is still there. A fill has no client:

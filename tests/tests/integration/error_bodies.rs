@@ -12,7 +12,8 @@ async fn ask(client: &Client, method: &str, target: &str, accept: &str) -> Respo
     if !accept.is_empty() {
         request = request.field("accept", accept);
     }
-    within("an answer", client.request(request)).await.unwrap()
+    let answer = within("an answer", client.request(request)).await;
+    answer.unwrap_or_else(|error| panic!("{method} {target}: {error:#}"))
 }
 
 fn request_id(response: &Response) -> &str {
@@ -130,18 +131,23 @@ async fn an_error_of_the_origin_gets_the_page_where_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn a_connection_goes_on_after_a_replaced_error() {
+async fn a_replaced_error_is_no_failure_in_the_log_and_ends_the_connection_only_where_it_must() {
     let origin = Origin::start().await;
     origin.on("/passed", Script::status(404).text("origin").field("cache-control", "no-store"));
     let config =
         EdgeConfig::to(&origin).site_yaml("error_pages: [{ statuses: [404], content: page, replace_origin: true }]");
     let edge = Edge::start(&config).await;
+    let get = "GET /passed HTTP/1.1\r\nhost: media.tidegate.test\r\n\r\n";
+    let post = "POST /passed HTTP/1.1\r\nhost: media.tidegate.test\r\ncontent-length: 1\r\n\r\na";
     for protocol in [Protocol::PlainHttp1, Protocol::Http1] {
         let mut raw = edge.raw(protocol).await;
-        for _ in 0..3 {
-            raw.send(b"GET /passed HTTP/1.1\r\nhost: media.tidegate.test\r\n\r\n").await.unwrap();
-            let response = within("an answer", raw.response("GET")).await.unwrap();
+        for (method, request, connection) in
+            [("GET", get, "keep-alive"), ("GET", get, "keep-alive"), ("POST", post, "close")]
+        {
+            raw.send(request.as_bytes()).await.unwrap();
+            let response = within("an answer", raw.response(method)).await.unwrap();
             assert_eq!((response.status, response.text().as_str()), (404, "page"), "{protocol:?}");
+            assert_eq!(response.field("connection"), Some(connection), "{protocol:?} {method}");
         }
     }
     let entries = edge.access_log(6, |entry| entry["status"] == 404).await;
