@@ -118,7 +118,7 @@ impl Metrics {
             no_site: Arc::new(SiteMetrics::new(&site_families, NO_SITE)),
             site_families,
             sites: RwLock::default(),
-            other_origins: Arc::new(OriginMetrics::new(&origin_families, OTHER, OTHER)),
+            other_origins: other_origins(&origin_families),
             origin_families,
             origins: RwLock::default(),
             other_pools: Arc::new(PoolMetrics::new(&pool_families, OTHER)),
@@ -288,6 +288,13 @@ impl Metrics {
             String::new()
         })
     }
+}
+
+/// Figures of the origins beyond the bound.
+fn other_origins(families: &OriginFamilies) -> Arc<OriginMetrics> {
+    let origins = OriginMetrics::new(families, OTHER, OTHER);
+    families.hide_verdicts(OTHER, OTHER);
+    Arc::new(origins)
 }
 
 #[cfg(test)]

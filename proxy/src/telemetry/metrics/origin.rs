@@ -87,6 +87,12 @@ impl OriginFamilies {
         }
     }
 
+    /// Hides gauges of origins that share one label: one verdict over all of them would mean nothing.
+    pub(super) fn hide_verdicts(&self, pool: &str, origin: &str) {
+        drop(self.healthy.remove_label_values(&[pool, origin]));
+        drop(self.effective_weight.remove_label_values(&[pool, origin]));
+    }
+
     /// Takes the series of an origin away that is configured no more. None of them but those that ever were.
     pub(super) fn remove(&self, pool: &str, origin: &str) {
         let labels = [pool, origin];
@@ -134,8 +140,7 @@ impl OriginMetrics {
             circuit_state: families.circuit_state.with_label_values(&[pool, origin]),
             in_flight: families.in_flight.with_label_values(&[pool, origin]),
             pending: families.pending.with_label_values(&[pool, origin]),
-            rejected: Rejection::ALL
-                .map(|reason| families.rejected.with_label_values(&[pool, origin, reason.label()])),
+            rejected: Rejection::ALL.map(|reason| families.rejected.with_label_values(&[pool, origin, reason.label()])),
             healthy: families.healthy.with_label_values(&[pool, origin]),
             effective_weight: families.effective_weight.with_label_values(&[pool, origin]),
             probes: ProbeOutcome::ALL

@@ -80,6 +80,13 @@ fn sites_and_origins_beyond_the_bound_share_one_series() {
 }
 
 #[test]
+fn origins_without_series_of_their_own_raise_no_alarm() {
+    let text = Metrics::new("1").render();
+    let verdicts = ["tidegate_origin_healthy{", "tidegate_origin_effective_weight_ratio{"];
+    assert!(!verdicts.iter().any(|name| text.contains(name)), "{text}");
+}
+
+#[test]
 fn every_status_class_has_its_label() {
     for (status, label) in [(101, "1xx"), (200, "2xx"), (308, "3xx"), (499, "4xx"), (500, "5xx"), (999, "5xx")] {
         let status = StatusCode::from_u16(status).unwrap();
