@@ -67,6 +67,7 @@ fn modules_of_the_edge_know_only_what_is_below_them() {
     check("telemetry", &["listener"]);
     check("cache", &["media", "telemetry"]);
     check("client_identity", &["cache"]);
+    check("route_actions", &["cache", "origin", "routing", "telemetry"]);
     check("admin", &["listener", "routing", "telemetry"]);
     check("origin", &["cache", "routing", "runtime_snapshot", "telemetry"]);
 }

@@ -18,13 +18,18 @@ impl CacheKey {
     }
 
     /// The same within a partition, which keeps apart what different clients get from the same URL. No partition's
-    /// key is ever one without, nor that of another partition.
+    /// key is ever one without, nor that of another partition: names of configuration have no spaces, so that the end
+    /// of one is always seen.
     #[must_use]
-    pub fn within(partition: Option<&Partition>, scheme: Scheme, host: &str, path: &str, query: Option<&str>) -> Self {
-        let partition = partition.map_or("", Partition::as_str);
+    pub fn within(partition: Option<&str>, scheme: Scheme, host: &str, path: &str, query: Option<&str>) -> Self {
         let query_length = query.map_or(0, |query| query.len() + 1);
-        let mut text = String::with_capacity(partition.len() + 8 + host.len() + path.len() + query_length);
-        text.push_str(partition);
+        let mut text = String::with_capacity(
+            partition.map_or(0, |name| name.len() + 1) + 8 + host.len() + path.len() + query_length,
+        );
+        if let Some(partition) = partition {
+            text.push_str(partition);
+            text.push(' ');
+        }
         text.push_str(scheme.prefix());
         text.push_str(host);
         text.push_str(path);
@@ -45,22 +50,6 @@ impl CacheKey {
     #[must_use]
     pub fn without_query(&self) -> &str {
         self.0.split('?').next().unwrap_or_default()
-    }
-}
-
-/// A part of the cache for routes that do not answer every client of a URL alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition(Box<str>);
-
-impl Partition {
-    /// The partition of this name. Names of configuration have no spaces, so that the end of one is always seen.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self(format!("{name} ").into())
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -97,9 +86,7 @@ mod tests {
 
     #[test]
     fn partitions_share_no_key() {
-        let key = |partition: Option<&str>, host, path| {
-            CacheKey::within(partition.map(Partition::new).as_ref(), Scheme::Https, host, path, None)
-        };
+        let key = |partition: Option<&str>, host, path| CacheKey::within(partition, Scheme::Https, host, path, None);
         assert_eq!(key(None, "a.test", "/"), CacheKey::new(Scheme::Https, "a.test", "/", None));
         let keys = [
             key(None, "a.test", "/"),

@@ -11,7 +11,6 @@ use tidegate_config::model::{CachePolicy, Destination, HostPattern, Model, Origi
 
 use super::CanonicalHost;
 use super::client_place::{ClientPlace, is_conditional};
-use crate::cache::key::Partition;
 
 /// Position of a site in its snapshot; stable for as long as the snapshot lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,7 +53,7 @@ pub struct RouteEntry {
     /// What may be stored.
     pub cache_policy: Arc<CachePolicy>,
     /// Where it is stored, when the route is not for every client.
-    partition: Option<Partition>,
+    partition: Option<Box<str>>,
 }
 
 /// A part of a route's requests.
@@ -64,7 +63,7 @@ pub struct PartEntry {
     pub share: u16,
     /// Where they go.
     pub origin_pool: Arc<OriginPool>,
-    partition: Partition,
+    partition: Box<str>,
 }
 
 /// Which of a route's pools a request goes to.
@@ -92,10 +91,10 @@ impl RouteEntry {
     /// Where responses of a choice are stored: apart from what other clients get of the same URL by another route or
     /// from another pool. The share that no part of a split takes is stored where it was without the split.
     #[must_use]
-    pub fn partition(&self, choice: PoolChoice) -> Option<&Partition> {
+    pub fn partition(&self, choice: PoolChoice) -> Option<&str> {
         match choice {
-            PoolChoice::Part(number) => self.parts.get(number).map(|part| &part.partition),
-            PoolChoice::Own | PoolChoice::Mirror => self.partition.as_ref(),
+            PoolChoice::Part(number) => self.parts.get(number).map(|part| &*part.partition),
+            PoolChoice::Own | PoolChoice::Mirror => self.partition.as_deref(),
         }
     }
 
@@ -191,10 +190,10 @@ impl SiteEntry {
     }
 
     /// Every place of the cache where something of this path may be stored.
-    pub fn partitions(&self, path: &str) -> impl Iterator<Item = Option<&Partition>> {
+    pub fn partitions(&self, path: &str) -> impl Iterator<Item = Option<&str>> {
         let on_path = self.routes.iter().filter(move |entry| takes_path(&entry.route.path, path));
         let partitions = on_path.flat_map(|entry| {
-            entry.parts.iter().map(|part| Some(&part.partition)).chain(entry.partition.as_ref().map(Some))
+            entry.parts.iter().map(|part| Some(&*part.partition)).chain(entry.partition.as_deref().map(Some))
         });
         std::iter::once(None).chain(partitions)
     }
@@ -216,7 +215,7 @@ fn try_resolve(model: &Model, route: &Arc<Route>) -> Option<RouteEntry> {
     if let Destination::Pool { pool: own, split } = &route.destination {
         origin_pool = Some(pool(own)?);
         for (share, name) in split.iter().flat_map(|split| &split.parts) {
-            let partition = Partition::new(&format!("{}/{name}", route.name));
+            let partition = format!("{}/{name}", route.name).into();
             parts.push(PartEntry { share: *share, origin_pool: pool(name)?, partition });
         }
     }
@@ -225,7 +224,7 @@ fn try_resolve(model: &Model, route: &Arc<Route>) -> Option<RouteEntry> {
         None => None,
     };
     let cache_policy = model.cache_policies.get(&route.cache_policy).map(Arc::clone)?;
-    let partition = is_conditional(&route.clients).then(|| Partition::new(route.name.as_str()));
+    let partition = is_conditional(&route.clients).then(|| route.name.as_str().into());
     Some(RouteEntry { route: Arc::clone(route), origin_pool, parts, mirror_pool, cache_policy, partition })
 }
 
