@@ -127,7 +127,8 @@ async fn an_error_of_the_origin_gets_the_page_where_the_operator_says_so() {
         assert_eq!(ask(&client, "GET", "/other", "text/html").await.text(), "gone", "{protocol:?}");
     }
     // What is stored is the origin's, once for each scheme.
-    assert_eq!(origin.requests("/stored").len(), 2);
+    // HEAD may pass while the fetch is under way.
+    assert_eq!(origin.requests("/stored").iter().filter(|request| request.method == "GET").count(), 2);
 }
 
 #[tokio::test]
@@ -137,19 +138,16 @@ async fn a_replaced_error_is_no_failure_in_the_log_and_ends_the_connection_only_
     let config =
         EdgeConfig::to(&origin).site_yaml("error_pages: [{ statuses: [404], content: page, replace_origin: true }]");
     let edge = Edge::start(&config).await;
-    let get = "GET /passed HTTP/1.1\r\nhost: media.tidegate.test\r\n\r\n";
-    let post = "POST /passed HTTP/1.1\r\nhost: media.tidegate.test\r\ncontent-length: 1\r\n\r\na";
     for protocol in [Protocol::PlainHttp1, Protocol::Http1] {
         let mut raw = edge.raw(protocol).await;
-        for (method, request, connection) in
-            [("GET", get, "keep-alive"), ("GET", get, "keep-alive"), ("POST", post, "close")]
-        {
-            raw.send(request.as_bytes()).await.unwrap();
-            let response = within("an answer", raw.response(method)).await.unwrap();
+        // The first is fetched by the cache, which learns that it is not to be stored; the second passes.
+        for connection in ["keep-alive", "close"] {
+            raw.send(b"GET /passed HTTP/1.1\r\nhost: media.tidegate.test\r\n\r\n").await.unwrap();
+            let response = within("an answer", raw.response("GET")).await.unwrap();
             assert_eq!((response.status, response.text().as_str()), (404, "page"), "{protocol:?}");
-            assert_eq!(response.field("connection"), Some(connection), "{protocol:?} {method}");
+            assert_eq!(response.field("connection"), Some(connection), "{protocol:?}");
         }
     }
-    let entries = edge.access_log(6, |entry| entry["status"] == 404).await;
+    let entries = edge.access_log(4, |entry| entry["status"] == 404).await;
     assert!(entries.iter().all(|entry| entry["error"].is_null()), "{entries:#?}");
 }
