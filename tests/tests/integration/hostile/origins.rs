@@ -26,7 +26,8 @@ const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nCache-Control: no-
 
 async fn edge_to(liar: &Liar) -> Edge {
     let mut config = EdgeConfig::to_url(&liar.url());
-    config.pool = vec!["attempts: 1".to_owned()];
+    // So many lies would open the circuit.
+    config.pool = vec!["attempts: 1".to_owned(), "limits: {failures: 0%}".to_owned()];
     config.timeouts = vec!["read: 2s".to_owned()];
     Edge::start(&config).await
 }
@@ -267,7 +268,8 @@ async fn origin_with_another_name_in_its_certificate_is_a_502() {
     let inner = Edge::start(&EdgeConfig::to_url(&liar.url())).await;
     let place = inner.place();
     let authority = inner.authority_file().display();
-    for (name, status) in [(HOST, 200), ("other.test", 502)] {
+    // Past the handshake, the inner edge takes a node of its own name for a loop.
+    for (name, status) in [(HOST, 508), ("other.test", 502)] {
         let mut config = EdgeConfig::to_url(&format!("https://{}:{}", place.address, place.https));
         config.origins[0].lines = vec![format!("tls: {{server_name: {name}, ca_file: \"{authority}\"}}")];
         let edge = Edge::start(&config).await;
