@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_config::ids::OriginName;
-use tidegate_config::model::{HedgeDelay, Hedging};
+use tidegate_config::model::HedgeDelay;
 
 use super::latencies::Latencies;
 use super::pool::{CompiledOrigin, CompiledPool};
@@ -46,7 +46,7 @@ impl Delay {
     pub(super) fn new(pool: &Arc<CompiledPool>, origin: &CompiledOrigin, now: Instant) -> Option<Self> {
         let hedging = pool.pool.hedging.as_ref()?;
         pool.protection.hedges.request(now);
-        let due = now + delay(hedging, &origin.protection.latencies);
+        let due = now + delay(hedging.after, &origin.protection.latencies);
         Some(Self { pool: Arc::clone(pool), asked: origin.origin.name.clone(), due })
     }
 
@@ -71,9 +71,32 @@ impl Delay {
     }
 }
 
-fn delay(hedging: &Hedging, latencies: &Latencies) -> Duration {
-    match hedging.after {
+fn delay(after: HedgeDelay, latencies: &Latencies) -> Duration {
+    match after {
         HedgeDelay::Fixed(delay) => delay,
         HedgeDelay::P95 => latencies.p95().map_or(UNKNOWN_DELAY, |p95| p95.max(MIN_DELAY)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measured_delay_needs_answers_and_has_a_least() {
+        let milliseconds = Duration::from_millis;
+        let cases = [
+            // answers, how long each took, delay
+            (0, 0, UNKNOWN_DELAY),
+            (19, 80, UNKNOWN_DELAY),
+            (20, 80, milliseconds(80)),
+            (20, 1, MIN_DELAY),
+        ];
+        for (answers, took, expected) in cases {
+            let latencies = Latencies::default();
+            (0..answers).for_each(|_| latencies.record(milliseconds(took)));
+            assert_eq!(delay(HedgeDelay::P95, &latencies), expected, "{answers} {took}");
+            assert_eq!(delay(HedgeDelay::Fixed(milliseconds(7)), &latencies), milliseconds(7));
+        }
     }
 }
