@@ -44,6 +44,9 @@ pub struct Mmdb {
     offsets: HashMap<Vec<u8>, u32>,
 }
 
+/// Appends a value.
+type Append<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
 const SEPARATOR: [u8; 16] = [0; 16];
 const METADATA_MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
@@ -126,7 +129,7 @@ impl Mmdb {
     fn append_metadata(&self, file: &mut Vec<u8>, count: u32) {
         append_control(file, 7, 9); // a map of nine
         let unsigned16 = |file: &mut Vec<u8>, value: u8| file.extend_from_slice(&[5 << 5 | 1, value]);
-        let fields: [(&str, &dyn Fn(&mut Vec<u8>)); 9] = [
+        let fields: [(&str, &Append<'_>); 9] = [
             ("binary_format_major_version", &|file| unsigned16(file, 2)),
             ("binary_format_minor_version", &|file| unsigned16(file, 0)),
             ("build_epoch", &|file| {

@@ -117,9 +117,12 @@ fn country(code: &str) -> Facts {
     Facts { country: CountryCode::parse(code), ..Facts::default() }
 }
 
+/// Country, continent, autonomous system and coordinates.
+type Expected<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>, Option<(f64, f64)>);
+
 #[test]
 fn facts_are_read_from_the_layouts_of_all_makers() {
-    let check = |record: Value, expected: (Option<&str>, Option<&str>, Option<u32>, Option<(f64, f64)>)| {
+    let check = |record: Value, expected: Expected<'_>| {
         let bytes = database("Test", &[("192.0.2.0", 24, record.clone())]);
         let facts = look_up(&Reader::from_source(bytes).unwrap(), address("192.0.2.7")).unwrap().unwrap();
         let found = (
