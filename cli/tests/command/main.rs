@@ -5,6 +5,7 @@ mod configuration;
 mod fleet;
 mod fleet_end;
 mod fleet_origins;
+mod fleet_places;
 mod fleet_ports;
 mod fleet_ready;
 mod help;
