@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::document::{
-    CachePolicyDocument, CertificateDocument, GeoDocument, NodeDocument, OriginPoolDocument, PopDocument, RegionDocument,
-    SiteDocument,
+    CachePolicyDocument, CertificateDocument, GeoDocument, NodeDocument, OriginPoolDocument, PopDocument,
+    RegionDocument, SiteDocument,
 };
 use crate::read::KIND;
 

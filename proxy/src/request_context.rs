@@ -13,9 +13,7 @@ use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
-use crate::origin::{
-    Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit,
-};
+use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit};
 use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{CacheOutcome, RequestId, TraceContext};

@@ -26,7 +26,7 @@ pub enum CompileError {
         /// Its name.
         pool: String,
         /// The cause.
-        source: OriginError,
+        source: Box<OriginError>,
     },
     /// A geographical database.
     #[error("geo.databases: the file {} {source}", file.display())]
@@ -34,7 +34,7 @@ pub enum CompileError {
         /// Its file.
         file: PathBuf,
         /// The cause.
-        source: DatabaseError,
+        source: Box<DatabaseError>,
     },
 }
 
@@ -79,7 +79,8 @@ impl RuntimeSnapshot {
         let server_timing = timing.unwrap_or(HeaderValue::from_static("edge"));
         let alt_svc = alt_svc(model);
         let identity = NodeIdentity::new(&model.node);
-        let geo = GeoLocator::compile(model, databases).map_err(|(file, source)| CompileError::Geo { file, source })?;
+        let geo = GeoLocator::compile(model, databases)
+            .map_err(|(file, source)| CompileError::Geo { file, source: Box::new(source) })?;
         let geo = Arc::new(geo);
         Ok(Self { routes, alt_svc, edge, server_timing, identity, geo, pools, site_metrics, snapshot })
     }
@@ -121,7 +122,7 @@ fn compile_pools(
 ) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
     let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics, registries) {
         Ok(compiled) => Ok((name.clone(), Arc::new(compiled))),
-        Err(source) => Err(CompileError::Pool { pool: name.to_string(), source }),
+        Err(source) => Err(CompileError::Pool { pool: name.to_string(), source: Box::new(source) }),
     };
     model.origin_pools.iter().map(compile).collect()
 }

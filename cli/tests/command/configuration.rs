@@ -21,7 +21,7 @@ const SAID: &str = "\
 error: edge.yaml:3: node.eu-1.pop: found \"nowhere\", expected an existing pop, and there is no pop document
 edge.yaml:5: node.eu-1.listeners[0].protocol: found \"htp\", expected one of http, https, quic (did you mean http?)
 edge.yaml:6: node.eu-1.colour: found an unknown field, expected one of name, pop, listeners, admin, limits, cache, \
-workers, fill_workers, grace, access_log
+workers, fill_workers, grace, access_log, trusted_proxies, cdn_id, resolvers
 
 3 problems in the configuration; `tidegate config schema` describes every field
 ";

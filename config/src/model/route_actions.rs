@@ -207,12 +207,7 @@ impl KillSwitch {
     /// One that an operator switches on by other ways than a document; who makes it has checked what a document's
     /// would be checked for.
     #[must_use]
-    pub fn new(
-        action: KillSwitchAction,
-        routes: Vec<RouteName>,
-        until: std::time::SystemTime,
-        reason: String,
-    ) -> Self {
+    pub fn new(action: KillSwitchAction, routes: Vec<RouteName>, until: std::time::SystemTime, reason: String) -> Self {
         Self { action, routes, until, reason }
     }
 }

@@ -24,8 +24,8 @@ use super::lifecycle::Lifecycle;
 use super::routes::{Call, dispatch};
 use super::token::AdminToken;
 use crate::geo::GeoLocator;
-use crate::origin::OriginOverview;
 use crate::kill_switch::KillSwitches;
+use crate::origin::OriginOverview;
 use crate::telemetry::Metrics;
 
 /// Connections at a time: some scrapers, some operators, and room for a forgotten one.

@@ -24,7 +24,6 @@ pub(crate) fn forwarded_addresses(fields: &http::HeaderMap) -> Vec<Option<IpAddr
     forwarded::elements(fields).map(|element| element.and_then(|element| element.address)).collect()
 }
 
-
 use std::net::IpAddr;
 
 use crate::cache::key::Scheme;

@@ -132,7 +132,11 @@ pub(crate) fn await_request_body(session: &mut Session) {
 
 /// Counts the body of a request against its bound.
 pub(crate) fn count_request_body(body: Option<&Bytes>, end: bool, context: &mut RequestContext) -> Result<()> {
-    if end { body_ended() } else { body_goes_on() }
+    if end {
+        body_ended()
+    } else {
+        body_goes_on()
+    }
     context.origin.request_bytes += body.map_or(0, |bytes| bytes.len() as u64);
     if context.route.as_ref().is_some_and(|matched| matched.websocket) {
         return Ok(()); // frames are no body

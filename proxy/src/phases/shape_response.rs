@@ -9,12 +9,12 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::admit_response_head::admit_response_head;
+use super::match_route::target;
+use super::route_facts::change_response;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::invalidation::{further_targets, invalidates};
-use super::match_route::target;
-use super::route_facts::change_response;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 use crate::route_actions::HeaderSection;

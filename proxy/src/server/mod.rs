@@ -115,8 +115,7 @@ impl Node {
         // Look-ups outlive the requests that begin them, and so the worker that such a request runs on.
         let resolver = Resolver::new(&model.node.resolvers, fills.handle().clone(), metrics.resolver().clone());
         let log = Arc::clone(&access_log);
-        let reloader =
-            Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
+        let reloader = Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
         let cache: Arc<CacheEngine<FillRequest>> =
             CacheEngine::new(&model.node.cache, fills.handle().clone(), Arc::clone(&metrics));
         let capacity = model.node.cache.capacity.0;

@@ -15,7 +15,7 @@ use super::error::StartError;
 use crate::admin::{AdminState, AdminToken};
 use crate::geo::GeoDatabases;
 use crate::listener::{ListenerState, SharedListenerState};
-use crate::origin::{access_files, OriginOverview, Prober, Registries, Resolver};
+use crate::origin::{OriginOverview, Prober, Registries, Resolver, access_files};
 use crate::phases::SharedAccessLog;
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{AccessLog, Metrics, ReloadOutcome};

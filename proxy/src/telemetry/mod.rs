@@ -12,10 +12,11 @@ mod trace_context;
 pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
-    GeoDatabaseFigures, GeoFigures, GeoMetrics, KillSwitchMetrics, HedgeOutcome, LookupOutcome, Metrics, MirrorOutcome, OriginMetrics, OriginOutcome, PoolMetrics,
-    ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
+    GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome,
+    OriginMetrics, OriginOutcome, PoolMetrics, ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics,
+    RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;
-pub use timestamp::Timestamp;
 pub use request_id::{RequestId, RequestIdSource};
+pub use timestamp::Timestamp;
 pub use trace_context::{TraceContext, TraceParent};

@@ -82,6 +82,8 @@ impl Place {
 /// An edge's configuration: sensible for most tests as [`EdgeConfig::to`] makes it, each part to be changed.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
+    /// Name of the node; edges behind one another must differ, as a node ends loops over itself.
+    pub name: String,
     /// Hosts of the site.
     pub hosts: Vec<String>,
     /// What the plaintext listener does.
@@ -133,6 +135,7 @@ impl EdgeConfig {
     #[must_use]
     pub fn to_url(url: &str) -> Self {
         Self {
+            name: "eu-a-1".to_owned(),
             hosts: vec![HOST.to_owned(), format!("*.{HOST}")],
             plaintext: Plaintext::Serve,
             origins: vec![OriginEntry::new("eu", url)],
@@ -262,9 +265,10 @@ impl EdgeConfig {
         let mut listener = String::new();
         lines(&mut listener, "    ", &self.listener);
         let mut text = format!(
-            "kind: node\nname: eu-a-1\npop: eu-a\nlisteners:\n  - address: \"{http}\"\n    protocol: http\n\
+            "kind: node\nname: {}\npop: eu-a\nlisteners:\n  - address: \"{http}\"\n    protocol: http\n\
              {plaintext}{listener}  - address: \"{https}\"\n    protocol: https\n{listener}  - address: \"{https}\"\n    \
              protocol: quic\n{ipv6}admin:\n  address: \"{}\"\naccess_log:\n  file: access.log\n",
+            self.name,
             place.at(place.admin)
         );
         lines(&mut text, "", &self.node);

@@ -1,5 +1,7 @@
 //! Chromium plays the demonstration through an edge, driven by `tests/browser/play.mjs`; the built-in origin serves it.
 
+mod failover;
+
 use std::path::Path;
 use std::process::Stdio;
 
@@ -8,6 +10,7 @@ use tidegate_origin::{OriginOptions, Root};
 use tidegate_tests::PATIENCE;
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::programs::Program;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpListener;
 
 /// How the browser reaches the edge.
@@ -27,28 +30,78 @@ async fn edge() -> Edge {
     Edge::start(&EdgeConfig::to_url(&url)).await
 }
 
-/// Plays this source until `until` seconds, after a seek when there is one; what the player saw.
-async fn play(edge: &Edge, transport: Transport, source: &str, until: &str, seek: Option<&str>) -> Value {
+/// A browser that plays.
+struct Player {
+    process: tokio::process::Child,
+    /// What it says on standard error.
+    told: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+}
+
+/// Plays this source until `until` seconds.
+fn player(edge: &Edge, transport: Transport, source: &str, until: &str, more: &[&str]) -> Player {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     assert!(directory.join("node_modules").is_dir(), "run `npm ci` in {}", directory.display());
     let place = edge.place();
     let mut command = tokio::process::Command::new(Program::Node.path());
     command.arg(directory.join("play.mjs")).args(["--url", &format!("https://{HOST}:{}/", place.https)]);
     command.args(["--source", source, "--until", until, "--spki", edge.public_key_sha256()]);
-    command.args(["--map", &format!("{HOST}={}", place.address)]);
-    if let Some(seek) = seek {
-        command.args(["--seek", seek]);
-    }
+    command.args(["--map", &format!("{HOST}={}", place.address)]).args(more);
     if transport == Transport::Http3 {
         command.args(["--quic-origin", &format!("{HOST}:{}", place.https)]);
     }
-    let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE * 5, running).await.expect("the browser ends in time").unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let outcome = serde_json::from_slice(&output.stdout);
-    let outcome: Value = outcome.unwrap_or_else(|error| panic!("play.mjs printed no JSON ({error}): {told}"));
-    assert!(output.status.success(), "{outcome:#} {told}");
-    outcome
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut process = command.spawn().expect("node starts");
+    let told = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+    Player { process, told }
+}
+
+impl Player {
+    /// Waits until playback has passed this second; needs `--progress`.
+    async fn reaches(&mut self, second: u32) {
+        let wanted = format!("position {second}");
+        let reading = async {
+            while let Some(line) = self.told.next_line().await.unwrap() {
+                if line == wanted {
+                    return true;
+                }
+            }
+            false
+        };
+        let reached = tokio::time::timeout(PATIENCE * 3, reading).await.expect("playback goes on");
+        if !reached {
+            panic!("playback ended before second {second}");
+        }
+    }
+
+    /// What the player saw, once it has ended.
+    async fn outcome(mut self) -> Value {
+        let mut output = String::new();
+        let mut told = Vec::new();
+        let ending = async {
+            let mut stdout = self.process.stdout.take().expect("it is piped");
+            let reading = stdout.read_to_string(&mut output);
+            let listening = async {
+                while let Ok(Some(line)) = self.told.next_line().await {
+                    told.push(line);
+                }
+            };
+            let (read, ()) = tokio::join!(reading, listening);
+            read.unwrap();
+            self.process.wait().await.unwrap()
+        };
+        let status = tokio::time::timeout(PATIENCE * 5, ending).await.expect("the browser ends in time");
+        let told = told.join("\n");
+        let outcome = serde_json::from_str(&output);
+        let outcome: Value = outcome.unwrap_or_else(|error| panic!("play.mjs printed no JSON ({error}): {told}"));
+        assert!(status.success(), "{outcome:#} {told}");
+        outcome
+    }
+}
+
+/// Plays this source until `until` seconds, after a seek when there is one; what the player saw.
+async fn play(edge: &Edge, transport: Transport, source: &str, until: &str, seek: Option<&str>) -> Value {
+    let seek = seek.map(|seek| ["--seek", seek]);
+    player(edge, transport, source, until, seek.as_ref().map_or(&[], |seek| seek)).outcome().await
 }
 
 fn current_time(outcome: &Value) -> f64 {

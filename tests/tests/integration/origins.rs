@@ -132,7 +132,7 @@ async fn edge_behind_edge(version: &str) {
     origin.on("/a", Script::cacheable(2_000_000).field("age", "5"));
     origin.on("/cut", Script::cacheable(400_000).then(Step::Send(200_000)).then(Step::Close));
     origin.on("/echo", Script::status(200).body(Body::Echo));
-    let inner = Edge::start(&EdgeConfig::to(&origin)).await;
+    let inner = Edge::start(&EdgeConfig { name: "eu-a-2".to_owned(), ..EdgeConfig::to(&origin) }).await;
     let place = inner.place();
     let url = format!("https://{}", SocketAddr::new(place.address, place.https));
     let mut entry = OriginEntry::new("eu", &url);

@@ -255,7 +255,8 @@ where
             None => self.local,
         });
         let tls = TlsInfo { server_name: server_name(&connection), version: "TLSv1.3" };
-        let info = ConnectionInfo { peer, via: None, local, protocol: Protocol::Http3, tls: Some(tls), plaintext: None };
+        let info =
+            ConnectionInfo { peer, via: None, local, protocol: Protocol::Http3, tls: Some(tls), plaintext: None };
         RequestContext {
             app: Arc::clone(&self.app),
             shutdown: self.shutdown.clone(),

@@ -15,9 +15,9 @@ use pingora_error::Result;
 use super::{Asked, Exchange, FreshHit, HeadFields, PIECE, RequestContext, record};
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::{ConnectionInfo, ReadyResponse};
-use crate::route_actions::HeaderSection;
 use crate::phases::route_facts::changes_responses;
 use crate::phases::shape_response::is_replaced;
+use crate::route_actions::HeaderSection;
 
 /// Fields of a request that is read here. Browsers send some twenty; more go the long way.
 const MAX_FIELDS: usize = 48;

@@ -33,8 +33,8 @@ use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
-    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome, Rejection, ReloadOutcome, RetryReason,
-    StatusClass,
+    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome,
+    Rejection, ReloadOutcome, RetryReason, StatusClass,
 };
 use mirror::MirrorMetrics;
 use origin::OriginFamilies;
