@@ -103,7 +103,7 @@ fn generate(numbers: &mut Numbers) -> Vec<u8> {
 }
 
 /// Reads one request off the front, as RFC 9112 has it and not a byte otherwise; nothing where it has none.
-fn read_one<'a>(bytes: &'a [u8]) -> Option<(Read, &'a [u8])> {
+fn read_one(bytes: &[u8]) -> Option<(Read, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head: String = bytes[..end].iter().map(|byte| char::from(*byte)).collect();
     let mut rest = &bytes[end + 4..];

@@ -242,7 +242,7 @@ async fn origins_that_break_the_handshake_are_a_502() {
                 // The hello is read, so that closing resets nothing.
                 let mut hello = vec![0; 16 << 10];
                 let talked = async {
-                    stream.read(&mut hello).await?;
+                    let _length = stream.read(&mut hello).await?;
                     stream.write_all(answer).await?;
                     stream.shutdown().await
                 };
