@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, text};
 fn ask_from(source: &str, edge: &str) {
     let url = format!("{edge}/?from={source}");
     let arguments = ["--interface", source, "--fail", "--silent", "--max-time", "10", url.as_str()];
-    let ran = Command::new("curl").args(arguments).output().unwrap();
+    let ran = Command::new("curl").args(arguments).output().expect("curl runs");
     assert!(ran.status.success() && !ran.stdout.is_empty(), "{url}: {:?}", ran.status);
 }
 
