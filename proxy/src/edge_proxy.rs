@@ -10,7 +10,7 @@ use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::admin::Lifecycle;
 use crate::cache::engine::CacheEngine;
@@ -100,9 +100,12 @@ impl ProxyHttp for Pipeline {
         &self,
         _session: &mut Session,
         _body: &mut Option<Bytes>,
-        _end: bool,
-        _context: &mut RequestContext,
+        end: bool,
+        context: &mut RequestContext,
     ) -> Result<Option<Duration>> {
+        if end {
+            phases::response_ended(context);
+        }
         Ok(None)
     }
 
@@ -148,5 +151,21 @@ impl ProxyHttp for Pipeline {
     /// The access log has every failed request with its reason; a second line for each would drown the rest.
     fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
         true
+    }
+
+    /// `attempts` in the access log tells of each attempt; Pingora's line would be written by the worker itself.
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _context: &RequestContext,
+        _error: &Error,
+        _about: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    /// Whatever else Pingora logs with it: no query, which may carry secrets.
+    fn request_summary(&self, session: &Session, context: &RequestContext) -> String {
+        format!("{} request {}", session.req_header().method, context.arrival.request_id)
     }
 }

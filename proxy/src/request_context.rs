@@ -13,7 +13,7 @@ use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
-use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit};
+use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit, Trial};
 use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{CacheOutcome, RequestId, TraceContext};
@@ -109,6 +109,12 @@ pub(crate) struct OriginContext {
     pub(crate) first_attempt: Option<Instant>,
     /// The one under way: its place in the journal, and when it began.
     pub(crate) attempt: Option<(AttemptNumber, Instant)>,
+    /// What the current origin answered, until it is counted.
+    pub(crate) status: Option<StatusCode>,
+    /// Whether that is a success, of which the end is still to come.
+    pub(crate) unfinished: bool,
+    /// That of the first origin in the order, where this request is its trial, until another one is asked.
+    pub(crate) trial: Option<Trial>,
     /// Leave to ask the current origin, held until its response is read.
     pub(crate) permit: Option<Permit>,
     /// Origin of the next attempt and leave to ask it, where the response before was given up for it.

@@ -4,6 +4,8 @@
 //! candidate, and when one comes or goes only the keys that it gains or loses move (Thaler and Ravishankar, 1998;
 //! weights by Schindelhauer and Schomaker, 2005). Hashes are the same in every process and version: edges agree.
 
+use crate::split_mix::SplitMix64;
+
 /// Hash of a name, by which a candidate is known.
 #[must_use]
 pub fn identity(name: &str) -> u64 {
@@ -37,12 +39,9 @@ pub(crate) fn uniform(seed: u64, identity: u64) -> f64 {
     ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
 
-/// SplitMix64's finaliser (Steele, Lea and Flood, 2014): spreads consecutive seeds over all bits.
+/// Spreads consecutive seeds over all bits.
 pub(crate) fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+    SplitMix64::from_seed(value).next_u64()
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ mod distance;
 mod explain;
 pub mod health;
 mod order;
+mod split_mix;
 
 pub use candidate::{Candidate, Circuit, Duty, Health, Priority, Proximity, Share};
 pub use consistent_hash::{identity, sticky_seed};
 pub use distance::{Coordinates, Place, nearest_region, rank_regions};
 pub use explain::{Explanation, Reason, explain};
 pub use order::{Mode, Order, Rules, mode, order};
+pub use split_mix::SplitMix64;

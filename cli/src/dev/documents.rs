@@ -110,10 +110,15 @@ fn pools(fleet: &Fleet, origins: &[PlacedOrigin]) -> String {
         Content::Own(_) => "probe: tcp".to_owned(),
         Content::Demonstration => format!("probe: {{http: {{path: {PROBED_PATH}}}}}"),
     };
+    let timeouts = match &fleet.content {
+        // A user's origin may take its time.
+        Content::Own(_) => "",
+        Content::Demonstration => "timeouts: {connect: 1s, read: 2s}\n",
+    };
     let mut text = format!(
         "kind: origin_pool\nname: origins\nhost: {host}
 # Faster than in production: whoever kills an origin watches what happens.
-health: {{{health}, interval: 2s, timeout: 1s, fall: 2, rise: 2, slow_start: 10s}}\norigins:\n"
+health: {{{health}, interval: 2s, timeout: 1s, fall: 2, rise: 2, slow_start: 10s}}\n{timeouts}origins:\n"
     );
     for PlacedOrigin { name, region, url, .. } in origins {
         line(&mut text, format_args!("  - {{ name: {name}, url: \"{url}\", region: {region} }}"));

@@ -16,7 +16,8 @@ pub struct RetryFields {
     pub budget: PercentText,
     /// Further attempts a second that are always allowed, up to 10000. Default: 10, so that a quiet pool fails over too.
     pub budget_floor: u32,
-    /// No attempt begins later than this after the first, `10ms` to `5m`. Default: `10s`: players give up soon after.
+    /// No attempt begins later than this after the first, `10ms` to `5m`. Default: `15s`: past the `timeouts.read` of one
+    /// origin that hangs, or nothing would be tried after it.
     pub deadline: DurationText,
     /// Statuses of an origin, 400 to 599, that are a failure while another attempt is allowed; else they are passed on.
     /// Default: `[502, 503, 504]`.
@@ -86,7 +87,7 @@ impl Default for RetryFields {
         Self {
             budget: PercentText(20),
             budget_floor: 10,
-            deadline: DurationText::seconds(10),
+            deadline: DurationText::seconds(15),
             statuses: vec![502, 503, 504],
         }
     }

@@ -72,7 +72,8 @@ pub enum HostField {
 pub struct TimeoutFields {
     /// Connecting, TLS included. Default: `3s`: two lost packets, and still an answer in time from another origin.
     pub connect: DurationText,
-    /// Waiting for the next bytes of a response. Default: `20s`, beyond what a live origin lets a blocked playlist wait.
+    /// Waiting for the next bytes of a response. Default: `10s`: another origin is asked after one that hangs, within
+    /// `retry.deadline`. Where a live origin lets playlists block for longer, their route says so in `timeouts.read`.
     pub read: DurationText,
     /// Writing a piece of a request. Default: `20s`.
     pub write: DurationText,
@@ -84,7 +85,7 @@ impl Default for TimeoutFields {
     fn default() -> Self {
         Self {
             connect: DurationText::seconds(3),
-            read: DurationText::seconds(20),
+            read: DurationText::seconds(10),
             write: DurationText::seconds(20),
             idle: DurationText::seconds(60),
         }

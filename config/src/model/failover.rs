@@ -10,7 +10,7 @@ pub struct RetryPolicy {
     pub budget: u8,
     /// Further attempts a second that are always allowed (default 10), so that a quiet pool fails over too.
     pub budget_floor: u32,
-    /// No attempt begins later than this after the first (default 10 s).
+    /// No attempt begins later than this after the first (default 15 s).
     pub deadline: Duration,
     /// Statuses of an origin that are a failure (default 502, 503, 504), if another attempt is allowed; else they are
     /// passed on as they are.
@@ -82,7 +82,7 @@ pub enum OriginOrder {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { budget: 20, budget_floor: 10, deadline: Duration::from_secs(10), statuses: vec![502, 503, 504] }
+        Self { budget: 20, budget_floor: 10, deadline: Duration::from_secs(15), statuses: vec![502, 503, 504] }
     }
 }
 

@@ -154,7 +154,7 @@ pub enum HostPolicy {
 pub struct Timeouts {
     /// Connecting, TLS included (default 3 s).
     pub connect: Duration,
-    /// Waiting for the next bytes of a response (default 20 s).
+    /// Waiting for the next bytes of a response (default 10 s).
     pub read: Duration,
     /// Writing a piece of a request (default 20 s).
     pub write: Duration,

@@ -204,6 +204,17 @@ pub struct KillSwitch {
 }
 
 impl KillSwitch {
+    /// Characters of a reason: a line of a log.
+    pub const MAX_REASON_LENGTH: usize = 200;
+    /// Statuses that may refuse requests.
+    pub const BLOCK_STATUSES: std::ops::RangeInclusive<u16> = 400..=599;
+
+    /// Whether logs can bear it as a reason: not empty, not too long, and all printable.
+    #[must_use]
+    pub fn is_reason(reason: &str) -> bool {
+        (1..=Self::MAX_REASON_LENGTH).contains(&reason.chars().count()) && !reason.chars().any(char::is_control)
+    }
+
     /// One that an operator switches on by other ways than a document; who makes it has checked what a document's
     /// would be checked for.
     #[must_use]

@@ -14,8 +14,6 @@ use crate::suggestion::list;
 
 /// Of one site: each is looked at by every request to it.
 const MAX_SWITCHES: usize = 64;
-/// Characters of a reason: a line of a log.
-const MAX_REASON_LENGTH: usize = 200;
 
 /// Those of a site that make sense.
 pub(super) fn kill_switches(
@@ -42,9 +40,8 @@ fn kill_switch(
 ) -> Option<KillSwitch> {
     let action = action(&fields.action, &place.field("action"), surroundings, report);
     let routes = routes(fields, site, &place.field("routes"), report);
-    let length = fields.reason.chars().count();
-    if length == 0 || length > MAX_REASON_LENGTH || fields.reason.chars().any(char::is_control) {
-        report.at(&place.field("reason"), format!("1 to {MAX_REASON_LENGTH} printable characters"));
+    if !KillSwitch::is_reason(&fields.reason) {
+        report.at(&place.field("reason"), format!("1 to {} printable characters", KillSwitch::MAX_REASON_LENGTH));
     }
     if fields.until.0 <= SystemTime::UNIX_EPOCH {
         report.at(&place.field("until"), "a time of this century (RFC 3339), such as 2026-11-21T18:00:00Z");
@@ -74,7 +71,7 @@ fn action(
         KillSwitchActionField::PinOrigin(pin) => pin_origin(pin, &place.field("pin_origin"), surroundings, report),
         KillSwitchActionField::Block(block) => {
             let place = place.field("block");
-            let status = check_number(block.status, 400..=599, &place.field("status"), report);
+            let status = check_number(block.status, KillSwitch::BLOCK_STATUSES, &place.field("status"), report);
             StatusCode::from_u16(status).ok().map(KillSwitchAction::Block)
         }
     }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 pub struct CacheKey(Arc<str>);
 
 impl CacheKey {
-    /// Key of `scheme://host/path?query`, all in canonical form. The query is kept as sent: which arguments
-    /// matter is for the route's policy to say.
+    /// Key of `scheme://host/path?query`, all in canonical form. The query is kept as sent, byte for byte: which
+    /// arguments matter is for the route's policy to say, and what is no UTF-8 is another query all the same.
     #[must_use]
-    pub fn new(scheme: Scheme, host: &str, path: &str, query: Option<&str>) -> Self {
+    pub fn new(scheme: Scheme, host: &str, path: &str, query: Option<&[u8]>) -> Self {
         Self::within(None, scheme, host, path, query)
     }
 
@@ -21,7 +21,7 @@ impl CacheKey {
     /// key is ever one without, nor that of another partition: names of configuration have no spaces, so that the end
     /// of one is always seen.
     #[must_use]
-    pub fn within(partition: Option<&str>, scheme: Scheme, host: &str, path: &str, query: Option<&str>) -> Self {
+    pub fn within(partition: Option<&str>, scheme: Scheme, host: &str, path: &str, query: Option<&[u8]>) -> Self {
         let query_length = query.map_or(0, |query| query.len() + 1);
         let mut text = String::with_capacity(
             partition.map_or(0, |name| name.len() + 1) + 8 + host.len() + path.len() + query_length,
@@ -35,7 +35,8 @@ impl CacheKey {
         text.push_str(path);
         if let Some(query) = query {
             text.push('?');
-            text.push_str(query);
+            // Each byte as the character of its number: no two queries become the same text.
+            text.extend(query.iter().copied().map(char::from));
         }
         Self(text.into())
     }
@@ -101,8 +102,21 @@ mod tests {
     }
 
     #[test]
+    fn queries_that_differ_in_one_byte_have_keys_of_their_own() {
+        let queries: Vec<Vec<u8>> = (0..=255_u8).map(|byte| vec![b'u', b'=', byte]).collect();
+        let spelled = ["u=%FF", "u=%ff", "u=\u{FFFD}", "u=\u{FF}", "u=", "u"].map(|query| query.as_bytes().to_vec());
+        let keys: std::collections::HashSet<CacheKey> = queries
+            .iter()
+            .chain(&spelled)
+            .map(|query| CacheKey::new(Scheme::Https, "a.test", "/a", Some(query)))
+            .collect();
+        assert_eq!(keys.len(), queries.len() + spelled.len());
+    }
+
+    #[test]
     fn what_logs_show_of_a_key_has_no_query() {
-        let check = |query| {
+        let check = |query: Option<&str>| {
+            let query = query.map(str::as_bytes);
             let key = CacheKey::new(Scheme::Https, "media.example", "/a%3Fb", query);
             assert_eq!(key.without_query(), "https://media.example/a%3Fb", "{query:?}");
         };

@@ -85,15 +85,18 @@ where
 
 /// The scheme that the client used, as told by the trusted proxy that it reached. Two fields must not disagree.
 fn believed_scheme(told: Option<Scheme>, fields: &HeaderMap, proxies: usize) -> Option<Scheme> {
-    let lines = fields.get_all("x-forwarded-proto").iter();
-    let items = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let items: Vec<&[u8]> = items.filter(|item| !item.is_empty()).take(MOST_PROXIES + 1).collect();
+    let lines: Vec<&[u8]> = fields.get_all("x-forwarded-proto").iter().map(|line| line.as_bytes()).collect();
+    // From the right: on the left a client may have written as many as it likes.
+    let items = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let mut items = items.filter(|item| !item.is_empty());
+    let Some(last) = items.next() else { return told };
     // Most proxies set one value; those that append have one for each hop, the client's as far from the right as the
     // client itself.
-    let item = match items.as_slice() {
-        [] => return told,
-        [only] => only,
-        several => several.get(several.len().checked_sub(proxies.max(1))?)?,
+    let item = match items.next() {
+        None => last,
+        Some(_) if proxies <= 1 => last,
+        Some(before) if proxies == 2 => before,
+        Some(_) => items.nth(proxies - 3)?,
     };
     let stated = scheme(item)?;
     (told.is_none() || told == Some(stated)).then_some(stated)

@@ -2,9 +2,9 @@
 
 use http::HeaderName;
 
-/// What applications take for the client's address, scheme or host. Whoever sends them to this node means itself, or
+/// What applications take for the client's address, certificate, scheme, host or path. Whoever sends them to this node means itself, or
 /// is a trusted proxy whose word was taken before; origins get only what this node has found out.
-pub const CLAIMS: [HeaderName; 20] = [
+pub const CLAIMS: [HeaderName; 36] = [
     http::header::FORWARDED,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-host"),
@@ -25,6 +25,22 @@ pub const CLAIMS: [HeaderName; 20] = [
     HeaderName::from_static("fastly-client-ip"),
     HeaderName::from_static("x-host"),
     HeaderName::from_static("front-end-https"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-path"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-forwarded-client-cert"),
+    HeaderName::from_static("x-original-host"),
+    HeaderName::from_static("x-originating-ip"),
+    HeaderName::from_static("x-remote-addr"),
+    HeaderName::from_static("x-remote-ip"),
+    HeaderName::from_static("client-ip"),
+    HeaderName::from_static("proxy-client-ip"),
+    HeaderName::from_static("wl-proxy-client-ip"),
+    HeaderName::from_static("cf-connecting-ipv6"),
+    HeaderName::from_static("fly-client-ip"),
+    HeaderName::from_static("x-appengine-user-ip"),
+    HeaderName::from_static("x-azure-clientip"),
+    HeaderName::from_static("x-envoy-external-address"),
 ];
 
 /// What makes some applications answer for another path or method than the request's. A fill is stored under its

@@ -108,6 +108,12 @@ fn the_scheme_is_what_the_trusted_proxy_was_asked() {
     check("10.0.0.1", &["X-Forwarded-Proto: https, http", "X-Forwarded-For: 192.0.2.66, 192.0.2.1"], Http);
     check("10.0.0.1", &["X-Forwarded-Proto: https, http", "X-Forwarded-For: 192.0.2.1, 10.0.0.2"], Https);
     check("10.0.0.1", &["X-Forwarded-Proto: http", "X-Forwarded-Proto: https"], Https);
+    // However many of them, what the proxy appended is the last.
+    for forged in 1..40 {
+        let list = format!("X-Forwarded-Proto: {}http", "https, ".repeat(forged));
+        check("10.0.0.1", &[&list, "X-Forwarded-For: 192.0.2.1"], Http);
+        check("10.0.0.1", &["X-Forwarded-Proto: https", &list], Http);
+    }
     // Contradictions leave what the connection itself has.
     check("10.0.0.1", &["Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-Proto: http"], Http);
     check("10.0.0.1", &["Forwarded: for=192.0.2.1;proto=http", "X-Forwarded-Proto: https"], Http);

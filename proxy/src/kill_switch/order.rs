@@ -12,8 +12,6 @@ use super::register::{KillSwitches, MAX_DURATION};
 
 /// The shortest that a switch lasts.
 const MIN_DURATION: Duration = Duration::from_secs(1);
-/// Characters of a reason: a line of a log. Documents have the same bound.
-const MAX_REASON_LENGTH: usize = 200;
 /// Routes of one order; a site has no more.
 const MAX_ROUTES: usize = 1000;
 /// Names listed in a message.
@@ -61,9 +59,9 @@ impl Order {
         let routes = self.routes_of(site)?;
         let action = action(&self.action, &model)?;
         let until = self.end(now)?;
-        let length = self.reason.chars().count();
-        if length == 0 || length > MAX_REASON_LENGTH || self.reason.chars().any(char::is_control) {
-            return Err(format!("reason: found {length} characters, expected 1 to {MAX_REASON_LENGTH} printable ones"));
+        if !KillSwitch::is_reason(&self.reason) {
+            let (length, most) = (self.reason.chars().count(), KillSwitch::MAX_REASON_LENGTH);
+            return Err(format!("reason: found {length} characters, expected 1 to {most} printable ones"));
         }
         Ok((site.name.clone(), KillSwitch::new(action, routes, until, self.reason.clone())))
     }
@@ -103,9 +101,10 @@ fn action(field: &KillSwitchActionField, model: &Model) -> Result<KillSwitchActi
         KillSwitchActionField::Maintenance => Ok(KillSwitchAction::Maintenance),
         KillSwitchActionField::PinOrigin(pin) => pin_origin(pin, model),
         KillSwitchActionField::Block(block) => {
-            let status = StatusCode::from_u16(block.status).ok();
-            let status = status.filter(|status| status.is_client_error() || status.is_server_error());
-            let expected = || expected("action.block.status", &block.status.to_string(), "400 to 599");
+            let statuses = KillSwitch::BLOCK_STATUSES;
+            let status = StatusCode::from_u16(block.status).ok().filter(|status| statuses.contains(&status.as_u16()));
+            let range = format!("{} to {}", statuses.start(), statuses.end());
+            let expected = || expected("action.block.status", &block.status.to_string(), &range);
             status.map(KillSwitchAction::Block).ok_or_else(expected)
         }
     }

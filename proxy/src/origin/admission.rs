@@ -209,7 +209,7 @@ impl OriginProtection {
     }
 
     fn permit(self: &Arc<Self>, demand: Demand, passage: Passage, pool: &Arc<OriginPool>) -> Permit {
-        Permit { protection: Arc::clone(self), pool: Arc::clone(pool), demand, passage: Some(passage) }
+        Permit { protection: Arc::clone(self), pool: Arc::clone(pool), demand, passage: Some(passage), answered: None }
     }
 
     fn tell_circuit(&self, state: &State) {
@@ -311,6 +311,8 @@ pub struct Permit {
     demand: Demand,
     /// Until its outcome is told.
     passage: Option<Passage>,
+    /// Its passage and when it was answered: what breaks off later was no answer.
+    answered: Option<(Passage, Instant)>,
 }
 
 impl Permit {
@@ -319,16 +321,21 @@ impl Permit {
         if let Some(passage) = self.passage.take() {
             let mut state = self.protection.state.lock();
             state.circuit.succeeded(passage, now);
+            self.answered = Some((passage, now));
             self.protection.tell_circuit(&state);
             state.wake_next();
         }
     }
 
-    /// It failed, maybe after it had begun to answer.
+    /// It failed, maybe after it had begun to answer. Counts once.
     pub fn failed(&mut self, now: Instant) {
-        let passage = self.passage.take().unwrap_or(Passage::Free);
+        let (passage, answered) = (self.passage.take(), self.answered.take());
         let mut state = self.protection.state.lock();
-        state.circuit.failed(passage, now, &self.pool.limits);
+        match (passage, answered) {
+            (Some(passage), _) => state.circuit.failed(passage, now, &self.pool.limits),
+            (None, Some((passage, at))) => state.circuit.broke(passage, at, now, &self.pool.limits),
+            (None, None) => return,
+        }
         self.protection.tell_circuit(&state);
         if state.circuit.state() == CircuitState::Open {
             state.wake_all();

@@ -65,7 +65,10 @@ impl AttemptJournal {
     /// What came of it. A response that breaks off later is no answer.
     pub fn end(&self, number: AttemptNumber, outcome: AttemptOutcome) {
         if let Some(attempt) = self.0.lock().get_mut(number.0) {
-            attempt.outcome = Some(outcome);
+            // That nobody reads on takes back nothing of what came.
+            if outcome != AttemptOutcome::Abandoned || attempt.outcome.is_none() {
+                attempt.outcome = Some(outcome);
+            }
         }
     }
 
@@ -86,6 +89,8 @@ mod tests {
         let origin = OriginName::parse("near").unwrap();
         let first = journal.begin(origin.clone());
         journal.end(first, AttemptOutcome::Answered(StatusCode::OK));
+        journal.end(first, AttemptOutcome::Abandoned);
+        assert_eq!(journal.attempts()[0].outcome, Some(AttemptOutcome::Answered(StatusCode::OK)));
         journal.end(first, AttemptOutcome::Broken);
         for _ in 0..100 {
             journal.begin(origin.clone());

@@ -119,6 +119,16 @@ impl Circuit {
         }
     }
 
+    /// A request that was answered at `answered` broke off after all: one failure and no success. As the trial, it
+    /// proves that the origin is not back.
+    pub(super) fn broke(&mut self, passage: Passage, answered: Instant, now: Instant, limits: &OriginLimits) {
+        self.window.retract(answered);
+        self.failed(Passage::Free, now, limits);
+        if passage == Passage::Trial && self.state == State::Closed {
+            self.state = State::Open { until: now + limits.open };
+        }
+    }
+
     /// How long nothing at all goes, from `now`.
     pub(super) fn left_open(&self, now: Instant) -> Duration {
         match self.state {
@@ -162,6 +172,13 @@ impl Window {
             *slot = Slot { second, ..Slot::default() };
         }
         slot
+    }
+
+    /// Takes a success back, unless its second is over and forgotten.
+    fn retract(&mut self, succeeded: Instant) {
+        let second = self.second(succeeded);
+        let slot = self.slots.iter_mut().find(|slot| slot.second == second);
+        slot.into_iter().for_each(|slot| slot.succeeded = slot.succeeded.saturating_sub(1));
     }
 
     fn clear(&mut self) {
@@ -267,6 +284,25 @@ mod tests {
         circuit.failed(Passage::Free, after(start, 5_000), &limits);
         assert_eq!(circuit.state(), CircuitState::HalfOpen);
         assert_eq!(circuit.left_open(start), Duration::ZERO);
+    }
+
+    #[test]
+    fn answer_that_breaks_off_is_one_failure_and_no_success() {
+        let start = Instant::now();
+        let limits = limits(60, 4);
+        let mut circuit = Circuit::new(start);
+        for number in 1..=4 {
+            assert_eq!(circuit.state(), CircuitState::Closed, "{number}");
+            circuit.succeeded(Passage::Free, start);
+            circuit.broke(Passage::Free, start, after(start, 1_500), &limits);
+        }
+        assert_eq!(circuit.state(), CircuitState::Open);
+        let now = after(start, 7_000);
+        circuit.begin(circuit.passage(now));
+        circuit.succeeded(Passage::Trial, now);
+        assert_eq!(circuit.state(), CircuitState::Closed, "a trial that has been answered lets others go");
+        circuit.broke(Passage::Trial, now, now, &limits);
+        assert_eq!(circuit.state(), CircuitState::Open, "and takes that back when it breaks off");
     }
 
     #[test]

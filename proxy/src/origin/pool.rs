@@ -9,7 +9,7 @@ use tidegate_steering::{Candidate, Circuit, Health, Priority, Proximity, Rules, 
 use super::access::{Access, OriginError};
 use super::admission::OriginProtection;
 use super::circuit::CircuitState;
-use super::health::OriginHealth;
+use super::health::{OriginHealth, Trial};
 use super::protection::PoolProtection;
 use super::ranking::RegionRanks;
 use super::registries::Registries;
@@ -42,6 +42,14 @@ pub struct CompiledPool {
     pub protection: Arc<PoolProtection>,
 }
 
+/// The origins of a pool as one request tries them.
+pub struct Ordered {
+    /// All of them.
+    pub origins: Vec<Arc<CompiledOrigin>>,
+    /// That of the first one, where this request is its trial.
+    pub trial: Option<Trial>,
+}
+
 impl CompiledPool {
     /// Compiles a pool as seen from the model's node.
     pub fn compile(
@@ -61,7 +69,7 @@ impl CompiledPool {
                 access: Access::load(origin)?,
                 health,
                 metrics: metrics.origin_handles(&pool.name, &origin.name),
-                protection: registries.protection.origin(&pool.name, &origin.name, metrics),
+                protection: registries.protection.origin(pool, origin, metrics),
                 identity: identity(origin.name.as_str()),
                 priority,
                 proximity: ranks.proximity(&origin.region),
@@ -76,21 +84,30 @@ impl CompiledPool {
     /// All origins in the order to try them. Who is on trial and comes first has this request for its trial; while
     /// another request is the trial, it waits at its place among those that are avoided.
     #[must_use]
-    pub fn order(&self, seed: u64, now: Instant) -> Vec<Arc<CompiledOrigin>> {
+    pub fn order(&self, seed: u64, now: Instant) -> Ordered {
         let mut candidates: Vec<Candidate> = self.origins.iter().map(|origin| origin.candidate(now)).collect();
+        let on_trial = |(place, origin): (usize, &Arc<CompiledOrigin>)| origin.is_on_trial(now).then_some(place);
+        let mut on_trial: Vec<usize> = self.origins.iter().enumerate().filter_map(on_trial).collect();
         let rules = self.rules(seed);
-        for _ in &self.origins {
-            let placed = order(&candidates, &rules).indices;
-            let first = placed.first().and_then(|&first| Some((first, self.origins.get(first)?)));
-            let Some((first, origin)) = first else { break };
-            if !origin.is_on_trial(now) || origin.health.claim_trial(now) {
-                return placed.into_iter().filter_map(|index| self.origins.get(index).cloned()).collect();
+        loop {
+            let places = order(&candidates, &rules).indices;
+            let first = places.first().copied().filter(|first| on_trial.contains(first));
+            let Some((first, origin)) = first.and_then(|first| Some((first, self.origins.get(first)?))) else {
+                return self.ordered(places, None);
+            };
+            if let Some(trial) = origin.health.claim_trial(now) {
+                return self.ordered(places, Some(trial));
             }
+            // Each is refused once, so this ends.
+            on_trial.retain(|place| *place != first);
             if let Some(candidate) = candidates.get_mut(first) {
                 *candidate = origin.without_trial(now);
             }
         }
-        self.origins.clone()
+    }
+
+    fn ordered(&self, places: Vec<usize>, trial: Option<Trial>) -> Ordered {
+        Ordered { origins: places.into_iter().filter_map(|place| self.origins.get(place).cloned()).collect(), trial }
     }
 
     /// What steering is told of the origins now.

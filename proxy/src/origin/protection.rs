@@ -6,17 +6,19 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tidegate_config::ids::{OriginName, PoolName};
+use tidegate_config::ids::PoolName;
+use tidegate_config::model::{Origin, OriginPool};
 
 use super::admission::OriginProtection;
 use super::budget::SlidingBudget;
+use super::health::Identity;
 use crate::telemetry::{Metrics, PoolMetrics};
 
 /// Protections by pool and origin, each kept as long as a configuration that is in use names it.
 #[derive(Default)]
 pub struct ProtectionRegistry {
     pools: Mutex<HashMap<PoolName, Weak<PoolProtection>>>,
-    origins: Mutex<HashMap<(PoolName, OriginName), Weak<OriginProtection>>>,
+    origins: Mutex<HashMap<Identity, Weak<OriginProtection>>>,
 }
 
 /// Budgets of one pool.
@@ -39,11 +41,10 @@ impl ProtectionRegistry {
         })
     }
 
-    /// That of an origin.
-    pub fn origin(&self, pool: &PoolName, origin: &OriginName, metrics: &Metrics) -> Arc<OriginProtection> {
-        let key = (pool.clone(), origin.clone());
-        remembered(&mut self.origins.lock(), key, || {
-            OriginProtection::new(metrics.origin_handles(pool, origin), Instant::now())
+    /// That of an origin, which is another one at another address.
+    pub fn origin(&self, pool: &OriginPool, origin: &Origin, metrics: &Metrics) -> Arc<OriginProtection> {
+        remembered(&mut self.origins.lock(), Identity::of(pool, origin), || {
+            OriginProtection::new(metrics.origin_handles(&pool.name, &origin.name), Instant::now())
         })
     }
 }
@@ -65,16 +66,30 @@ where
 mod tests {
     use super::*;
 
+    fn pool(name: &str, url: &str) -> (Arc<OriginPool>, Origin) {
+        let text = format!(
+            "kind: origin_pool\nname: {name}\norigins: [{{name: near, url: \"{url}\", region: eu}}]\n---\n\
+             kind: region\nname: eu\n---\nkind: pop\nname: eu-a\nregion: eu\n---\nkind: node\nname: eu-a-1\n\
+             pop: eu-a\nlisteners: [{{address: \"127.0.0.1:1\", protocol: http}}]\n"
+        );
+        let model = tidegate_config::load_texts(&[("tested.yaml".into(), text)]).unwrap();
+        let pool = model.origin_pools[&PoolName::parse(name).unwrap()].clone();
+        let origin = pool.origins[0].clone();
+        (pool, origin)
+    }
+
     #[test]
     fn protection_lasts_as_long_as_a_configuration_uses_it() {
         let (registry, metrics) = (ProtectionRegistry::default(), Metrics::new("0"));
-        let (pool, origin) = (PoolName::parse("media").unwrap(), OriginName::parse("near").unwrap());
+        let (pool, origin) = pool("media", "http://127.0.0.1:1");
         let first = registry.origin(&pool, &origin, &metrics);
         assert!(Arc::ptr_eq(&first, &registry.origin(&pool, &origin, &metrics)));
-        let other = registry.origin(&pool, &OriginName::parse("far").unwrap(), &metrics);
-        assert!(!Arc::ptr_eq(&first, &other));
+        let (_, moved) = self::pool("media", "http://127.0.0.1:2");
+        let other = registry.origin(&pool, &moved, &metrics);
+        assert!(!Arc::ptr_eq(&first, &other), "at another address it is another origin");
         drop(first);
-        registry.origin(&PoolName::parse("more").unwrap(), &origin, &metrics);
+        let (more, _) = self::pool("more", "http://127.0.0.1:1");
+        registry.origin(&more, &origin, &metrics);
         assert_eq!(registry.origins.lock().len(), 2, "what nobody uses is forgotten");
     }
 }

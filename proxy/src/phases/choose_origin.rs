@@ -8,13 +8,15 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::handle_origin_failure::{attempt_ended, plan_attempt};
+use super::handle_origin_failure::{Cost, attempt_ended, plan_attempt};
 use super::route_facts::{bound_attempt, response_deadline};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::{
-    Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Permit, Tie, peer, seed,
+    Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit, Tie, peer,
+    seed,
 };
 use crate::request_context::{OriginContext, RequestContext};
+use crate::routing::PoolChoice;
 use crate::telemetry::{Rejection, RetryReason};
 
 /// A connection made for one request alone is not kept for others.
@@ -43,16 +45,26 @@ pub(crate) async fn choose_origin(
         start_attempt(&origin, context);
         let error = match proxy.resolver.resolve(&origin.origin).await {
             Ok(addresses) => match peer(&origin, &pool.pool, addresses, caller(context)) {
-                Ok(peer) => return Ok(adapted(peer, again, context)),
+                Ok(peer) => {
+                    hear_of_idle_connections().await;
+                    return Ok(adapted(peer, again, context));
+                }
                 Err(error) => Error::because(ErrorType::ConnectError, "connecting to an origin", error).into_up(),
             },
             Err(error) => Error::because(ErrorType::ConnectError, "resolving an origin", error).into_up(),
         };
         attempt_ended(context, AttemptOutcome::NoConnection);
-        if !plan_attempt(context, RetryReason::Connect) {
+        if !plan_attempt(context, RetryReason::Connect, Cost::Budget) {
             return Err(error);
         }
     }
+}
+
+/// Lets the runtime look at its sockets once: a connection that its origin closed, or on which it sent what nobody asked
+/// for, is known as such only then. Without it, bytes that had come long before are taken for the next request's answer
+/// when one turn of the runtime brings both.
+async fn hear_of_idle_connections() {
+    tokio::task::yield_now().await;
 }
 
 /// Finds the pool and orders its origins for this request.
@@ -70,19 +82,20 @@ fn begin(proxy: &EdgeProxy, session: &Session, context: &mut RequestContext) -> 
         return Err(Error::explain(ErrorType::InternalError, format!("pool {name} is not compiled")));
     };
     let now = Instant::now();
-    let mut order = pool.order(seed_of(&pool, session, context), now);
+    let Ordered { origins: mut order, trial } = pool.order(seed_of(&pool, session, context), now);
     if let Some(hedged) = context.fill.as_ref().and_then(|fill| fill.notes.hedged.as_ref()) {
         order.retain(|origin| origin.origin.name != *hedged);
     }
     pool.protection.retries.request(now);
-    context.origin.order = order;
+    (context.origin.order, context.origin.trial) = (order, trial);
     context.origin.pool = Some(Arc::clone(&pool));
     Ok(pool)
 }
 
 /// The one origin that a kill switch names, whatever its health; none, as long as the configuration does not have it.
 fn begin_pinned(proxy: &EdgeProxy, context: &mut RequestContext) -> Option<Arc<CompiledPool>> {
-    let matched = context.route.as_ref()?;
+    // Copies go where they always went: the operator singled this origin out for clients.
+    let matched = context.route.as_ref().filter(|matched| matched.pool != PoolChoice::Mirror)?;
     let (site, route) = (&matched.site.site.name, &matched.route.route.name);
     let pin = proxy.kill_switches.pinned(site, route, SystemTime::now())?;
     let pool = Arc::clone(context.snapshot.pool(&pin.pool)?);
@@ -181,7 +194,8 @@ pub(super) fn deadline(context: &RequestContext) -> Option<Instant> {
 
 fn start_attempt(origin: &Arc<CompiledOrigin>, context: &mut RequestContext) {
     let now = Instant::now();
-    let OriginContext { attempts, first_attempt, order, pool, .. } = &mut context.origin;
+    let OriginContext { attempts, first_attempt, order, pool, trial, .. } = &mut context.origin;
+    trial.take_if(|trial| !origin.health.is_tried_by(trial)); // it had no room: the trial is another request's
     *attempts += 1;
     first_attempt.get_or_insert(now);
     if let (Some(fill), Some(pool)) = (&context.fill, pool) {
@@ -189,6 +203,7 @@ fn start_attempt(origin: &Arc<CompiledOrigin>, context: &mut RequestContext) {
     }
     let number = context.journal().begin(origin.origin.name.clone());
     context.origin.attempt = Some((number, now));
+    (context.origin.status, context.origin.unfinished) = (None, false);
     context.origin.current = Some(Arc::clone(origin));
 }
 

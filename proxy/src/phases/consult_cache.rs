@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
 use super::Flow;
-use super::match_route::{Asked, target};
+use super::match_route::{Asked, query, target};
 use super::respond_error::answer;
 use super::route_facts::response_deadline;
 use super::serve_object::{Served, serve_object};
@@ -100,12 +100,9 @@ pub(super) async fn consult_cache(
 /// The key of what is asked for.
 pub(super) fn cache_key(request: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> CacheKey {
     let scheme = context.client.scheme;
-    let target = request.target;
-    let query = target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..));
-    let query = query.map(String::from_utf8_lossy);
     let host = context.arrival.host.as_deref().unwrap_or_default();
     let partition = matched.route.partition(matched.pool);
-    CacheKey::within(partition, scheme, host, &matched.path, query.as_deref())
+    CacheKey::within(partition, scheme, host, &matched.path, query(request.target))
 }
 
 fn too_late() -> FetchError {

@@ -5,15 +5,26 @@
 
 use std::time::Instant;
 
-use http::StatusCode;
-use pingora_error::{Error, ErrorSource, ErrorType, Result, RetryType};
+use http::{StatusCode, header};
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::choose_origin::{deadline, reserve};
-use crate::origin::{Again, AttemptOutcome};
+use super::respond_error::{is_answered, is_replacement};
+use crate::origin::{AttemptOutcome, Exchange, Fate};
 use crate::request_context::RequestContext;
 use crate::telemetry::{OriginOutcome, RetryReason};
+
+/// What another attempt costs its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Nothing: the origin refused the connection at once, so that the pool bears no more than its one request. In panic,
+    /// when most origins are down, a budget would be spent on those at which nobody listens.
+    Nothing,
+    /// One of the pool's budget.
+    Budget,
+}
 
 /// No connection: nothing was sent, so any request may go to the next origin.
 #[must_use]
@@ -23,8 +34,13 @@ pub(crate) fn connection_failed(context: &mut RequestContext, mut error: Box<Err
         log::warn!("pool {} origin {}: no connection: {error}", pool.pool.name, origin.origin.name);
     }
     let refused = matches!(error.etype(), ErrorType::ConnectRefused);
-    attempt_ended(context, if refused { AttemptOutcome::Refused } else { AttemptOutcome::NoConnection });
-    let again = plan_attempt(context, RetryReason::Connect);
+    let (outcome, cost) = if refused {
+        (AttemptOutcome::Refused, Cost::Nothing)
+    } else {
+        (AttemptOutcome::NoConnection, Cost::Budget)
+    };
+    attempt_ended(context, outcome);
+    let again = plan_attempt(context, RetryReason::Connect, cost);
     error.set_retry(again);
     error
 }
@@ -36,10 +52,9 @@ pub(crate) fn judge_response(session: &Session, head: &ResponseHeader, context: 
         return Ok(());
     }
     attempt_ended(context, AttemptOutcome::Answered(head.status));
-    if counts_as_failure(head.status, context) && is_repeatable(session) && plan_reserved_attempt(context) {
-        if let Some(origin) = &context.origin.current {
-            origin.metrics.requested(OriginOutcome::from(head.status));
-        }
+    let repeatable = exchange(session, false).is_repeatable();
+    if counts_as_failure(head.status, context) && repeatable && plan_reserved_attempt(context) {
+        count_answer(context);
         return Err(Error::explain(ErrorType::HTTPStatus(head.status.as_u16()), "the origin's own status").into_up());
     }
     Ok(())
@@ -48,7 +63,7 @@ pub(crate) fn judge_response(session: &Session, head: &ResponseHeader, context: 
 /// The exchange broke off.
 #[must_use]
 pub(crate) fn exchange_failed(
-    session: &Session,
+    session: &mut Session,
     context: &mut RequestContext,
     mut error: Box<Error>,
     reused: bool,
@@ -57,29 +72,39 @@ pub(crate) fn exchange_failed(
         error.set_retry(true); // a status that was refused for the next origin's sake
         return error;
     }
+    if is_replacement(&error) {
+        response_ended(context);
+        error.set_retry(false);
+        return error;
+    }
+    if awaited_the_client(session, &error, context) {
+        error = Error::because(ErrorType::ReadTimedout, "the rest of the request's body", error).into_down();
+    }
     if *error.esource() != ErrorSource::Upstream {
         attempt_ended(context, AttemptOutcome::Abandoned);
         error.set_retry(false);
         return error;
     }
-    let again = raced(session, context, &error, reused) || failed(session, context, &error);
+    let exchange = exchange(session, reused);
+    let again = raced(exchange, context, &error) || failed(exchange, context, &error);
     error.set_retry(again);
     error
 }
 
+/// Whether the origin was silent because it still awaited the request: its client stalls, and clients must not be able
+/// to make origins look dead. One that was to be told first to go on (RFC 9110 section 10.1.1) stalls nothing.
+fn awaited_the_client(session: &mut Session, error: &Error, context: &RequestContext) -> bool {
+    let timed_out = *error.esource() == ErrorSource::Upstream && matches!(error.etype(), ErrorType::ReadTimedout);
+    let asks_first = context.origin.request_bytes == 0
+        && context.origin.interim_responses == 0
+        && session.req_header().headers.contains_key(header::EXPECT);
+    timed_out && !session.as_mut().is_body_done() && !asks_first
+}
+
 /// Whether the origin never saw the request, or closed an idle connection just as it was used. That is nobody's
 /// fault: the same origin is asked once more, over another connection.
-fn raced(session: &Session, context: &mut RequestContext, error: &Error, reused: bool) -> bool {
-    let again = match error.retry {
-        // Refused or unprocessed by HTTP/2, which any method survives (RFC 9113 section 8.7).
-        RetryType::Decided(true) => Again::Same,
-        RetryType::ReusedOnly if reused && is_repeatable(session) => Again::Fresh,
-        RetryType::ReusedOnly | RetryType::Decided(false) => return false,
-    };
-    let whole = session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
-    if context.origin.raced || !whole {
-        return false;
-    }
+fn raced(exchange: Exchange, context: &mut RequestContext, error: &Error) -> bool {
+    let Some(again) = exchange.again(Fate::of(error)).filter(|_| !context.origin.raced) else { return false };
     attempt_ended(context, AttemptOutcome::Raced);
     context.origin.raced = true;
     context.origin.again = Some(again);
@@ -90,53 +115,96 @@ fn raced(session: &Session, context: &mut RequestContext, error: &Error, reused:
     true
 }
 
-fn failed(session: &Session, context: &mut RequestContext, error: &Error) -> bool {
+fn failed(exchange: Exchange, context: &mut RequestContext, error: &Error) -> bool {
     let timed_out = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
     let (outcome, reason) = if timed_out {
         (AttemptOutcome::TimedOut, RetryReason::Timeout)
     } else {
         (AttemptOutcome::Broken, RetryReason::Broken)
     };
+    context.origin.status = None;
     if let Some(origin) = &context.origin.current {
         origin.metrics.requested(OriginOutcome::Failed);
     }
     attempt_ended(context, outcome);
-    is_repeatable(session) && plan_attempt(context, reason)
+    exchange.is_repeatable() && plan_attempt(context, reason, Cost::Budget)
 }
 
-/// Whether the request may be sent a second time: nothing has gone to the client, its method is idempotent, and what
-/// was read of its body is all kept (Pingora keeps 64 KiB).
-fn is_repeatable(session: &Session) -> bool {
-    session.response_written().is_none()
-        && session.req_header().method.is_idempotent()
-        && !session.as_ref().retry_buffer_truncated()
+/// What the rules of repetition ask for. Pingora keeps 64 KiB of a body.
+fn exchange(session: &Session, reused: bool) -> Exchange {
+    Exchange {
+        answered: is_answered(session),
+        idempotent: session.req_header().method.is_idempotent(),
+        kept: !session.as_ref().retry_buffer_truncated(),
+        reused,
+    }
 }
 
 fn counts_as_failure(status: StatusCode, context: &RequestContext) -> bool {
     context.origin.pool.as_ref().is_some_and(|pool| pool.pool.retry.statuses.contains(&status.as_u16()))
 }
 
-/// Tells everyone who keeps account of origins what came of an attempt. The only place that does.
+/// Tells everyone who keeps account of origins what came of an attempt. With [`response_ended`], the only place that
+/// does: each exchange counts once, and one that broke off is a failure although it had been answered.
 pub(super) fn attempt_ended(context: &mut RequestContext, outcome: AttemptOutcome) {
     let now = Instant::now();
     let Some((number, began)) = context.origin.attempt else { return };
     context.journal().end(number, outcome);
-    let Some(origin) = &context.origin.current else { return };
+    let blameless = is_cut_short(outcome, now, began, context);
+    let Some(origin) = context.origin.current.clone() else { return };
     let permit = context.origin.permit.as_mut();
     match outcome {
         AttemptOutcome::Answered(status) if !is_gateway_error(status) => {
-            origin.health.succeeded();
             origin.protection.latencies.record(now.duration_since(began));
             permit.into_iter().for_each(|permit| permit.succeeded(now));
+            (context.origin.status, context.origin.unfinished) = (Some(status), true);
+            if status == StatusCode::SWITCHING_PROTOCOLS {
+                response_ended(context); // what follows may last for hours
+            }
             return;
         }
+        AttemptOutcome::Raced | AttemptOutcome::Abandoned => return,
+        _ if blameless => return,
         AttemptOutcome::Refused => origin.health.connection_failed(true),
         AttemptOutcome::NoConnection => origin.health.connection_failed(false),
-        AttemptOutcome::Answered(_) | AttemptOutcome::Broken => origin.health.gateway_error(),
+        AttemptOutcome::Broken => origin.health.gateway_error(),
         AttemptOutcome::TimedOut => origin.health.timed_out(),
-        AttemptOutcome::Raced | AttemptOutcome::Abandoned => return,
+        AttemptOutcome::Answered(status) => {
+            context.origin.status = Some(status);
+            origin.health.gateway_error();
+        }
     }
     permit.into_iter().for_each(|permit| permit.failed(now));
+    (context.origin.attempt, context.origin.unfinished) = (None, false);
+}
+
+/// The response has come whole: only now the origin has done well. An origin that breaks every body off must not be
+/// taken for one that answers.
+pub(crate) fn response_ended(context: &mut RequestContext) {
+    if std::mem::take(&mut context.origin.unfinished)
+        && let Some(origin) = &context.origin.current
+    {
+        origin.health.succeeded();
+    }
+}
+
+/// Counts the status that the origin answered last, once.
+pub(super) fn count_answer(context: &mut RequestContext) {
+    if let (Some(status), Some(origin)) = (context.origin.status.take(), &context.origin.current) {
+        origin.metrics.requested(OriginOutcome::from(status));
+    }
+}
+
+/// Whether the route's time for responses ended an attempt that would have had more by its pool: origins are not to
+/// blame for an impatient route, nor the second one for the time that the first one took.
+fn is_cut_short(outcome: AttemptOutcome, now: Instant, began: Instant, context: &RequestContext) -> bool {
+    let (Some(deadline), Some(pool)) = (deadline(context), &context.origin.pool) else { return false };
+    let patience = match outcome {
+        AttemptOutcome::NoConnection => pool.pool.timeouts.connect,
+        AttemptOutcome::TimedOut => pool.pool.timeouts.read,
+        _ => return false,
+    };
+    deadline <= now && deadline.saturating_duration_since(began) < patience
 }
 
 /// 502, 503 and 504 say that a server in the way failed, whatever a pool counts as reason for another attempt.
@@ -145,8 +213,8 @@ fn is_gateway_error(status: StatusCode) -> bool {
 }
 
 /// Plans another attempt and pays for it, if one is allowed.
-pub(super) fn plan_attempt(context: &RequestContext, reason: RetryReason) -> bool {
-    may_go_on(context) && !context.origin.order.is_empty() && pay(context, reason)
+pub(super) fn plan_attempt(context: &RequestContext, reason: RetryReason, cost: Cost) -> bool {
+    may_go_on(context) && !context.origin.order.is_empty() && pay(context, reason, cost)
 }
 
 /// The same for a response that would be lost by it: only if the next origin has room at this moment.
@@ -156,7 +224,7 @@ fn plan_reserved_attempt(context: &mut RequestContext) -> bool {
     }
     let Some(pool) = context.origin.pool.clone() else { return false };
     let Some(reserved) = reserve(&pool, context) else { return false };
-    if !pay(context, RetryReason::Status) {
+    if !pay(context, RetryReason::Status, Cost::Budget) {
         return false;
     }
     context.origin.reserved = Some(reserved);
@@ -172,10 +240,10 @@ fn may_go_on(context: &RequestContext) -> bool {
     context.origin.attempts < usize::from(pool.pool.attempts) && begun && in_time && !is_hedge
 }
 
-fn pay(context: &RequestContext, reason: RetryReason) -> bool {
+fn pay(context: &RequestContext, reason: RetryReason, cost: Cost) -> bool {
     let Some(pool) = &context.origin.pool else { return false };
     let (retry, protection) = (&pool.pool.retry, &pool.protection);
-    let paid = protection.retries.spend(Instant::now(), retry.budget, retry.budget_floor);
+    let paid = cost == Cost::Nothing || protection.retries.spend(Instant::now(), retry.budget, retry.budget_floor);
     if paid {
         protection.metrics.retried(reason);
     } else {

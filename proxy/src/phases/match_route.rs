@@ -220,13 +220,63 @@ pub(super) fn target(request: &RequestHeader) -> &[u8] {
     if raw.starts_with(b"/") || raw == b"*" {
         return raw;
     }
-    request.uri.path_and_query().map_or(b"/", |target| target.as_str().as_bytes())
+    path_of_absolute(raw)
+        .unwrap_or_else(|| request.uri.path_and_query().map_or(b"/", |target| target.as_str().as_bytes()))
 }
 
+/// Path and query of a target in absolute form, byte for byte: a URI has only UTF-8, and other bytes as U+FFFD.
+fn path_of_absolute(raw: &[u8]) -> Option<&[u8]> {
+    let network = raw.windows(3).position(|bytes| bytes == b"://")? + 3;
+    let authority = raw.get(network..)?.iter().position(|byte| b"/?".contains(byte))?;
+    raw.get(network + authority..).filter(|target| target.starts_with(b"/"))
+}
+
+/// The query of a target in origin form, as sent.
+pub(super) fn query(target: &[u8]) -> Option<&[u8]> {
+    target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..))
+}
+
+/// The same target over TLS. What is not ASCII becomes escapes: no URL has it (RFC 3986 section 2), nor can `Location`.
 fn https_url(host: &str, port: u16, target: &[u8]) -> String {
-    let target = String::from_utf8_lossy(target);
+    let mut escaped = String::with_capacity(target.len());
+    for byte in target {
+        match byte.is_ascii_graphic() {
+            true => escaped.push(char::from(*byte)),
+            false => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let target = escaped;
     match port {
         443 => format!("https://{host}{target}"),
         _ => format!("https://{host}:{port}{target}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_lose_no_byte() {
+        let check = |sent: &[u8], expected: &[u8]| {
+            let request = RequestHeader::build("GET", sent, None).unwrap();
+            assert_eq!(target(&request), expected, "{}", String::from_utf8_lossy(sent));
+        };
+        check(b"/a?u=\xff", b"/a?u=\xff");
+        check(b"http://a.test/a?u=\xff", b"/a?u=\xff");
+        check(b"http://a.test/a?u=http://b.test/\xfe", b"/a?u=http://b.test/\xfe");
+        check(b"http://a.test", b"/");
+        check(b"*", b"*");
+    }
+
+    #[test]
+    fn redirect_to_https_is_a_url_whatever_was_asked() {
+        let check = |port, target: &[u8], expected: &str| {
+            let url = https_url("a.test", port, target);
+            assert_eq!(url, expected);
+            assert!(HeaderValue::from_str(&url).unwrap().to_str().is_ok());
+        };
+        check(443, b"/a?b=c|d", "https://a.test/a?b=c|d");
+        check(8443, b"/caf\xc3\xa9?u=\xff", "https://a.test:8443/caf%C3%A9?u=%FF");
     }
 }

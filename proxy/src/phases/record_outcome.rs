@@ -10,13 +10,14 @@ use pingora_error::Error;
 use pingora_proxy::Session;
 use tidegate_config::ids::OriginName;
 
+use super::handle_origin_failure::{count_answer, response_ended};
 use super::match_route::Asked;
 use super::respond_error::is_replacement;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
 use crate::origin::AttemptOutcome;
 use crate::request_context::RequestContext;
-use crate::telemetry::{AccessRecord, AttemptWord, BoundedText, OriginOutcome, RequestFigures};
+use crate::telemetry::{AccessRecord, AttemptWord, BoundedText, RequestFigures};
 
 /// nginx's status for a client that left before the answer: known to every dashboard, never sent.
 const CLIENT_LEFT: u16 = 499;
@@ -37,7 +38,10 @@ pub(crate) fn record_outcome(
     error: Option<&Error>,
     context: &mut RequestContext,
 ) {
-    record_origin(session, context);
+    if error.is_none() {
+        response_ended(context);
+    }
+    count_answer(context);
     // The origin's response is read to its end; what is left to do for the client is none of its matter.
     context.origin.permit = None;
     if context.is_fill() {
@@ -75,14 +79,6 @@ pub(super) fn record(
     let access_log = proxy.access_log.load();
     if access_log.is_on() {
         access_log.record(access_record(&exchange.asked, error, context, &figures));
-    }
-}
-
-/// What came of the request to an origin, when one answered.
-fn record_origin(session: &Session, context: &RequestContext) {
-    let Some(origin) = &context.origin.current else { return };
-    if let Some(head) = session.response_written() {
-        origin.metrics.requested(OriginOutcome::from(head.status));
     }
 }
 

@@ -186,15 +186,22 @@ pub(crate) async fn respond_error(session: &mut Session, error: &Error, context:
         return write_replaced(session, context, *replaced).await;
     }
     context.response.error.get_or_insert_with(|| error.to_string());
-    // An interim response leaves the final one still to come.
-    let answered = session.response_written().is_some_and(|head| !head.status.is_informational());
-    let status = if context.is_fill() || answered { None } else { status_for(error) };
+    let status = if context.is_fill() || is_answered(session) { None } else { status_for(error) };
     let Some(status) = status else { return FailToProxy { error_code: 0, can_reuse_downstream: false } };
     session.set_keepalive(None);
     if let Err(error) = answer(session, context, status).await {
         log::debug!("request {}: the error could not be sent: {error}", context.arrival.request_id);
     }
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
+}
+
+/// Whether the final response has begun. Interim ones leave it still to come, but for the one that ends HTTP
+/// (RFC 9110 section 15.2).
+pub(super) fn is_answered(session: &Session) -> bool {
+    let is_final = |head: &ResponseHeader| {
+        !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
+    };
+    session.response_written().is_some_and(is_final)
 }
 
 /// The status that tells whose fault it is; `None` when the client is gone.

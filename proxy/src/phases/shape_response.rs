@@ -9,7 +9,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::admit_response_head::admit_response_head;
-use super::match_route::target;
+use super::match_route::{query, target};
 use super::route_facts::change_response;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::cache_status::CACHE_STATUS;
@@ -171,13 +171,6 @@ fn note_way(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
 
 /// What only the connection to the origin tells about a response.
 fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
-    if let Some(origin) = &context.origin.current {
-        match head.status.as_u16() {
-            ..200 => {}
-            502..=504 => origin.health.gateway_error(),
-            _ => origin.health.succeeded(),
-        }
-    }
     let Some(fill) = &context.fill else { return };
     *fill.notes.origin.lock() = context.origin_name();
     let framed = head.headers.contains_key(header::CONTENT_LENGTH)
@@ -226,17 +219,16 @@ fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &Respons
     let host = context.arrival.host.as_deref().unwrap_or_default();
     let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
     // Whichever route or pool others have it from.
-    let forget = |path: &str, query: Option<&str>| {
+    let forget = |path: &str, query: Option<&[u8]>| {
         for partition in matched.site.partitions(path) {
             proxy.cache.invalidate(&CacheKey::within(partition, scheme, host, path, query));
         }
     };
-    let target = String::from_utf8_lossy(target(request));
-    forget(&matched.path, split_target(&target).1);
+    forget(&matched.path, query(target(request)));
     for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {
         let (path, query) = split_target(&target);
         if let Ok(path) = CanonicalPath::parse(path) {
-            forget(path.as_str(), query);
+            forget(path.as_str(), query.map(str::as_bytes));
         }
     }
 }

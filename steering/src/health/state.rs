@@ -147,7 +147,7 @@ impl HealthState {
     pub fn view(&self, rules: &HealthRules, now: Moment) -> View {
         let view = |health, reason| View { health, share: Share::FULL, trial: false, reason };
         let passive = |health, until, reason| View { trial: now >= until, ..view(health, reason) };
-        if self.probes.verdict() == Verdict::Down {
+        if self.verdict(rules) == Verdict::Down {
             return view(Health::Down, Reason::Fails);
         }
         if let Some(until) = self.damping.held_until(now) {
@@ -156,7 +156,7 @@ impl HealthState {
         match self.ejection.phase() {
             Phase::Ejected { until } => passive(Health::Ejected, until, Reason::Ejected { until }),
             Phase::Suspect { until, .. } => passive(Health::Suspect, until, Reason::Suspected { until }),
-            Phase::Free => self.usable(rules.slow_start, now),
+            Phase::Free => self.usable(rules, now),
         }
     }
 
@@ -194,9 +194,14 @@ impl HealthState {
         matches!(self.ejection.phase(), Phase::Suspect { .. })
     }
 
-    fn usable(&self, length: Duration, now: Moment) -> View {
-        let share = self.came_up.map_or(Share::FULL, |from| slow_start::share(from, length, now));
-        let (health, works) = match self.probes.verdict() {
+    /// That of the probes. Where there are none it is unknown: a late request of other rules may still have said something.
+    fn verdict(&self, rules: &HealthRules) -> Verdict {
+        rules.probes.map_or(Verdict::Unknown, |_| self.probes.verdict())
+    }
+
+    fn usable(&self, rules: &HealthRules, now: Moment) -> View {
+        let share = self.came_up.map_or(Share::FULL, |from| slow_start::share(from, rules.slow_start, now));
+        let (health, works) = match self.verdict(rules) {
             Verdict::Unknown => (Health::Unknown, Reason::NothingKnown),
             Verdict::Up | Verdict::Down => (Health::Healthy, Reason::Works),
         };

@@ -80,7 +80,7 @@ pub(super) async fn serve<A>(
                 let serving = app.process_new_http(ServerSession::new_http2(session), &signal);
                 if while_body_comes(patience, serving).await.is_none() {
                     // The stream is reset as its session is dropped.
-                    log::info!("a client did not go on with the body of a request");
+                    log::debug!("a client did not go on with the body of a request");
                     observer.rejected(Protocol::Http2, StatusCode::REQUEST_TIMEOUT.as_u16());
                 }
             };

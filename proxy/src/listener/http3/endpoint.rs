@@ -302,7 +302,7 @@ fn server_name(connection: &quinn::Connection) -> Option<Arc<str>> {
 }
 
 /// An IPv4 client of a dual-stack socket as the IPv4 client it is.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

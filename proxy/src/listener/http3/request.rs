@@ -13,6 +13,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 
 use super::bounds::Bounds;
+use super::endpoint::canonical;
 use super::frame::bare_response;
 use super::pseudo_headers;
 use super::quic_adapter::{BidiStream, BodyError, Connection, StreamHalves, variable_integer};
@@ -28,6 +29,18 @@ pub(super) struct RequestContext<A> {
     pub(super) connection: quinn::Connection,
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) socket: Arc<SocketDigest>,
+}
+
+impl<A> RequestContext<A> {
+    /// What a request that begins now is told of its connection: the client may have moved to another address since the
+    /// handshake (RFC 9000 section 9). Connections stay counted for the address they began with.
+    fn info_now(&self) -> Arc<ConnectionInfo> {
+        let peer = canonical(self.connection.remote_address());
+        if peer == self.info.peer {
+            return Arc::clone(&self.info);
+        }
+        Arc::new(ConnectionInfo { peer, ..ConnectionInfo::clone(&self.info) })
+    }
 }
 
 /// How a request stream went.
@@ -86,11 +99,12 @@ where
         }
     };
     let (connection, socket) = (context.connection.clone(), Arc::clone(&context.socket));
+    let info = context.info_now();
     let session = Http3Session::new(head, stream, halves.clone(), connection, socket, &context.bounds).await;
     let session = ServerSession::new_custom(Box::new(session));
     // Nothing comes back: an HTTP/3 stream carries one request.
     let served = context.app.process_new_http(session, &context.shutdown);
-    CONNECTION.scope(Arc::clone(&context.info), served).await;
+    CONNECTION.scope(info, served).await;
     RequestOutcome::Served
 }
 

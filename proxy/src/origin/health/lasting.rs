@@ -135,13 +135,16 @@ impl LastingHealth {
     }
 
     /// Takes the one trial that may be under way, for so long at most.
-    pub(super) fn claim_trial(&self, now: Instant, patience: Duration) -> bool {
+    pub(super) fn claim_trial(self: &Arc<Self>, now: Instant, patience: Duration) -> Option<Trial> {
         let milliseconds = |moment: Moment| u64::try_from(moment.since_start().as_millis()).unwrap_or(u64::MAX);
         let taken_until = self.trial.load(Ordering::Acquire);
         let now = self.moment(now);
         let until = milliseconds(now + patience).max(1);
-        taken_until <= milliseconds(now)
-            && self.trial.compare_exchange(taken_until, until, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        if taken_until > milliseconds(now) {
+            return None;
+        }
+        self.trial.compare_exchange(taken_until, until, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(Trial { origin: Arc::clone(self), until })
     }
 
     /// A request told what came of it, so another trial may begin.
@@ -186,6 +189,27 @@ impl Standing {
             Self::Ejected => "ejected",
             Self::Down => "down",
         }
+    }
+}
+
+/// The one request that may find out whether an origin works again. Dropped without a report, because its request never
+/// asked the origin or ended without a word on it, it makes room for another trial; but never for somebody else's: a
+/// request that is no trial may end at any time.
+pub struct Trial {
+    origin: Arc<LastingHealth>,
+    until: u64,
+}
+
+impl Trial {
+    pub(super) fn is_of(&self, origin: &Arc<LastingHealth>) -> bool {
+        Arc::ptr_eq(&self.origin, origin)
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // Nothing to do where it was reported, or its time is over and another one has begun.
+        let _ended = self.origin.trial.compare_exchange(self.until, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 

@@ -12,8 +12,10 @@ mod registry;
 mod schedule;
 
 pub(in crate::origin) use lasting::HealthFacts;
+pub use lasting::Trial;
 pub use origin_health::OriginHealth;
 pub use prober::Prober;
+pub(in crate::origin) use registry::Identity;
 pub use registry::{HealthRegistry, PoolHealth};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_steering::health::{HealthState, Moment, Peers, ProbeResult, Report, View};
 
-use super::lasting::{HealthFacts, LastProbe, LastingHealth, reason_label};
+use super::lasting::{HealthFacts, LastProbe, LastingHealth, Trial, reason_label};
 use super::registry::PoolHealth;
 use crate::telemetry::{OriginMetrics, ProbeOutcome};
 
@@ -27,10 +27,6 @@ impl OriginHealth {
         metrics: Arc<OriginMetrics>,
         trial_patience: Duration,
     ) -> Self {
-        // What other rules found out by probes nobody would ever take back.
-        if pool.rules.probes.is_none() {
-            lasting.change(&pool.rules, Instant::now(), |state, _, _| state.forget_probes());
-        }
         Self { pool, place, lasting, metrics, trial_patience }
     }
 
@@ -72,9 +68,20 @@ impl OriginHealth {
         reason_label(view)
     }
 
-    /// Takes the one trial of an origin that is suspect or ejected; false when another request has it.
-    pub(in crate::origin) fn claim_trial(&self, now: Instant) -> bool {
+    /// Takes the one trial of an origin that is suspect or ejected; none when another request has it.
+    pub(in crate::origin) fn claim_trial(&self, now: Instant) -> Option<Trial> {
         self.lasting.claim_trial(now, self.trial_patience)
+    }
+
+    /// Whether this is a trial of it.
+    #[must_use]
+    pub fn is_tried_by(&self, trial: &Trial) -> bool {
+        trial.is_of(&self.lasting)
+    }
+
+    /// Nobody probes it any more, and what probes found out nobody would ever take back.
+    pub(super) fn forget_probes(&self) {
+        self.lasting.change(&self.pool.rules, Instant::now(), |state, _, _| state.forget_probes());
     }
 
     /// The state itself, for what views leave out.

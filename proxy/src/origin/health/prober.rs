@@ -38,11 +38,13 @@ impl Prober {
         Self { shared: Arc::new(shared), tasks: Mutex::default() }
     }
 
-    /// Probes the origins of these pools from now on, and no others. Whoever was probed before keeps its turn.
+    /// Probes the origins of these pools from now on, and no others; what is known by probes of those that are not probed
+    /// is forgotten. Whoever was probed before keeps its turn.
     pub fn probe<'a>(&self, pools: impl IntoIterator<Item = &'a Arc<CompiledPool>>) {
         let mut tasks = JoinSet::new();
         for pool in pools {
             if pool.pool.health.probe == Probe::Off {
+                pool.origins.iter().for_each(|origin| origin.health.forget_probes());
                 continue;
             }
             for origin in &pool.origins {

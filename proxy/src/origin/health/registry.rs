@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tidegate_config::ids::{OriginName, PoolName};
@@ -13,18 +13,21 @@ use super::lasting::LastingHealth;
 use super::origin_health::OriginHealth;
 use crate::telemetry::Metrics;
 
+/// The longest that a trial keeps others off, however patient a pool is: who has it may never tell what came of it.
+const LONGEST_TRIAL: Duration = Duration::from_secs(30);
+
 /// What an origin is known by. Under another address it is another one: what was known says nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Identity {
-    pool: PoolName,
-    origin: OriginName,
+pub(in crate::origin) struct Identity {
+    pub(in crate::origin) pool: PoolName,
+    pub(in crate::origin) origin: OriginName,
     host: String,
     port: u16,
     tls: bool,
 }
 
 impl Identity {
-    fn of(pool: &OriginPool, origin: &Origin) -> Self {
+    pub(in crate::origin) fn of(pool: &OriginPool, origin: &Origin) -> Self {
         Self {
             pool: pool.name.clone(),
             origin: origin.name.clone(),
@@ -87,7 +90,7 @@ impl HealthRegistry {
 impl PoolHealth {
     /// One handle for each origin, in the order of the pool this was made for.
     pub fn handles(self: &Arc<Self>, pool: &OriginPool, metrics: &Metrics) -> Vec<OriginHealth> {
-        let patience = pool.timeouts.connect + pool.timeouts.read;
+        let patience = (pool.timeouts.connect + pool.timeouts.read).min(LONGEST_TRIAL);
         let members = self.members.iter().zip(&pool.origins).enumerate();
         let handles = members.map(|(place, (lasting, origin))| {
             let metrics = metrics.origin_handles(&pool.name, &origin.name);

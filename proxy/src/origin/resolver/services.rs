@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use tidegate_steering::SplitMix64;
+
 /// One SRV record with the addresses of its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Service {
@@ -21,11 +23,11 @@ pub(super) fn ordered(services: &[Service], seed: usize) -> Vec<&Service> {
     // Those of weight 0 first, so that they have their small chance.
     left.sort_by_key(|service| (service.priority, service.weight));
     let mut ordered = Vec::with_capacity(left.len());
-    let mut state = seed as u64;
+    let mut chance = SplitMix64::from_seed(seed as u64);
     while let Some(priority) = left.first().map(|service| service.priority) {
         let group = left.iter().take_while(|service| service.priority == priority);
         let total: u64 = group.clone().map(|service| u64::from(service.weight)).sum();
-        let drawn = next_random(&mut state) % (total + 1);
+        let drawn = chance.next_u64() % (total + 1);
         let mut sum = 0;
         let place = group.clone().position(|service| {
             sum += u64::from(service.weight);
@@ -34,15 +36,6 @@ pub(super) fn ordered(services: &[Service], seed: usize) -> Vec<&Service> {
         ordered.push(left.remove(place.unwrap_or(0)));
     }
     ordered
-}
-
-/// SplitMix64: good enough to spread load, and the same for the same seed.
-fn next_random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut value = *state;
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

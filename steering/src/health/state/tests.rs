@@ -128,10 +128,11 @@ fn whoever_flaps_stays_out_longer_and_then_starts_slowly() {
 }
 
 #[test]
-fn what_probes_said_is_forgotten_when_nobody_probes_any_more() {
+fn what_probes_said_means_nothing_where_nobody_probes_and_is_forgotten() {
     let mut state = play(&rules(), Joined::WithPool, &[(0, Probe(ProbeResult::Failed))]);
-    state.forget_probes();
     assert_eq!(state.view(&without_probes(), at(1)).health, Health::Unknown);
+    state.forget_probes();
+    assert_eq!(state.view(&rules(), at(1)).health, Health::Unknown);
 }
 
 #[test]

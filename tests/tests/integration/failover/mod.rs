@@ -1,10 +1,12 @@
 //! Failing over: what another origin is asked for, and what it never is; limits, circuits and hedges of origins.
 
+mod blame;
 mod circuit;
 mod hedging;
 mod limits;
 mod player;
 mod retries;
+mod sticky;
 
 use std::net::SocketAddr;
 

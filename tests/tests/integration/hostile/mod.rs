@@ -4,6 +4,8 @@
 mod differential;
 mod http1;
 mod http2;
+mod http2_liar;
+mod http2_origins;
 mod http2_wire;
 mod http3;
 mod http3_wire;

@@ -11,16 +11,22 @@ use super::liar::{Liar, Then};
 
 /// What clients get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
+pub(super) enum Expected {
     /// 502.
     Refused,
     /// 502, or a body that visibly ends before its time.
     Cut,
     /// This body with status 200, and the next answer is not mixed up with it.
     Body(&'static str),
+    /// As much as was promised, or a cut; in no case is it stored.
+    Promised(&'static str),
+    /// 502 or 504: the origin talks and never answers.
+    Failed,
 }
-use Expected::{Body, Cut, Refused};
+use Expected::{Body, Cut, Failed, Promised, Refused};
 
+/// What an honest answer says.
+pub(super) const GOOD_BODY: &str = "good";
 const OK: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n";
 const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nCache-Control: no-store\r\n\r\ngood";
 
@@ -57,13 +63,13 @@ async fn check(edge: &Edge, liar: &Liar, path: &str, then: &Then, expected: Expe
     }
 }
 
-async fn ask(client: &Client, method: &str, target: &str, expected: Expected, what: &str) {
+pub(super) async fn ask(client: &Client, method: &str, target: &str, expected: Expected, what: &str) {
     let body = if method == "POST" { "x" } else { "" };
     let request = Request::new(method, target).body(body);
     let answer = match within(what, client.request(request)).await {
         Ok(answer) => answer,
         // Over HTTP/2 and HTTP/3 a response may break before its head was seen.
-        Err(error) if expected == Cut => return drop(error),
+        Err(error) if matches!(expected, Cut | Promised(_)) => return drop(error),
         Err(error) => panic!("{what}: {error:#}"),
     };
     match expected {
@@ -75,6 +81,11 @@ async fn ask(client: &Client, method: &str, target: &str, expected: Expected, wh
             let visible = answer.status == 502 || answer.end != End::Clean;
             assert!(visible, "{what}: {} with {:?} looks whole", answer.status, answer.text());
         }
+        Promised(text) => {
+            let visible = answer.status == 502 || answer.end != End::Clean;
+            assert!(visible || answer.text() == text, "{what}: {} with {:?} looks whole", answer.status, answer.text());
+        }
+        Failed => assert!(matches!(answer.status, 502 | 504), "{what}: {}", answer.status),
         Body(text) => {
             assert_eq!((answer.status, answer.text().as_str(), &answer.end), (200, text, &End::Clean), "{what}");
         }

@@ -8,6 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
     SerialNumber,
 };
+use rustls::crypto::aws_lc_rs;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -55,9 +56,13 @@ impl Authority {
         let leaf = self.leaf(name, ExtendedKeyUsagePurpose::ServerAuth);
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build().unwrap();
+        // Named, as the crates of the workspace together bring two.
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = verifier.allow_unauthenticated().build().unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf.key.serialize_der()));
-        ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(vec![leaf.der], key).unwrap()
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        config.with_client_cert_verifier(verifier).with_single_cert(vec![leaf.der], key).unwrap()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use tidegate_config::model::CachePolicy;
 
 use super::CacheEngine;
@@ -30,6 +30,8 @@ use crate::media::{MediaClass, Presentation, inspect, recognise, recognise_error
 
 pub(super) use guard::Guard;
 use response::{Arrival, Response};
+
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// Whether someone waits who may have a response that may not be shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,11 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// A response with a body of its own.
     async fn respond(&mut self, response: Response, mut arrival: Arrival) {
         let status = response.status;
+        if status == StatusCode::LOOP_DETECTED && self.order.request.fields().contains_key(CDN_LOOP) {
+            // It says something of the way of the request that started the fill (RFC 8586), which anybody can forge,
+            // and nothing of the resource, nor of the others' ways. They ask by themselves.
+            return self.hand_over(response, NotStored::Status, arrival).await;
+        }
         let failure = OriginFailure::Status(status);
         if status.is_server_error() && self.stale_may_stand_in(failure) {
             let reason = format!("the origin answered {}", status.as_u16());

@@ -100,3 +100,29 @@ async fn request_with_authorization_does_not_switch_off_the_cache_for_the_others
     assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Hit);
     assert!(matches!(rig.ask(get_with("/a", &authorization)).await.passage(), Passage::Rule(_)));
 }
+
+#[tokio::test]
+async fn loop_that_a_fill_is_refused_for_is_the_matter_of_its_own_request() {
+    for (stored, brought, passes) in [
+        (None, "cdn-loop: tidegate;node=further-in", true),
+        (Some(&["cache-control: max-age=0, stale-if-error=60", "etag: \"1\""]), "cdn-loop: other", true),
+        (None, "accept: */*", false),
+    ] {
+        let rig = Rig::new();
+        if let Some(lines) = stored {
+            rig.store(get("/a"), lines, "old").await;
+        }
+        let starter = rig.waiting(get_with("/a", &[brought]));
+        let other = rig.waiting(get("/a"));
+        rig.accept().await.answer(508, FRESH, "goes round");
+        assert_eq!(soon("the refusal", starter).await.object().text().await.as_deref(), Ok("goes round"), "{brought}");
+        let other = soon("the other's answer", other).await;
+        if passes {
+            assert_eq!(other.passage(), Passage::Unshareable, "{brought}");
+            rig.idle().await;
+            let next = rig.waiting(get("/a"));
+            rig.accept().await.answer(200, FRESH, "new");
+            assert_eq!(soon("the next answer", next).await.object().text().await.as_deref(), Ok("new"), "nothing lasts");
+        }
+    }
+}
