@@ -12,6 +12,7 @@ mod http3_wire;
 mod liar;
 mod origins;
 mod recorder;
+mod second_reader;
 
 use tidegate_tests::client::Protocol;
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};

@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::second_reader::{Unread, read_one};
+
 /// More than any test sends.
 const MOST_BYTES: usize = 4 << 20;
 
@@ -20,7 +22,7 @@ const WITNESS: &[u8] = b"GET /witness ";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {
     pub(super) bytes: Vec<u8>,
-    /// Whether a whole request was in it.
+    /// Whether a whole request was in it, or what is none and never will be.
     pub(super) whole: bool,
     /// Whether the peer has closed.
     pub(super) over: bool,
@@ -121,15 +123,7 @@ fn note(shared: &Shared, place: &mut Option<usize>, received: &Received) {
     shared.changed.notify_waiters();
 }
 
-/// Whether a request with its body is there, read as generously as the sloppiest origin would.
+/// Whether a request with its body is there, or something that never will be one, which an origin may take for one.
 fn is_whole(bytes: &[u8]) -> bool {
-    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
-    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-    let body = &bytes[end + 4..];
-    if head.contains("\r\ntransfer-encoding:") {
-        return body.starts_with(b"0\r\n") || body.windows(5).any(|window| window == b"\r\n0\r\n");
-    }
-    let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
-    let length = length.map_or(Ok(0), |length| length.trim().parse::<usize>());
-    length.is_ok_and(|length| body.len() >= length)
+    !matches!(read_one(bytes), Err(Unread::Partial))
 }
