@@ -1,7 +1,7 @@
 //! What can be wrong with certificates, in words that name the file and what was expected of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -101,6 +101,26 @@ pub enum CertificateError {
     /// TLS cannot be set up.
     #[error("setting up TLS failed: {0}")]
     SetUpTls(#[source] rustls::Error),
+}
+
+impl CertificateError {
+    /// The file that is wrong; of a pair that does not match, the key.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::ReadFile { path, .. }
+            | Self::WriteFile { path, .. }
+            | Self::FileTooLarge { path, .. }
+            | Self::ParsePem { path, .. }
+            | Self::NoCertificate { path }
+            | Self::NoPrivateKey { path }
+            | Self::EncryptedPrivateKey { path }
+            | Self::UnusablePrivateKey { path, .. }
+            | Self::ParseCertificate { path, .. }
+            | Self::KeyMismatch { key_file: path, .. } => Some(path),
+            Self::NoneConfigured | Self::Issue { .. } | Self::SetUpTls(_) => None,
+        }
+    }
 }
 
 /// A certificate that can be used, but hardly as its owner wants.

@@ -9,6 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, SignatureAlgorithm, SignatureScheme};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use time::OffsetDateTime;
 
 use crate::error::{CertificateError, CertificateWarning};
@@ -126,7 +127,7 @@ impl Loading {
                     self.cover(dns_name, candidate.clone());
                 }
             }
-            Err(error) => self.errors.push(error),
+            Err(errors) => self.errors.extend(errors),
         }
     }
 
@@ -194,9 +195,19 @@ fn preference(algorithm: SignatureAlgorithm) -> u8 {
     }
 }
 
-fn load_pair(chain_file: &Path, key_file: &Path) -> Result<(CertifiedKey, Leaf), CertificateError> {
-    let chain = read_chain(chain_file)?;
-    let key = read_key(key_file)?;
+fn load_pair(chain_file: &Path, key_file: &Path) -> Result<(CertifiedKey, Leaf), Vec<CertificateError>> {
+    match (read_chain(chain_file), read_key(key_file)) {
+        (Ok(chain), Ok(key)) => pair(chain, key, chain_file, key_file).map_err(|error| vec![error]),
+        (chain, key) => Err(chain.err().into_iter().chain(key.err()).collect()),
+    }
+}
+
+fn pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    chain_file: &Path,
+    key_file: &Path,
+) -> Result<(CertifiedKey, Leaf), CertificateError> {
     let unparsable = |reason| CertificateError::ParseCertificate { path: chain_file.into(), reason };
     let leaf = Leaf::parse(&chain[0]).map_err(unparsable)?;
     let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());

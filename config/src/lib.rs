@@ -11,6 +11,7 @@ pub mod document;
 pub mod ids;
 mod load;
 pub mod model;
+mod named_file;
 mod problem;
 mod read;
 mod schema;
@@ -22,7 +23,8 @@ mod validate;
 mod yaml;
 
 pub use diff::restart_required;
-pub use load::{MAX_FILE_BYTES, MAX_FILES, load_files, load_texts};
+pub use load::{MAX_FILE_BYTES, MAX_FILES, load_files, load_files_with, load_texts};
+pub use named_file::FileProblem;
 pub use problem::{Problem, Problems};
 pub use schema::json_schema;
 pub use snapshot::Snapshot;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::document::{Document, KINDS};
 use crate::model::Model;
+use crate::named_file::{FileProblem, report_files};
 use crate::problem::Problems;
 use crate::read::{KIND, Reading, read};
 use crate::source::{Report, Source};
@@ -31,11 +32,20 @@ const START: Mark = Mark { line: 1, column: 1 };
 /// # Errors
 /// Everything that is wrong with them, at once.
 pub fn load_files(paths: &[PathBuf]) -> Result<Model, Problems> {
+    load_files_with(paths, |_| Vec::new())
+}
+
+/// The same; whoever can read the files that documents name says what is wrong with them, as far as it can be said of a
+/// model that may have other faults.
+///
+/// # Errors
+/// Everything that is wrong with documents and files, at once.
+pub fn load_files_with(paths: &[PathBuf], examine: impl FnOnce(&Model) -> Vec<FileProblem>) -> Result<Model, Problems> {
     let mut loader = Loader::default();
     for path in paths {
         loader.add_path(path);
     }
-    loader.finish()
+    loader.finish(examine)
 }
 
 /// Loads one configuration from texts, each under the name of the file it stands for: messages name it, and relative
@@ -48,7 +58,7 @@ pub fn load_texts(texts: &[(PathBuf, String)]) -> Result<Model, Problems> {
     for (name, text) in texts {
         loader.add_text(name, text);
     }
-    loader.finish()
+    loader.finish(|_| Vec::new())
 }
 
 #[derive(Default)]
@@ -173,13 +183,16 @@ impl Loader {
         self.files.len()
     }
 
-    fn finish(mut self) -> Result<Model, Problems> {
+    fn finish(mut self, examine: impl FnOnce(&Model) -> Vec<FileProblem>) -> Result<Model, Problems> {
         let model = validate(&self.sources, self.completeness, &mut self.report);
         let has_node = self.sources.iter().any(|source| matches!(source.document, Document::Node(_)));
         if !has_node && self.completeness == Completeness::Complete {
             let file = self.files.first().map_or_else(|| PathBuf::from("-"), |file| file.to_path_buf());
             let found = "no node document".to_owned();
             self.report.push(0, &file, START, "node".to_owned(), found, "exactly one".to_owned());
+        }
+        if let Some(model) = &model {
+            report_files(&self.sources, examine(model), &mut self.report);
         }
         match model {
             Some(model) if self.report.is_empty() => Ok(model),

@@ -55,7 +55,7 @@ struct Located {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Nearness {
+pub(crate) enum Nearness {
     /// The node is the place.
     Exact,
     /// Nothing is written at the place; the node is around it.
@@ -178,6 +178,11 @@ impl Report {
     /// Whether nothing more is taken, so that looking for words is in vain.
     pub(crate) fn is_full(&self) -> bool {
         self.problems.len() >= MAX_PROBLEMS
+    }
+
+    /// Whether such a problem was told of.
+    pub(crate) fn has(&self, such: impl Fn(&Problem) -> bool) -> bool {
+        self.problems.iter().any(|(_, problem)| such(problem))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -20,13 +20,13 @@ use crate::telemetry::{Metrics, SiteMetrics};
 /// Why a valid model cannot be served on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// An origin pool.
-    #[error("origin pool {pool}: {source}")]
+    /// An origin pool; one line for each file of it that is of no use.
+    #[error("{}", .errors.iter().map(|error| format!("origin pool {pool}: {error}")).collect::<Vec<_>>().join("\n"))]
     Pool {
         /// Its name.
         pool: String,
-        /// The cause.
-        source: Box<OriginError>,
+        /// The causes.
+        errors: Vec<OriginError>,
     },
     /// A geographical database.
     #[error("geo.databases: the file {} {source}", file.display())]
@@ -122,7 +122,7 @@ fn compile_pools(
 ) -> Result<HashMap<PoolName, Arc<CompiledPool>>, CompileError> {
     let compile = |(name, pool): (&PoolName, _)| match CompiledPool::compile(pool, model, metrics, registries) {
         Ok(compiled) => Ok((name.clone(), Arc::new(compiled))),
-        Err(source) => Err(CompileError::Pool { pool: name.to_string(), source: Box::new(source) }),
+        Err(errors) => Err(CompileError::Pool { pool: name.to_string(), errors }),
     };
     model.origin_pools.iter().map(compile).collect()
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tidegate_config::model::Model;
-use tidegate_config::{Problem, Problems, load_files};
+use tidegate_config::{Problem, Problems, load_files, load_files_with};
+use tidegate_proxy::server::examine_files;
 
 use crate::error::CommandError;
 use crate::output::{OutputFormat, OutputOption, print, print_json};
@@ -14,7 +15,11 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate config check edge.yaml
   tidegate config check node.yaml sites/          All together one configuration
-  tidegate config check edge.yaml --output json   For programs; the exit code is 1 when there are problems";
+  tidegate config check edge.yaml --no-files      On another machine, which has no keys, secrets and databases
+  tidegate config check edge.yaml --output json   For programs; the exit code is 1 when there are problems
+
+The files that documents name (certificates and keys, tokens, secrets, authorities, databases) are read as a node reads
+them; run it as the user that the node runs as. Nothing is written, and no connection is made.";
 
 /// What `tidegate config check` takes.
 #[derive(Debug, Args)]
@@ -23,6 +28,9 @@ pub(crate) struct CheckArguments {
     /// Files or folders with configuration documents, all together one configuration.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Leave out the keys, certificates, secrets and databases that documents name; error pages are always read.
+    #[arg(long)]
+    no_files: bool,
     #[command(flatten)]
     output: OutputOption,
 }
@@ -36,7 +44,10 @@ struct Verdict<'a> {
 
 /// Checks them.
 pub(crate) fn run(arguments: &CheckArguments) -> Result<(), CommandError> {
-    let loaded = load_files(&arguments.files);
+    let loaded = match arguments.no_files {
+        true => load_files(&arguments.files),
+        false => load_files_with(&arguments.files, examine_files),
+    };
     match arguments.output.format {
         OutputFormat::Json => tell_programs(loaded),
         OutputFormat::Text => tell_people(loaded),

@@ -20,7 +20,7 @@ use tidegate_config::ids::RegionName;
 use tidegate_config::model::{Continent, CountryCode};
 use tidegate_steering::Coordinates;
 
-pub use database::{DatabaseError, MAX_DATABASE_BYTES};
+pub use database::{DatabaseError, MAX_DATABASE_BYTES, try_database};
 pub use locator::{FactSource, GeoLocator, Located};
 pub use registry::{DatabaseStatus, GeoDatabases};
 

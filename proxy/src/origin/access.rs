@@ -21,8 +21,8 @@ pub enum OriginError {
     Read {
         /// The origin's name.
         origin: String,
-        /// The field that names it.
-        field: &'static str,
+        /// The field that names it, from the origin on.
+        field: String,
         /// The file.
         file: PathBuf,
         /// The cause.
@@ -33,8 +33,8 @@ pub enum OriginError {
     Content {
         /// The origin's name.
         origin: String,
-        /// The field that names it.
-        field: &'static str,
+        /// The field that names it, from the origin on.
+        field: String,
         /// The file.
         file: PathBuf,
         /// What is wrong with it; never what it holds.
@@ -48,7 +48,7 @@ pub enum OriginError {
 #[derive(Clone, Copy)]
 pub(super) struct NamedFile<'a> {
     pub(super) origin: &'a Origin,
-    pub(super) field: &'static str,
+    pub(super) field: &'a str,
     pub(super) path: &'a Path,
     pub(super) expected: &'static str,
 }
@@ -56,12 +56,18 @@ pub(super) struct NamedFile<'a> {
 impl NamedFile<'_> {
     pub(super) fn unreadable(self, source: io::Error) -> OriginError {
         let (origin, file) = (self.origin.name.to_string(), self.path.to_owned());
-        OriginError::Read { origin, field: self.field, file, source }
+        OriginError::Read { origin, field: self.field.to_owned(), file, source }
     }
 
     pub(super) fn wrong(self, reason: impl Into<String>) -> OriginError {
         let (origin, file) = (self.origin.name.to_string(), self.path.to_owned());
-        OriginError::Content { origin, field: self.field, file, reason: reason.into(), expected: self.expected }
+        OriginError::Content {
+            origin,
+            field: self.field.to_owned(),
+            file,
+            reason: reason.into(),
+            expected: self.expected,
+        }
     }
 }
 
@@ -78,18 +84,28 @@ pub struct Access {
 }
 
 impl Access {
-    /// Reads the files that an origin names.
-    pub(super) fn load(origin: &Origin) -> Result<Self, OriginError> {
+    /// Reads the files that an origin names, or says of each why it is of no use.
+    pub(crate) fn load(origin: &Origin) -> Result<Self, Vec<OriginError>> {
         let tls = origin.tls.as_ref();
         let authorities = tls.and_then(|tls| tls.ca_file.as_ref());
-        let authorities = authorities.map(|file| read_authorities(origin, file)).transpose()?;
+        let authorities = authorities.map(|file| read_authorities(origin, file)).transpose();
         let certificate = tls.and_then(|tls| tls.client_certificate.as_ref());
         let client_certificate =
-            certificate.map(|(chain, key)| read_client_certificate(origin, chain, key)).transpose()?;
+            certificate.map(|(chain, key)| read_client_certificate(origin, chain, key)).transpose();
         let credentials = origin.credentials.as_ref();
-        let credentials = credentials.map(|written| Credentials::load(origin, written)).transpose()?;
-        let connection_key = connection_key(origin, authorities.as_deref(), client_certificate.as_deref());
-        Ok(Self { authorities, client_certificate, credentials, connection_key })
+        let credentials = credentials.map(|written| Credentials::load(origin, written)).transpose();
+        match (authorities, client_certificate, credentials) {
+            (Ok(authorities), Ok(client_certificate), Ok(credentials)) => {
+                let connection_key = connection_key(origin, authorities.as_deref(), client_certificate.as_deref());
+                Ok(Self { authorities, client_certificate, credentials, connection_key })
+            }
+            (authorities, client_certificate, credentials) => {
+                let mut errors: Vec<OriginError> = authorities.err().into_iter().collect();
+                errors.extend(client_certificate.err().into_iter().flatten());
+                errors.extend(credentials.err().into_iter().flatten());
+                Err(errors)
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_AUTHORITIES: usize = 1_024;
 /// Reads a bundle.
 pub(super) fn read_authorities(origin: &Origin, path: &Path) -> Result<Arc<[WrappedX509]>, OriginError> {
     let expected = "a PEM bundle of 1 to 1,024 certificates";
-    let file = NamedFile { origin, field: "ca_file", path, expected };
+    let file = NamedFile { origin, field: "tls.ca_file", path, expected };
     let text = std::fs::read(path).map_err(|source| file.unreadable(source))?;
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
         .take(MAX_AUTHORITIES + 1)

@@ -16,19 +16,29 @@ use super::access::{NamedFile, OriginError};
 const MAX_CHAIN: usize = 16;
 
 /// Reads chain and key and sees that they belong together.
-pub(super) fn read_client_certificate(origin: &Origin, chain: &Path, key: &Path) -> Result<Arc<CertKey>, OriginError> {
+pub(super) fn read_client_certificate(
+    origin: &Origin,
+    chain: &Path,
+    key: &Path,
+) -> Result<Arc<CertKey>, Vec<OriginError>> {
     let expected = "a PEM chain of 1 to 16 certificates, its leaf first";
-    let chain = NamedFile { origin, field: "client_certificate.chain_file", path: chain, expected };
+    let chain = NamedFile { origin, field: "tls.client_certificate.chain_file", path: chain, expected };
     let expected = "the PEM private key of the chain's leaf";
-    let key = NamedFile { origin, field: "client_certificate.key_file", path: key, expected };
-    let certificates = read_chain(chain)?;
-    let private = read_key(key)?;
-    // The provider that the process installed; without one no connection could be made at all.
-    let provider = CryptoProvider::get_default().ok_or_else(|| key.wrong("no crypto provider is installed"))?;
-    let copy = private.clone_key();
-    CertifiedKey::from_der(certificates.clone(), copy, provider).map_err(|error| key.wrong(error.to_string()))?;
+    let key = NamedFile { origin, field: "tls.client_certificate.key_file", path: key, expected };
+    let (certificates, private) = match (read_chain(chain), read_key(key)) {
+        (Ok(certificates), Ok(private)) => (certificates, private),
+        (certificates, private) => return Err(certificates.err().into_iter().chain(private.err()).collect()),
+    };
+    check_pair(&certificates, &private).map_err(|reason| vec![key.wrong(reason)])?;
     let certificates = certificates.iter().map(|certificate| certificate.to_vec()).collect();
     Ok(Arc::new(CertKey::new(certificates, private.secret_der().to_vec())))
+}
+
+fn check_pair(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>) -> Result<(), String> {
+    // The provider that the process installed; without one no connection could be made at all.
+    let provider = CryptoProvider::get_default().ok_or("no crypto provider is installed")?;
+    CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 fn read_chain(file: NamedFile<'_>) -> Result<Vec<CertificateDer<'static>>, OriginError> {
@@ -85,7 +95,9 @@ mod tests {
         let good = read(&chain_file, &write(directory, "key.pem", &key)).unwrap();
         assert!(good.intermediates().is_empty() && !good.key().is_empty());
         let check = |chain: &Path, key: &Path, named: &str| {
-            let error = read(chain, key).unwrap_err().to_string();
+            let errors = read(chain, key).unwrap_err();
+            let [error] = &errors[..] else { panic!("{errors:?}") };
+            let error = error.to_string();
             assert!(error.contains(named) && !error.contains("BEGIN"), "{error}");
         };
         check(&chain_file, &write(directory, "other.pem", &other_key), "key_file");

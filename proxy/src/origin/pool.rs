@@ -57,7 +57,7 @@ impl CompiledPool {
         model: &Model,
         metrics: &Metrics,
         registries: &Registries,
-    ) -> Result<Self, OriginError> {
+    ) -> Result<Self, Vec<OriginError>> {
         let ranks = RegionRanks::of(model);
         let health = registries.health.pool(pool).handles(pool, metrics);
         let compile = |(place, (origin, health)): (usize, (&Origin, OriginHealth))| {
@@ -65,7 +65,7 @@ impl CompiledPool {
                 OriginOrder::Nearest => Priority::default(),
                 OriginOrder::Written => Priority(u32::try_from(place).unwrap_or(u32::MAX)),
             };
-            Ok(Arc::new(CompiledOrigin {
+            Ok::<_, Vec<OriginError>>(Arc::new(CompiledOrigin {
                 access: Access::load(origin)?,
                 health,
                 metrics: metrics.origin_handles(&pool.name, &origin.name),

@@ -4,6 +4,7 @@
 //! signals, reloads and the operator's listener. Nothing else in the crate knows how many there are.
 
 mod error;
+mod named_files;
 mod reload;
 mod sockets;
 mod workers;
@@ -30,6 +31,7 @@ use crate::route_actions::MirrorSender;
 use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
 
 pub use error::StartError;
+pub use named_files::examine_files;
 use reload::Reloader;
 use sockets::Sockets;
 use workers::Workers;

@@ -220,7 +220,7 @@ fn listener_state(model: &Model, tickets: &SessionTickets) -> Result<ListenerSta
     Ok(ListenerState { limits, tls: Some(config(Transport::Tcp)?), quic_tls: Some(config(Transport::Quic)?) })
 }
 
-fn certificate_files(certificate: &tidegate_config::model::Certificate) -> CertificateFiles {
+pub(super) fn certificate_files(certificate: &tidegate_config::model::Certificate) -> CertificateFiles {
     CertificateFiles {
         name: certificate.name.to_string(),
         chain_file: certificate.chain_file.clone(),

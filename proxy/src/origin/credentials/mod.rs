@@ -7,7 +7,7 @@ mod percent;
 mod s3;
 mod secret;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::SystemTime;
 
 use http::{HeaderName, HeaderValue};
@@ -44,26 +44,31 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// Reads the files.
-    pub(super) fn load(origin: &Origin, written: &Written) -> Result<Self, OriginError> {
-        let file = |field, path| NamedFile { origin, field, path, expected: secret::EXPECTED };
+    /// Reads the files, or says of each why it is of no use.
+    pub(super) fn load(origin: &Origin, written: &Written) -> Result<Self, Vec<OriginError>> {
         match written {
             Written::S3 { region, access_key_file, secret_key_file, session_token_file } => {
-                let access_key = read_secret(file("credentials.s3.access_key_file", access_key_file))?;
-                let secret_key = read_secret(file("credentials.s3.secret_key_file", secret_key_file))?;
-                let token = session_token_file.as_deref();
-                let token = token.map(|path| read_secret(file("credentials.s3.session_token_file", path)));
-                Ok(Self::S3(S3Signer::new(region, &access_key, &secret_key, token.transpose()?)))
+                let read = |name: &str, path: &Path| {
+                    let field = format!("credentials.s3.{name}");
+                    read_secret(NamedFile { origin, field: &field, path, expected: secret::EXPECTED })
+                };
+                let token = session_token_file.as_deref().map(|path| read("session_token_file", path)).transpose();
+                match (read("access_key_file", access_key_file), read("secret_key_file", secret_key_file), token) {
+                    (Ok(access), Ok(secret), Ok(token)) => Ok(Self::S3(S3Signer::new(region, &access, &secret, token))),
+                    (access, secret, token) => {
+                        Err(access.err().into_iter().chain(secret.err()).chain(token.err()).collect())
+                    }
+                }
             }
             Written::Fields(fields) => {
-                let field = |(name, path): &(HeaderName, PathBuf)| {
-                    let file = NamedFile { origin, field: "credentials.fields", path, expected: secret::EXPECTED };
-                    let mut value = HeaderValue::from_str(read_secret(file)?.as_str())
-                        .map_err(|_| file.wrong("it cannot be sent in a field"))?;
-                    value.set_sensitive(true);
-                    Ok((name.clone(), value))
-                };
-                Ok(Self::Fields(fields.iter().map(field).collect::<Result<_, OriginError>>()?))
+                let (mut read, mut errors) = (Vec::new(), Vec::new());
+                for (name, path) in fields {
+                    match read_field(origin, name, path) {
+                        Ok(value) => read.push((name.clone(), value)),
+                        Err(error) => errors.push(error),
+                    }
+                }
+                if errors.is_empty() { Ok(Self::Fields(read)) } else { Err(errors) }
             }
         }
     }
@@ -81,6 +86,15 @@ impl Credentials {
             }
         }
     }
+}
+
+fn read_field(origin: &Origin, name: &HeaderName, path: &Path) -> Result<HeaderValue, OriginError> {
+    let field = format!("credentials.fields.{name}.value_file");
+    let file = NamedFile { origin, field: &field, path, expected: secret::EXPECTED };
+    let secret = read_secret(file)?;
+    let mut value = HeaderValue::from_str(secret.as_str()).map_err(|_| file.wrong("it cannot be sent in a field"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 #[cfg(test)]

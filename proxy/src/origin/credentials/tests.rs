@@ -25,7 +25,7 @@ fn file(directory: &Path, name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
-fn load(credentials: &str) -> Result<Credentials, OriginError> {
+fn load(credentials: &str) -> Result<Credentials, Vec<OriginError>> {
     let origin = origin("http://127.0.0.1:1", &format!(", credentials: {credentials}"));
     Credentials::load(&origin, origin.credentials.as_ref().unwrap())
 }
@@ -150,10 +150,9 @@ fn a_bad_file_is_named_and_its_content_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let check = |content: &[u8], reason: &str| {
         let path = file(directory.path(), "key", content);
-        let error = load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", path.display()))
-            .err()
-            .unwrap()
-            .to_string();
+        let error =
+            load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", path.display())).err().unwrap()[0]
+                .to_string();
         assert!(error.contains(reason) && error.contains("key") && error.contains("credentials.fields"), "{error}");
         assert!(!error.contains("hidden"), "{error}");
     };
@@ -164,10 +163,9 @@ fn a_bad_file_is_named_and_its_content_is_not() {
     check(b"hidden\x00", "other characters");
     check(&b"hidden".repeat(10_000), "it is longer");
     let missing = directory.path().join("missing");
-    let error = load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", missing.display()))
-        .err()
-        .unwrap()
-        .to_string();
+    let error =
+        load(&format!("{{fields: [{{name: x-edge-key, value_file: \"{}\"}}]}}", missing.display())).err().unwrap()[0]
+            .to_string();
     assert!(error.contains("cannot read") && error.contains("missing"), "{error}");
 }
 

@@ -1,0 +1,82 @@
+//! What is wrong with the files that a configuration names: read by the code that reads them for serving, and nothing
+//! kept. For checking a configuration before a node is told of it.
+
+use std::path::Path;
+
+use tidegate_certs::{CertificateError, SniResolver};
+use tidegate_config::FileProblem;
+use tidegate_config::model::{Certificate, Model, OriginPool};
+
+use super::reload::certificate_files;
+use crate::admin::AdminToken;
+use crate::geo::try_database;
+use crate::origin::{Access, OriginError};
+
+/// Reads every file that the model names (certificates, token, what origins are shown, databases) and says of each why it
+/// is of no use. Changes nothing but the process's provider of cryptography.
+#[must_use]
+pub fn examine_files(model: &Model) -> Vec<FileProblem> {
+    tidegate_certs::install_crypto_provider();
+    let mut problems: Vec<FileProblem> = model.certificates.iter().flat_map(of_certificate).collect();
+    problems.extend(of_token(model));
+    problems.extend(model.origin_pools.values().flat_map(|pool| of_origins(pool)));
+    problems.extend(of_databases(model));
+    problems
+}
+
+fn of_certificate(certificate: &Certificate) -> Vec<FileProblem> {
+    let errors = SniResolver::load(&[certificate_files(certificate)]).err().unwrap_or_default();
+    let problem = |error: CertificateError| {
+        let is_of = |path: &Path| error.path() == Some(path);
+        let field = if is_of(&certificate.chain_file) { "chain_file" } else { "key_file" };
+        let expected =
+            if field == "chain_file" { "a PEM file with a certificate chain" } else { "its private key in PEM" };
+        let (found, expected) = parted(&error.to_string(), expected);
+        let name = Some(certificate.name.to_string());
+        FileProblem { kind: "certificate", name, steps: vec![field.to_owned()], found, expected }
+    };
+    errors.into_iter().map(problem).collect()
+}
+
+fn of_token(model: &Model) -> Option<FileProblem> {
+    let path = model.node.admin.as_ref()?.token_file.as_ref()?;
+    let error = AdminToken::read(path).err()?;
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let (found, expected) =
+        parted(&format!("{}: {error}{cause}", path.display()), "a token of 32 to 4,096 visible ASCII characters");
+    let steps = ["admin", "token_file"].map(str::to_owned).to_vec();
+    Some(FileProblem { kind: "node", name: Some(model.node.name.to_string()), steps, found, expected })
+}
+
+fn of_origins(pool: &OriginPool) -> Vec<FileProblem> {
+    let problem = |error: OriginError| {
+        let (origin, field, found, expected) = match error {
+            OriginError::Read { origin, field, file, source } => {
+                (origin, field, format!("{}: {source}", file.display()), "a file that can be read")
+            }
+            OriginError::Content { origin, field, file, reason, expected } => {
+                (origin, field, format!("{}: {reason}", file.display()), expected)
+            }
+        };
+        let steps = ["origins", &origin].into_iter().chain(field.split('.')).map(str::to_owned).collect();
+        let (name, expected) = (Some(pool.name.to_string()), expected.to_owned());
+        FileProblem { kind: "origin_pool", name, steps, found, expected }
+    };
+    pool.origins.iter().filter_map(|origin| Access::load(origin).err()).flatten().map(problem).collect()
+}
+
+fn of_databases(model: &Model) -> impl Iterator<Item = FileProblem> {
+    model.geo.databases.iter().enumerate().filter_map(|(index, path)| {
+        let error = try_database(path).err()?;
+        let (found, expected) =
+            parted(&format!("{}, which {error}", path.display()), "a whole database in MaxMind's format (mmdb)");
+        let steps = vec!["databases".to_owned(), index.to_string()];
+        Some(FileProblem { kind: "geo", name: None, steps, found, expected })
+    })
+}
+
+/// Many errors of files say themselves what they expect, after a semicolon.
+fn parted(error: &str, otherwise: &str) -> (String, String) {
+    let (found, expected) = error.split_once("; expected ").unwrap_or((error, otherwise));
+    (found.to_owned(), expected.to_owned())
+}
