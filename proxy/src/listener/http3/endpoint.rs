@@ -264,6 +264,7 @@ where
             connection,
             info: Arc::new(info),
             socket: Arc::new(socket_digest(peer, local)),
+            observer: Arc::clone(&self.observer),
         }
     }
 }

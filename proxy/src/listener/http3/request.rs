@@ -19,7 +19,7 @@ use super::pseudo_headers;
 use super::quic_adapter::{BidiStream, BodyError, Connection, StreamHalves, variable_integer};
 use super::request_head::request_head;
 use super::session::Http3Session;
-use crate::listener::{CONNECTION, ConnectionInfo};
+use crate::listener::{CONNECTION, ConnectionInfo, ConnectionObserver, Protocol};
 
 /// What a connection's requests share.
 pub(super) struct RequestContext<A> {
@@ -29,6 +29,7 @@ pub(super) struct RequestContext<A> {
     pub(super) connection: quinn::Connection,
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) socket: Arc<SocketDigest>,
+    pub(super) observer: Arc<dyn ConnectionObserver>,
 }
 
 impl<A> RequestContext<A> {
@@ -127,6 +128,7 @@ async fn refuse_unresolved<A>(
         }
         None => {
             if matches!(error, StreamError::HeaderTooBig { .. }) {
+                context.observer.rejected(Protocol::Http3, 431);
                 finish(context, halves).await;
             }
             RequestOutcome::Refused
@@ -136,6 +138,7 @@ async fn refuse_unresolved<A>(
 
 /// Answers with a bare status.
 async fn refuse<A>(context: &RequestContext<A>, halves: &StreamHalves, status: u16) -> RequestOutcome {
+    context.observer.rejected(Protocol::Http3, status);
     halves.send.lock().push(bare_response(status));
     finish(context, halves).await;
     RequestOutcome::Refused

@@ -39,6 +39,7 @@ pub(super) struct Observed {
     pub(super) closed: AtomicUsize,
     pub(super) handshakes: Mutex<Vec<HandshakeOutcome>>,
     pub(super) refused: Mutex<Vec<Refusal>>,
+    pub(super) rejected: Mutex<Vec<u16>>,
 }
 
 impl ConnectionObserver for Observed {
@@ -58,6 +59,11 @@ impl ConnectionObserver for Observed {
 
     fn refused(&self, reason: Refusal) {
         self.refused.lock().push(reason);
+    }
+
+    fn rejected(&self, protocol: Protocol, status: u16) {
+        assert_eq!(protocol, Protocol::Http3);
+        self.rejected.lock().push(status);
     }
 }
 

@@ -112,10 +112,15 @@ async fn malformed_requests_are_refused_one_by_one() {
     ];
     let listening = listen("target_bytes: 1KiB");
     let mut raw = Raw::open(&listening).await;
+    let mut statuses = Vec::new();
     for (fields, expected) in cases {
         assert_eq!(refusal(&mut raw, &fields).await, expected, "{fields:?}");
+        if let Refused::Status(status @ 400..) = expected {
+            statuses.push(status);
+        }
         raw.next_stream().await;
     }
+    assert_eq!(*listening.observed.rejected.lock(), statuses, "what is answered is told");
 }
 
 #[tokio::test]
@@ -152,6 +157,7 @@ async fn field_sections_beyond_the_limits_are_refused() {
     // Only announced: nobody waits for the gibibyte.
     raw.send(&[0x01, 0xc0, 0, 0, 0, 0x40, 0, 0, 0]).await;
     assert_eq!(bare_status(&raw.receive().await.unwrap()), Some(431));
+    assert_eq!(*listening.observed.rejected.lock(), [431; 3]);
 }
 
 #[tokio::test]
@@ -160,6 +166,7 @@ async fn a_field_section_that_does_not_come_is_not_waited_for() {
     let mut raw = Raw::open(&listening).await;
     raw.send(&[0x01]).await;
     assert_eq!(bare_status(&raw.receive().await.unwrap()), Some(408));
+    assert_eq!(*listening.observed.rejected.lock(), [408]);
 }
 
 #[tokio::test]
