@@ -10,12 +10,12 @@ use tidegate_config::model::{Destination, PlaintextMode};
 
 use super::Flow;
 use super::enforce_kill_switches::enforce_kill_switches;
-use super::respond_error::{answer, answer_maintenance, redirect};
+use super::respond_error::{Audience, answer, answer_maintenance, redirect};
 use super::route_facts::{changes_responses, websocket_idle, with_facts};
 use crate::cache::key::Scheme;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::{MatchedRoute, RequestContext};
-use crate::route_actions::{SplitKey, Upgrade, choose_part, location, upgrade};
+use crate::route_actions::{SplitKey, Upgrade, choose_part, is_personal, location, upgrade};
 use crate::routing::{CanonicalHost, CanonicalPath, ClientPlace, PoolChoice, RouteEntry, RouteMatch, SiteEntry};
 
 /// Finds the route, or answers why there is none.
@@ -36,7 +36,7 @@ pub(super) async fn match_route(
         Verdict::Refuse(status) => answer(session, context, status).await,
         Verdict::Redirect(location) => {
             let location = HeaderValue::from_str(&location).or_err(ErrorType::InternalError, "location")?;
-            redirect(session, context, StatusCode::PERMANENT_REDIRECT, location).await
+            redirect(session, context, StatusCode::PERMANENT_REDIRECT, location, Audience::Everyone).await
         }
     }
 }
@@ -51,7 +51,9 @@ async fn answer_by_route(
     match destination {
         Destination::Redirect(to) => {
             let location = with_facts(context, target(request), |facts| location(&to.location, facts));
-            redirect(session, context, to.status, location).await
+            let conditional = context.route.as_ref().is_some_and(|matched| matched.route.is_conditional());
+            let audience = if conditional || is_personal(&to.location) { Audience::Some } else { Audience::Everyone };
+            redirect(session, context, to.status, location, audience).await
         }
         Destination::Maintenance => answer_maintenance(session, context, None).await,
         Destination::Pool { .. } => match upgrade(&request.method, request.version, &request.headers) {

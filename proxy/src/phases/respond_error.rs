@@ -8,12 +8,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
+use tidegate_config::model::ErrorPage;
 
 use super::Flow;
 use super::shape_response::finish_head;
 use crate::error_page::{ErrorBody, Failure, OF_THE_BODY, error_body, page_for, replacement};
 use crate::origin::status_of;
-use crate::request_context::{ReplacedError, RequestContext};
+use crate::request_context::{MatchedRoute, ReplacedError, RequestContext};
 use crate::routing::{CanonicalHost, SiteEntry};
 
 /// How an exchange ends whose response gets another body.
@@ -84,9 +85,12 @@ fn with_failure<T>(status: StatusCode, context: &RequestContext, make: impl FnOn
 /// Takes an origin's error back if the operator has a page in place of its body and the client accepts that. A response
 /// that is under way cannot get another body, so it ends as a failed exchange, and [`respond_error`] writes it anew.
 /// What is stored stays the origin's: this is decided for each delivery.
-pub(crate) fn replace_error(session: &Session, head: &ResponseHeader, context: &mut RequestContext) -> Result<()> {
+pub(crate) fn replace_error(session: &Session, head: &mut ResponseHeader, context: &mut RequestContext) -> Result<()> {
     if context.is_fill() || !(head.status.is_client_error() || head.status.is_server_error()) {
         return Ok(());
+    }
+    if may_be_replaced(head.status, context) {
+        vary_by_accept(head)?;
     }
     let Some(body) = replacement_of(head.status, &session.req_header().headers, context) else { return Ok(()) };
     let mut head = head.clone();
@@ -100,10 +104,25 @@ pub(super) fn is_replacement(error: &Error) -> bool {
     *error.etype() == REPLACED
 }
 
+/// The page that some clients get in place of an origin's body.
+fn replacing_page(status: StatusCode, matched: &MatchedRoute) -> Option<&ErrorPage> {
+    let page = page_for(status, Some(&matched.route.route), Some(&matched.site.site))?;
+    page.replace_origin.then_some(page)
+}
+
+/// Whether it is for the client's `Accept` to say which body this error has.
+pub(super) fn may_be_replaced(status: StatusCode, context: &RequestContext) -> bool {
+    context.route.as_ref().is_some_and(|matched| replacing_page(status, matched).is_some())
+}
+
+/// Tells caches on the way that others may get another body (RFC 9110 section 12.5.5).
+pub(super) fn vary_by_accept(head: &mut ResponseHeader) -> Result<()> {
+    head.append_header(header::VARY, "Accept").map(drop)
+}
+
 /// The page in place of an origin's body, for this client.
 pub(super) fn replacement_of(status: StatusCode, request: &HeaderMap, context: &RequestContext) -> Option<ErrorBody> {
-    let matched = context.route.as_ref()?;
-    let page = page_for(status, Some(&matched.route.route), Some(&matched.site.site))?;
+    let page = replacing_page(status, context.route.as_ref()?)?;
     with_failure(status, context, |failure| replacement(failure, request, Some(page)))
 }
 
@@ -129,16 +148,26 @@ async fn write_replaced(session: &mut Session, context: &mut RequestContext, rep
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
 }
 
+/// Who gets the same answer to the same request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Whoever asks.
+    Everyone,
+    /// One client, or some of them.
+    Some,
+}
+
 /// Redirects to another URL (RFC 9110 section 15.4).
 pub(super) async fn redirect(
     session: &mut Session,
     context: &mut RequestContext,
     status: StatusCode,
     location: HeaderValue,
+    audience: Audience,
 ) -> Result<Flow> {
     let mut head = ResponseHeader::build(status, Some(8))?;
-    if context.route.as_ref().is_some_and(|matched| matched.route.is_conditional()) {
-        // Not everyone gets it, and a permanent one would be kept by caches on the way (RFC 9110 section 15.4.2).
+    if audience == Audience::Some {
+        // A permanent one would be kept by caches on the way, for others too (RFC 9110 section 15.4.2).
         head.insert_header(header::CACHE_CONTROL, "no-store")?;
     }
     head.insert_header(header::LOCATION, location)?;
@@ -198,9 +227,8 @@ pub(crate) async fn respond_error(session: &mut Session, error: &Error, context:
 /// Whether the final response has begun. Interim ones leave it still to come, but for the one that ends HTTP
 /// (RFC 9110 section 15.2).
 pub(super) fn is_answered(session: &Session) -> bool {
-    let is_final = |head: &ResponseHeader| {
-        !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
-    };
+    let is_final =
+        |head: &ResponseHeader| !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
     session.response_written().is_some_and(is_final)
 }
 

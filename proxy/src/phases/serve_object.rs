@@ -9,7 +9,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::respond_error::{body_of, describe_page, replacement_of, write_whole};
+use super::respond_error::{body_of, describe_page, may_be_replaced, replacement_of, vary_by_accept, write_whole};
 use super::shape_response::{finish_head, frame_body};
 use crate::cache::engine::{Object, Outcome, Reader};
 use crate::cache::rules::cache_status::{CACHE_STATUS, ForwardReason, Member, Outcome as StatusOutcome};
@@ -61,6 +61,9 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
     }
     head.append_header(CACHE_STATUS, status_member(&object, outcome, now).to_value())?;
     finish_head(&mut head, context)?;
+    if matches!(payload, Payload::Whole) && may_be_replaced(head.status, context) {
+        vary_by_accept(&mut head)?;
+    }
     if let Some(page) = page_of(&head, matches!(payload, Payload::Nothing), session, context) {
         describe_page(&mut head, &page)?;
         return write_whole(session, context, head, page.content).await;

@@ -75,6 +75,22 @@ pub fn location(template: &Template, facts: &Facts<'_>) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("/"))
 }
 
+/// Whether a text made of it is for one client, or for one request alone.
+#[must_use]
+pub fn is_personal(template: &Template) -> bool {
+    template.0.iter().any(|part| match part {
+        TemplatePart::Text(_) => false,
+        TemplatePart::Variable(variable) => match variable {
+            Variable::Host | Variable::Path | Variable::Query | Variable::Scheme | Variable::Edge => false,
+            Variable::RequestId
+            | Variable::ClientAddress
+            | Variable::ClientCountry
+            | Variable::ClientContinent
+            | Variable::ClientAsn => true,
+        },
+    })
+}
+
 /// A path. As for a URL, and a `?` of a fact begins no query.
 pub(super) fn path(template: &Template, facts: &Facts<'_>) -> String {
     render(template, facts, |byte| is_url_byte(byte) && byte != b'?')

@@ -131,6 +131,43 @@ async fn an_error_of_the_origin_gets_the_page_where_the_operator_says_so() {
     assert_eq!(origin.requests("/stored").iter().filter(|request| request.method == "GET").count(), 2);
 }
 
+/// RFC 9110 section 12.5.5: who gets the page and who does not is said by `Accept`, and a cache on the way must know.
+#[tokio::test]
+async fn a_replaced_error_is_kept_by_caches_on_the_way_as_long_and_for_whom_the_origins_own_is() {
+    let origin = Origin::start().await;
+    origin.on("/stored", Script::status(404).text("o").field("cache-control", "max-age=60").field("vary", "X-A"));
+    origin.on("/passed", Script::status(404).text("o").field("cache-control", "no-store").field("age", "7"));
+    origin.on("/found", Script::status(410).text("o").field("cache-control", "max-age=60"));
+    origin.on("/silent", Script::status(404).text("o"));
+    let config =
+        EdgeConfig::to(&origin).site_yaml("error_pages: [{ statuses: [404], content: page, replace_origin: true }]");
+    let edge = Edge::start(&config).await;
+    for protocol in EVERY {
+        let client = edge.client(protocol).await;
+        for (path, control, vary) in [
+            ("/stored", Some("max-age=60"), vec!["X-A", "Accept"]),
+            ("/stored", Some("max-age=60"), vec!["X-A", "Accept"]),
+            ("/passed", Some("no-store"), vec!["Accept"]),
+            ("/silent", None, vec!["Accept"]),
+            ("/found", Some("max-age=60"), vec![]),
+        ] {
+            for accept in ["text/html", "application/json"] {
+                let what = format!("{protocol:?} {path} {accept}");
+                let answer = ask(&client, "GET", path, accept).await;
+                let is_page = accept == "text/html" && path != "/found";
+                assert_eq!(answer.text(), if is_page { "page" } else { "o" }, "{what}");
+                let varies = answer.fields.iter().filter(|(name, _)| name == "vary");
+                let varies: Vec<_> = varies.map(|(_, value)| value.as_str()).collect();
+                assert_eq!(varies, vary, "{what}");
+                assert_eq!(answer.field("cache-control"), control, "{what}");
+                let age = answer.field("age").and_then(|age| age.parse::<u64>().ok());
+                assert!(age.is_some() || !path.starts_with("/stored"), "{what}");
+                assert!(path != "/passed" || age >= Some(7), "{what}: {age:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_replaced_error_is_no_failure_in_the_log_and_ends_the_connection_only_where_it_must() {
     let origin = Origin::start().await;

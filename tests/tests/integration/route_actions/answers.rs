@@ -42,6 +42,34 @@ async fn redirect_is_made_of_its_template_and_stays_one_field() {
 }
 
 #[tokio::test]
+async fn redirect_that_is_of_one_client_is_kept_by_no_cache() {
+    let origin = Origin::start().await;
+    let route = |name: &str, location: &str, more: &str| {
+        format!("- {{name: {name}, path: /{name}, redirect: {{location: '{location}'}}{more}}}\n")
+    };
+    let routes = [
+        route("plain", "https://www.example${path}${query}", ""),
+        route("country", "https://www.example/${client.country}", ""),
+        route("continent", "https://www.example/${client.continent}", ""),
+        route("asn", "https://www.example/?${client.asn}", ""),
+        route("address", "https://www.example/?${client.address}", ""),
+        route("request", "https://www.example/?${request_id}", ""),
+        route("some", "https://www.example/", ", clients: {countries: [DE]}"),
+    ];
+    let places = "kind: geo\nname: places\noverrides: [{networks: [127.0.0.0/8], country: DE}]";
+    let config = EdgeConfig::to(&origin).routes_yaml(&routes.concat()).extra_documents(places);
+    let edge = Edge::start(&config).await;
+    for protocol in ALL {
+        let everyone = ask(&edge, protocol, Request::get("/plain")).await;
+        assert_eq!((everyone.status, everyone.field("cache-control")), (308, None), "{protocol:?}");
+        for path in ["/country", "/continent", "/asn", "/address", "/request", "/some"] {
+            let answer = ask(&edge, protocol, Request::get(path)).await;
+            assert_eq!((answer.status, answer.field("cache-control")), (308, Some("no-store")), "{protocol:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn route_under_maintenance_answers_503_and_serves_nothing_stored() {
     let origin = Origin::start().await;
     origin.on("/a", Script::cacheable(10));
