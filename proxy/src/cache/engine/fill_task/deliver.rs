@@ -151,6 +151,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 FillOutcome::Stored
             }
             (Written::Whole { kept: false }, not_stored) => {
+                // First: who has all of it and asks again must not be given what may have been cut.
+                self.guard.withdraw();
                 object.body.finish();
                 if not_stored.is_some() { FillOutcome::Uncacheable } else { FillOutcome::Streamed }
             }
