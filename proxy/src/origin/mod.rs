@@ -45,6 +45,6 @@ pub use protection::{PoolProtection, ProtectionRegistry};
 pub use proxy_header::ClientAddresses;
 pub use ranking::RegionRanks;
 pub use registries::Registries;
-pub use repetition::{Exchange, Fate};
+pub use repetition::{Exchange, Fate, was_over_before};
 pub use resolver::{ResolveError, Resolver};
 pub use sticky::{Tie, seed};

@@ -3,7 +3,7 @@
 //! Pure: what the phases know of an exchange comes in. Owns the rules of RFC 9110 section 9.2.2 and RFC 9113 section 8.7;
 //! budgets, bounds and deadlines are the pools' matter.
 
-use pingora_error::{Error, RetryType};
+use pingora_error::{Error, ErrorType, RetryType};
 
 use super::Again;
 
@@ -14,7 +14,8 @@ pub enum Fate {
     NotProcessed,
     /// The origin cannot speak the protocol, or wants another one. What it did with the request nobody knows.
     WrongProtocol,
-    /// The connection was there from before and may have been closed before the request came.
+    /// The connection was there from before and may have been closed before the request came, or this end closed it for
+    /// what the origin did on another request's stream.
     MaybeTooLate,
     /// Anything else.
     Unknown,
@@ -41,6 +42,7 @@ impl Fate {
         match error.retry {
             _ if cause.is_some_and(is_not_processed) => Self::NotProcessed,
             RetryType::Decided(true) => Self::WrongProtocol,
+            _ if cause.is_some_and(is_end_of_connection) => Self::MaybeTooLate,
             RetryType::ReusedOnly => Self::MaybeTooLate,
             RetryType::Decided(false) => Self::Unknown,
         }
@@ -51,6 +53,19 @@ impl Fate {
 fn is_not_processed(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+}
+
+/// An end of the whole connection that this node's library decided on (RFC 9113 section 5.4.1), such as for a flood. Every
+/// stream on it fails alike, and none of them knows which one was to blame.
+fn is_end_of_connection(error: &h2::Error) -> bool {
+    error.is_library() && error.is_go_away()
+}
+
+/// Whether a connection that was there before turned out to be over when a stream was to be opened on it. Nothing was
+/// sent on it, and its origin has failed no request.
+#[must_use]
+pub fn was_over_before(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::H2Error) && error.root_cause().is::<h2::Error>()
 }
 
 impl Exchange {
@@ -74,7 +89,7 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
-    use pingora_error::ErrorType;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -120,16 +135,46 @@ mod tests {
         }
     }
 
+    /// What a request over HTTP/2 ends with when its origin sends this on its connection. Its stream is the first one.
+    async fn ended_by(frame: &[u8]) -> h2::Error {
+        const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        let (client, mut origin) = tokio::io::duplex(1 << 16);
+        let (mut requests, connection) = h2::client::handshake(client).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let (answer, _body) = requests.send_request(http::Request::new(()), true).unwrap();
+        await_request(&mut origin).await;
+        origin.write_all(&[&SETTINGS[..], frame].concat()).await.unwrap();
+        let error = answer.await.unwrap_err();
+        connection.abort();
+        error
+    }
+
+    /// Reads until the head of the request has come: before, its stream is none.
+    async fn await_request(origin: &mut tokio::io::DuplexStream) {
+        const HEADERS: u8 = 1;
+        origin.read_exact(&mut [0; 24]).await.unwrap();
+        loop {
+            let mut head = [0; 9];
+            origin.read_exact(&mut head).await.unwrap();
+            let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+            origin.read_exact(&mut vec![0; length]).await.unwrap();
+            if head[3] == HEADERS {
+                return;
+            }
+        }
+    }
+
+    fn fate(cause: Option<h2::Error>, retry: RetryType) -> Fate {
+        let mut error = match cause {
+            Some(cause) => Error::because(ErrorType::H2Error, "reading", cause),
+            None => Error::new(ErrorType::InvalidH2),
+        };
+        error.retry = retry;
+        Fate::of(&error.more_context("of a peer"))
+    }
+
     #[test]
     fn only_the_origins_own_word_says_that_nothing_was_processed() {
-        let fate = |cause: Option<h2::Error>, retry: RetryType| {
-            let mut error = match cause {
-                Some(cause) => Error::because(ErrorType::H2Error, "reading", cause),
-                None => Error::new(ErrorType::InvalidH2),
-            };
-            error.retry = retry;
-            Fate::of(&error.more_context("of a peer"))
-        };
         let own = || h2::Error::from(h2::Reason::PROTOCOL_ERROR);
         let cases = [
             (Some(own()), RetryType::Decided(true), Fate::WrongProtocol),
@@ -142,5 +187,37 @@ mod tests {
         for (cause, retry, expected) in cases {
             assert_eq!(fate(cause, retry), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn what_ends_a_stream_tells_its_fate() {
+        const NO: RetryType = RetryType::Decided(false);
+        const YES: RetryType = RetryType::Decided(true);
+        let cases: [(&str, &[u8], RetryType, Fate); 7] = [
+            ("the origin's farewell", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], YES, Fate::NotProcessed),
+            ("one with an error", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], NO, Fate::NotProcessed),
+            ("a refused stream", &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7], NO, Fate::NotProcessed),
+            ("a reset stream", &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2], NO, Fate::Unknown),
+            // What the library finds wrong with one stream says nothing of others, and with the connection nothing of this.
+            ("a head without a status", &[0, 0, 0, 1, 4, 0, 0, 0, 1], NO, Fate::Unknown),
+            ("a PING of one byte", &[0, 0, 1, 6, 0, 0, 0, 0, 0, 0], NO, Fate::MaybeTooLate),
+            ("DATA of no stream, as the proxy takes it", &[0, 0, 1, 0, 0, 0, 0, 0, 0, 0], YES, Fate::WrongProtocol),
+        ];
+        for (what, frame, retry, expected) in cases {
+            let error = ended_by(frame).await;
+            let told = error.to_string();
+            assert_eq!(fate(Some(error), retry), expected, "{what}: {told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_opening_a_stream_shows_a_connection_that_was_over() {
+        let farewell = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+        for (kind, expected) in [(ErrorType::H2Error, true), (ErrorType::HandshakeError, false)] {
+            let error = Error::because(kind.clone(), "connecting", ended_by(&farewell).await);
+            assert_eq!(was_over_before(&error.more_context("of a peer")), expected, "{kind:?}");
+        }
+        assert!(!was_over_before(&Error::new(ErrorType::H2Error)));
+        assert!(!was_over_before(&Error::new(ErrorType::ConnectRefused)));
     }
 }

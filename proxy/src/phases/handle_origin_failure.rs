@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 
 use super::choose_origin::{deadline, reserve};
 use super::respond_error::{is_answered, is_replacement};
-use crate::origin::{AttemptOutcome, Exchange, Fate};
+use crate::origin::{Again, AttemptOutcome, Exchange, Fate, was_over_before};
 use crate::request_context::RequestContext;
 use crate::telemetry::{OriginOutcome, RetryReason};
 
@@ -29,16 +29,19 @@ pub(super) enum Cost {
 /// No connection: nothing was sent, so any request may go to the next origin.
 #[must_use]
 pub(crate) fn connection_failed(context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+    if was_over_before(&error) && !context.origin.raced {
+        race_lost(context, Again::Fresh);
+        error.set_retry(true);
+        return error;
+    }
     if let (Some(origin), Some(pool)) = (&context.origin.current, &context.origin.pool) {
         origin.metrics.connect_failed();
-        log::warn!("pool {} origin {}: no connection: {error}", pool.pool.name, origin.origin.name);
+        // One for each request in an outage. Operators see health's own line, the metric and `attempts` in the access log.
+        log::debug!("pool {} origin {}: no connection: {error}", pool.pool.name, origin.origin.name);
     }
     let refused = matches!(error.etype(), ErrorType::ConnectRefused);
-    let (outcome, cost) = if refused {
-        (AttemptOutcome::Refused, Cost::Nothing)
-    } else {
-        (AttemptOutcome::NoConnection, Cost::Budget)
-    };
+    let (outcome, cost) =
+        if refused { (AttemptOutcome::Refused, Cost::Nothing) } else { (AttemptOutcome::NoConnection, Cost::Budget) };
     attempt_ended(context, outcome);
     let again = plan_attempt(context, RetryReason::Connect, cost);
     error.set_retry(again);
@@ -105,6 +108,12 @@ fn awaited_the_client(session: &mut Session, error: &Error, context: &RequestCon
 /// fault: the same origin is asked once more, over another connection.
 fn raced(exchange: Exchange, context: &mut RequestContext, error: &Error) -> bool {
     let Some(again) = exchange.again(Fate::of(error)).filter(|_| !context.origin.raced) else { return false };
+    race_lost(context, again);
+    true
+}
+
+/// Plans the one more time that counts neither as an attempt nor against anyone.
+fn race_lost(context: &mut RequestContext, again: Again) {
     attempt_ended(context, AttemptOutcome::Raced);
     context.origin.raced = true;
     context.origin.again = Some(again);
@@ -112,7 +121,6 @@ fn raced(exchange: Exchange, context: &mut RequestContext, error: &Error) -> boo
     if let Some(pool) = &context.origin.pool {
         pool.protection.metrics.retried(RetryReason::Race);
     }
-    true
 }
 
 fn failed(exchange: Exchange, context: &mut RequestContext, error: &Error) -> bool {
