@@ -82,7 +82,7 @@ impl ProxyHttp for Pipeline {
         request: &mut RequestHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        phases::await_request_body(session);
+        phases::await_request_body(session, context);
         phases::prepare_origin_request(request, context)
     }
 

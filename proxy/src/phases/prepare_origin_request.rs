@@ -1,6 +1,6 @@
 //! What an origin gets of a request.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderName, Version, header};
@@ -124,10 +124,19 @@ fn received_version(request: &RequestHeader, context: &RequestContext) -> Versio
 }
 
 /// The origin waits for what is left of the body from now on, and so does this node.
-pub(crate) fn await_request_body(session: &mut Session) {
+pub(crate) fn await_request_body(session: &mut Session, context: &RequestContext) {
     if !session.as_mut().is_body_done() {
-        body_goes_on();
+        body_goes_on(taking(context));
     }
+}
+
+/// How long an origin may take over a piece of a body: for so long it may be its fault that no further one is read.
+/// When it has not taken the piece in time, it may still have answered, and its answer is waited for.
+fn taking(context: &RequestContext) -> Duration {
+    let Some(pool) = &context.origin.pool else { return Duration::ZERO };
+    let timeouts = &pool.pool.timeouts;
+    let read = context.route.as_ref().and_then(|matched| matched.route.route.actions.timeouts.read);
+    timeouts.write + read.unwrap_or(timeouts.read)
 }
 
 /// Counts the body of a request against its bound.
@@ -135,7 +144,7 @@ pub(crate) fn count_request_body(body: Option<&Bytes>, end: bool, context: &mut 
     if end {
         body_ended()
     } else {
-        body_goes_on()
+        body_goes_on(taking(context))
     }
     context.origin.request_bytes += body.map_or(0, |bytes| bytes.len() as u64);
     if context.route.as_ref().is_some_and(|matched| matched.websocket) {

@@ -299,6 +299,8 @@ async fn clients_that_never_finish_are_left() {
         config.limits = ["header_timeout: 300ms", "body_timeout: 300ms", "idle_timeout: 300ms", "write_timeout: 300ms"]
             .map(String::from)
             .into();
+        // Nobody reads on while an origin may still take what has come.
+        config.timeouts = vec!["write: 300ms".to_owned(), "read: 1s".to_owned()];
     })
     .await;
     let fields = section(&request("/a"));

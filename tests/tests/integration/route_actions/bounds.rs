@@ -1,9 +1,11 @@
-//! Bounds of time and body of one route.
+//! Bounds of time and body.
 
 use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Body, Origin, Script, Step};
 use tidegate_tests::within;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 use super::{ALL, ask, fills_ended};
 use crate::assert_whole;
@@ -69,4 +71,37 @@ async fn body_beyond_the_routes_bound_is_refused_whether_its_length_is_told_or_n
         let answer = within("an answer", raw.response("POST")).await.unwrap();
         assert_eq!(answer.status, 413, "{protocol:?} in chunks");
     }
+}
+
+/// An origin that reads the head of each request and nothing of its body.
+async fn origin_that_reads_no_body() -> String {
+    let listener = TcpListener::bind((tidegate_tests::address::loopback(), 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 64];
+            // The connection stays open; whatever the kernel holds of the body is all that is taken.
+            if stream.read(&mut head).await.is_ok() {
+                kept.push(stream);
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn origin_that_takes_nothing_of_a_body_is_blamed_and_not_the_client() {
+    let mut config = EdgeConfig::to_url(&origin_that_reads_no_body().await);
+    // Shorter than what the origin is given, so that the client would be the first to be blamed.
+    config.limits = vec!["body_timeout: 500ms".to_owned(), "body_bytes: 64MiB".to_owned()];
+    config.timeouts = vec!["write: 1s".to_owned(), "read: 1s".to_owned()];
+    let edge = Edge::start(&config).await;
+    // More than sockets and windows hold.
+    let body = vec![b'a'; 32 * 1024 * 1024];
+    for protocol in ALL {
+        let answer = ask(&edge, protocol, Request::new("POST", "/").body(body.clone())).await;
+        assert_eq!(answer.status, 504, "{protocol:?}");
+    }
+    assert_eq!(edge.metric("tidegate_requests_refused_total", &["status=\"408\""]).await, 0.0);
 }
