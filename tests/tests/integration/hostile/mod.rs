@@ -13,6 +13,8 @@ mod liar;
 mod origins;
 mod recorder;
 mod second_reader;
+mod tls_liar;
+mod tls_origins;
 
 use tidegate_tests::client::Protocol;
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
