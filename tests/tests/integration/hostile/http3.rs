@@ -1,15 +1,15 @@
 //! HTTP/3 as attackers write it (RFC 9114, RFC 9204): stream by stream.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 
 use quinn::VarInt;
 use tidegate_tests::client::Protocol;
-use tidegate_tests::edge::{Edge, EdgeConfig};
+use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Body, Origin, Script};
 use tidegate_tests::within;
 
-use super::Arena;
 use super::http3_wire::*;
+use super::{Arena, BOUNDS};
 
 const STREAM_CREATION_ERROR: u64 = 0x103;
 const CLOSED_CRITICAL_STREAM: u64 = 0x104;
@@ -190,15 +190,162 @@ async fn client_that_changes_its_address_goes_on() {
     origin.on("/echo", Script::status(200).body(Body::Echo));
     let edge = Edge::start(&EdgeConfig::to(&origin)).await;
     let connection = Http3::open(&edge).await;
-    let fields = [&request("POST", "/echo")[..], &[("content-length", "6")]].concat();
-    let first = [frame(HEADERS, &section(&fields)), frame(DATA, b"abc")].concat();
-    let (mut send, mut receive) = connection.ask(&first).await.unwrap();
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    connection.endpoint.rebind(socket).unwrap();
-    send.write_all(&frame(DATA, b"def")).await.unwrap();
+    let post =
+        |length| frame(HEADERS, &section(&[&request("POST", "/echo")[..], &[("content-length", length)]].concat()));
+    let assert_echo = async |mut receive: quinn::RecvStream, body: &[u8]| {
+        let answer = within("an answer", receive.read_to_end(64 << 10)).await.unwrap();
+        assert!(status(&answer) == Some(200) && answer.ends_with(body), "{answer:?}");
+    };
+    let (mut send, receive) = connection.ask(&[post("3"), frame(DATA, b"abc")].concat()).await.unwrap();
     send.finish().unwrap();
-    let answer = within("an answer", receive.read_to_end(64 << 10)).await.unwrap();
-    assert_eq!(status(&answer), Some(200));
-    assert!(answer.ends_with(b"abcdef"), "{answer:?}");
+    assert_echo(receive, b"abc").await;
+    let (mut send, receive) = connection.ask(&[post("6"), frame(DATA, b"def")].concat()).await.unwrap();
+    let moved = tidegate_tests::address::loopback();
+    connection.endpoint.rebind(UdpSocket::bind((moved, 0)).unwrap()).unwrap();
+    send.write_all(&frame(DATA, b"ghi")).await.unwrap();
+    send.finish().unwrap();
+    assert_echo(receive, b"defghi").await;
+    // What it asks from now on comes from where it is now.
+    let (mut send, receive) = connection.ask(&[post("3"), frame(DATA, b"jkl")].concat()).await.unwrap();
+    send.finish().unwrap();
+    assert_echo(receive, b"jkl").await;
+    let told = |addresses: Vec<String>| (addresses.len(), addresses[0].clone(), addresses[2].clone());
+    let expected = (3, "127.0.0.1".to_owned(), moved.to_string());
+    let forwarded = origin.requests("/echo");
+    let forwarded = forwarded.iter().map(|it| it.field("x-forwarded-for").unwrap_or_default().to_owned());
+    assert_eq!(told(forwarded.collect()), expected);
+    let logged = edge.access_log(3, |entry| entry["path"] == "/echo").await;
+    let logged = logged.iter().map(|entry| entry["client"].as_str().unwrap_or_default().to_owned());
+    assert_eq!(told(logged.collect()), expected);
     assert_eq!(within("another", edge.client(Protocol::Http3).await.get("/echo")).await.unwrap().status, 200);
+}
+
+/// What comes of a request that is no good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Status(u16),
+    Reset(u64),
+}
+use Outcome::{Reset, Status};
+
+async fn outcome(what: &str, connection: &Http3, bytes: &[u8], ends: bool) -> Outcome {
+    let (mut send, mut receive) = connection.ask(bytes).await.unwrap();
+    if ends {
+        drop(send.finish());
+    }
+    match within(what, receive.read_to_end(1 << 20)).await {
+        Ok(answer) => Status(status(&answer).unwrap_or(0)),
+        Err(quinn::ReadToEndError::Read(quinn::ReadError::Reset(code))) => Reset(code.into_inner()),
+        Err(error) => panic!("{what}: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused_stream_by_stream() {
+    let arena = Arena::start().await;
+    let [method, scheme, authority, path] = <[(&str, &str); 4]>::try_from(request("GET", "/a")).unwrap();
+    let with = |more: &[(&'static str, &'static str)]| [&[method, scheme, authority, path], more].concat();
+    let malformed = [Reset(MESSAGE_ERROR), Status(400)];
+    let rows: Vec<(&str, Vec<(&str, &str)>)> = vec![
+        ("no method", vec![scheme, authority, path]),
+        ("no scheme", vec![method, authority, path]),
+        ("no path", vec![method, scheme, authority]),
+        ("no authority", vec![method, scheme, path]),
+        ("empty path", vec![method, scheme, authority, (":path", "")]),
+        ("relative path", vec![method, scheme, authority, (":path", "a")]),
+        ("absolute path", vec![method, scheme, authority, (":path", "http://other.test/")]),
+        ("asterisk for GET", vec![method, scheme, authority, (":path", "*")]),
+        ("space in the path", vec![method, scheme, authority, (":path", "/a b")]),
+        ("line in the path", vec![method, scheme, authority, (":path", "/a HTTP/1.1\r\nx: y")]),
+        ("null in the path", vec![method, scheme, authority, (":path", "/a\0")]),
+        ("line in the method", vec![(":method", "GET /b HTTP/1.1\r\nx: y"), scheme, authority, path]),
+        ("authority with a user", vec![method, scheme, (":authority", "me@media.tidegate.test"), path]),
+        ("authority with a path", vec![method, scheme, (":authority", "media.tidegate.test/x"), path]),
+        ("unknown pseudo-header", with(&[(":own", "a")])),
+        ("protocol without CONNECT", with(&[(":protocol", "websocket")])),
+        ("pseudo-header behind a field", vec![method, scheme, authority, ("a", "b"), path]),
+        ("upper case", with(&[("Upper", "case")])),
+        ("space in a name", with(&[("a b", "c")])),
+        ("empty name", with(&[("", "c")])),
+        ("line in a value", with(&[("a", "b\r\nc: d")])),
+        ("null in a value", with(&[("a", "b\0")])),
+        ("connection", with(&[("connection", "close")])),
+        ("transfer-encoding", with(&[("transfer-encoding", "chunked")])),
+        ("a length and chunks", with(&[("content-length", "3"), ("transfer-encoding", "chunked")])),
+        ("upgrade", with(&[("upgrade", "h2c")])),
+        ("te", with(&[("te", "gzip")])),
+        ("another host", with(&[("host", "other.test")])),
+        ("two hosts", vec![method, scheme, path, ("host", HOST), ("host", HOST)]),
+        ("two lengths", with(&[("content-length", "1"), ("content-length", "2")])),
+        ("signed length", with(&[("content-length", "+1")])),
+        ("overflowing length", with(&[("content-length", "18446744073709551616")])),
+    ];
+    for (name, fields) in rows {
+        let connection = Http3::open(&arena.edge).await;
+        let found = outcome(name, &connection, &frame(HEADERS, &section(&fields)), true).await;
+        assert!(malformed.contains(&found), "{name}: {found:?}");
+        assert!(connection.is_served().await, "{name}: the rest of the connection");
+        arena.assert_serves_others(name).await;
+    }
+    let unknown = vec![method, scheme, (":authority", "other.test"), path];
+    let options = vec![(":method", "OPTIONS"), scheme, authority, (":path", "*")];
+    for (name, fields, expected) in [
+        ("unknown host", unknown, vec![Status(421)]),
+        ("TRACE", request("TRACE", "/a"), vec![Status(405)]),
+        ("CONNECT with a path", request("CONNECT", "/a"), vec![Status(405), Status(400), Reset(MESSAGE_ERROR)]),
+        ("CONNECT", vec![(":method", "CONNECT"), authority], vec![Status(405)]),
+        ("OPTIONS of the server", options, vec![Status(204)]),
+    ] {
+        let connection = Http3::open(&arena.edge).await;
+        let found = outcome(name, &connection, &frame(HEADERS, &section(&fields)), true).await;
+        assert!(expected.contains(&found), "{name}: {found:?}");
+    }
+    assert!(arena.recorder.take().await.is_empty());
+}
+
+#[tokio::test]
+async fn bounds_are_answered_with_their_status() {
+    let arena = Arena::with(|config| {
+        config.limits = BOUNDS.map(String::from).into();
+    })
+    .await;
+    let long: &'static str = "x".repeat(5_000).leak();
+    let [method, scheme, authority, path] = <[(&str, &str); 4]>::try_from(request("GET", "/a")).unwrap();
+    let post = |length: &'static str| {
+        frame(HEADERS, &section(&[&request("POST", "/a")[..], &[("content-length", length)]].concat()))
+    };
+    let fields = |more: &[(&str, &str)]| frame(HEADERS, &section(&[&[method, scheme, authority, path], more].concat()));
+    let rows = [
+        ("target", Vec::new(), 414),
+        ("field", fields(&[("a", long)]), 431),
+        ("name", fields(&[(long, "a")]), 431),
+        ("fields", fields(&[("a", "b"); 30]), 431),
+        ("section that is announced", [integer(HEADERS), integer(1 << 40)].concat(), 431),
+        ("length", [post("5000"), frame(DATA, long.as_bytes())].concat(), 413),
+        ("section that does not come", fields(&[])[..9].to_vec(), 408),
+        ("body that does not come", post("9"), 408),
+    ];
+    for (name, bytes, expected) in rows {
+        let target = format!("/{}", &long[..2_000]);
+        let bytes = match name {
+            "target" => frame(HEADERS, &section(&[method, scheme, authority, (":path", &target)])),
+            _ => bytes,
+        };
+        let connection = Http3::open(&arena.edge).await;
+        let found = outcome(name, &connection, &bytes, expected != 408 && name != "section that is announced").await;
+        let stalled = name == "body that does not come" && matches!(found, Reset(_));
+        assert!(found == Status(expected) || stalled, "{name}: {found:?}");
+        assert!(arena.recorder.take().await.iter().all(|it| !it.whole), "{name} was passed on");
+        arena.assert_serves_others(name).await;
+    }
+    let post = frame(HEADERS, &section(&request("POST", "/a")));
+    let connection = Http3::open(&arena.edge).await;
+    let found = outcome("body", &connection, &[post, frame(DATA, long.as_bytes())].concat(), true).await;
+    assert!(matches!(found, Status(413) | Reset(_)), "{found:?}");
+    assert!(arena.recorder.take().await.iter().all(|it| !it.whole), "a body too long was passed on");
+    for status in ["408", "414", "431"] {
+        let labels = ["protocol=\"h3\"", &format!("status=\"{status}\"")];
+        let refused = arena.edge.metric("tidegate_requests_refused_total", &labels).await;
+        assert!(refused >= 1.0, "refusals with {status} are counted: {refused}");
+    }
 }

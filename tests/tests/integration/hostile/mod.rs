@@ -8,6 +8,7 @@ mod http2_liar;
 mod http2_origins;
 mod http2_wire;
 mod http3;
+mod http3_retry;
 mod http3_wire;
 mod liar;
 mod origins;
@@ -21,6 +22,16 @@ use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::within;
 
 use recorder::Recorder;
+
+/// Limits of an edge whose bounds a test passes.
+const BOUNDS: [&str; 6] = [
+    "target_bytes: 1KiB",
+    "header_bytes: 4KiB",
+    "header_count: 20",
+    "body_bytes: 1KiB",
+    "header_timeout: 500ms",
+    "body_timeout: 500ms",
+];
 
 /// An edge before a recorder, and a client that must be served whatever others send.
 struct Arena {
