@@ -83,6 +83,18 @@ impl<'p> Place<'p> {
         self.locate().nearness != Nearness::Gap
     }
 
+    /// Whether the place and all below it hold what the operator wrote.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Located { node, nearness } = self.locate();
+        let Source { tree, gaps, .. } = self.source;
+        let is_below = |broken| std::iter::successors(Some(broken), |at| tree.parent(*at)).any(|at| at == node);
+        match nearness {
+            Nearness::Exact => !gaps.broken().any(is_below),
+            Nearness::Around => true,
+            Nearness::Gap => false,
+        }
+    }
+
     fn path(&self) -> String {
         let before = self.parent.map(Self::path).unwrap_or_default();
         match self.step {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::failover::StickyField;
@@ -154,7 +154,8 @@ pub struct MaintenancePageFields {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KillSwitchFields {
-    /// What it does: `bypass_cache`, `{pin_origin: {origin_pool, origin}}`, `{block: {status}}`, or `maintenance`.
+    /// What it does: `bypass_cache`, `{pin_origin: {origin_pool, origin}}`, `block`, `{block: {status}}`, or
+    /// `maintenance`.
     pub action: KillSwitchActionField,
     /// Names of the routes it is for. Default: all of the site.
     #[serde(default)]
@@ -168,6 +169,7 @@ pub struct KillSwitchFields {
 /// What a kill switch does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = block_alone)]
 pub enum KillSwitchActionField {
     /// Nothing is served from the cache or stored in it.
     BypassCache,
@@ -177,6 +179,15 @@ pub enum KillSwitchActionField {
     Block(BlockFields),
     /// Every request gets the maintenance page with 503.
     Maintenance,
+}
+
+/// Says that `block` may stand alone, which serde knows nothing of.
+fn block_alone(schema: &mut Schema) {
+    let alone =
+        json_schema!({ "description": "Every request is refused with 403.", "type": "string", "const": "block" });
+    if let Some(ways) = schema.get_mut("oneOf").and_then(|ways| ways.as_array_mut()) {
+        ways.push(alone.into());
+    }
 }
 
 /// An origin.

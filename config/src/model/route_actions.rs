@@ -1,7 +1,7 @@
 //! What a route does with a request beside sending it to a pool.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, StatusCode};
 
@@ -198,7 +198,7 @@ pub struct KillSwitch {
     /// Routes it is for; all of the site when empty.
     pub routes: Vec<RouteName>,
     /// When it ends by itself.
-    pub until: std::time::SystemTime,
+    pub until: SystemTime,
     /// Why, for logs.
     pub reason: String,
 }
@@ -209,17 +209,34 @@ impl KillSwitch {
     /// Statuses that may refuse requests.
     pub const BLOCK_STATUSES: std::ops::RangeInclusive<u16> = 400..=599;
 
-    /// Whether logs can bear it as a reason: not empty, not too long, and all printable.
+    /// Why logs cannot bear it as a reason, if they cannot: what was found and what is expected.
     #[must_use]
-    pub fn is_reason(reason: &str) -> bool {
-        (1..=Self::MAX_REASON_LENGTH).contains(&reason.chars().count()) && !reason.chars().any(char::is_control)
+    pub fn fault_of_reason(reason: &str) -> Option<(String, String)> {
+        let expected = format!("1 to {} printable characters", Self::MAX_REASON_LENGTH);
+        let found = match (reason.chars().count(), reason.chars().find(|character| character.is_control())) {
+            (0, _) => "an empty text".to_owned(),
+            (_, Some(control)) => format!("a control character ({})", control.escape_unicode()),
+            (length, None) if length > Self::MAX_REASON_LENGTH => format!("{length} characters"),
+            (_, None) => return None,
+        };
+        Some((found, expected))
     }
 
-    /// One that an operator switches on by other ways than a document; who makes it has checked what a document's
-    /// would be checked for.
+    /// One that is switched on by whatever way; who makes it has checked it. It ends with a whole second, the next one,
+    /// so that it is in force as long as everything says which shows its end.
     #[must_use]
-    pub fn new(action: KillSwitchAction, routes: Vec<RouteName>, until: std::time::SystemTime, reason: String) -> Self {
+    pub fn new(action: KillSwitchAction, routes: Vec<RouteName>, until: SystemTime, reason: String) -> Self {
+        let since = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
+        let until = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(until);
         Self { action, routes, until, reason }
+    }
+
+    /// How much of its time is left, in whole seconds of which the last one has begun: none once it is over.
+    #[must_use]
+    pub fn remaining_seconds(&self, now: SystemTime) -> u64 {
+        let left = self.until.duration_since(now).unwrap_or_default();
+        left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Serde's view of a node of a tree. Every error leaves with the node it arose at.
 
+use serde::de::value::MapDeserializer;
 use serde::de::{
     DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde::{Deserializer, forward_to_deserialize_any};
 
+use super::shape::{expected_enum, expected_struct, expected_value, may_stand_alone};
 use super::stand_in::StandIn;
 use super::{Gaps, ReadError};
 use crate::yaml::{Content, NodeId, Tree};
@@ -162,21 +164,21 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
         let entries: &[(NodeId, NodeId)] = match self.content() {
             Content::Mapping(entries) => entries,
             _ if self.is_broken() => &[],
-            _ => return self.refuse("a mapping"),
+            _ => return self.refuse(expected_struct(name, fields)),
         };
         visitor.visit_map(Entries::new(self, entries, fields)).map_err(|error: ReadError| error.at(self.node))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
@@ -184,11 +186,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
             return StandIn.deserialize_enum("", variants, visitor);
         }
         let variant = match self.content() {
-            Content::Text(_) => Variant { name: self, value: None },
+            Content::Text(_) => Variant { of: name, name: self, value: None },
             Content::Mapping(entries) if entries.len() == 1 => {
-                Variant { name: self.sibling(entries[0].0), value: Some(self.sibling(entries[0].1)) }
+                Variant { of: name, name: self.sibling(entries[0].0), value: Some(self.sibling(entries[0].1)) }
             }
-            _ => return self.refuse(format!("one of {}", variants.join(", "))),
+            _ => return self.refuse(expected_enum(name, variants)),
         };
         visitor.visit_enum(variant).map_err(|error: ReadError| error.at(self.node))
     }
@@ -284,6 +286,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
 /// `name`, or `name: value`.
 struct Variant<'t> {
+    /// Name of the type.
+    of: &'static str,
     name: NodeDeserializer<'t>,
     value: Option<NodeDeserializer<'t>>,
 }
@@ -313,7 +317,11 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
             Some(value) => seed.deserialize(value).map_err(|error| error.at(value.node)),
             None => {
                 let name = self.name.tree.text(self.name.node).unwrap_or_default();
-                self.name.refuse(format!("a mapping with {name} and its value"))
+                if may_stand_alone(self.of, name) {
+                    let nothing = std::iter::empty::<(&str, &str)>();
+                    return seed.deserialize(MapDeserializer::<_, ReadError>::new(nothing));
+                }
+                self.name.refuse(expected_value(self.of, name))
             }
         }
     }

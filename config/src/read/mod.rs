@@ -7,6 +7,7 @@
 
 mod deserializer;
 mod error;
+mod shape;
 mod stand_in;
 
 use std::collections::{HashMap, HashSet};
@@ -40,6 +41,10 @@ pub(crate) struct Gaps {
 impl Gaps {
     pub(crate) fn is_broken(&self, node: NodeId) -> bool {
         self.broken.contains(&node)
+    }
+
+    pub(crate) fn broken(&self) -> impl Iterator<Item = NodeId> {
+        self.broken.iter().copied()
     }
 
     pub(crate) fn is_missing(&self, mapping: NodeId, field: &str) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::names::{Names, parse_name};
-use super::networks::some_networks;
+use super::networks::{parse_network, some_networks};
 use super::range::{check_length, check_number};
 use super::{Written, certificate};
 use crate::document::{CoordinateFields, GeoDocument, GeoOverrideFields};
@@ -63,7 +63,7 @@ fn check_not_taken(
 ) {
     let list = place.field("networks");
     for (index, text) in fields.networks.iter().enumerate() {
-        let Ok(network) = text.parse::<IpNet>() else { continue };
+        let Ok(network) = parse_network(text) else { continue };
         let place = list.element(index);
         match taken.get(&network) {
             Some(line) if *line != list.line() => {

@@ -40,13 +40,13 @@ fn kill_switch(
 ) -> Option<KillSwitch> {
     let action = action(&fields.action, &place.field("action"), surroundings, report);
     let routes = routes(fields, site, &place.field("routes"), report);
-    if !KillSwitch::is_reason(&fields.reason) {
-        report.at(&place.field("reason"), format!("1 to {} printable characters", KillSwitch::MAX_REASON_LENGTH));
+    if let Some((found, expected)) = KillSwitch::fault_of_reason(&fields.reason) {
+        report.found(&place.field("reason"), found, expected);
     }
     if fields.until.0 <= SystemTime::UNIX_EPOCH {
         report.at(&place.field("until"), "a time of this century (RFC 3339), such as 2026-11-21T18:00:00Z");
     }
-    Some(KillSwitch { action: action?, routes, until: fields.until.0, reason: fields.reason.clone() })
+    Some(KillSwitch::new(action?, routes, fields.until.0, fields.reason.clone()))
 }
 
 fn routes(fields: &KillSwitchFields, site: &SiteDocument, place: &Place<'_>, report: &mut Report) -> Vec<RouteName> {

@@ -32,7 +32,8 @@ pub(super) fn some_networks(texts: &[String], most: usize, list: &Place<'_>, rep
     networks(texts, most, list, report)
 }
 
-fn parse_network(text: &str) -> Result<IpNet, String> {
+/// A network, or an address as the network of it alone.
+pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(address.into());
     }

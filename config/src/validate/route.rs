@@ -62,6 +62,17 @@ pub(super) fn takes_all_of(earlier: &Route, later: &Route) -> bool {
     takes_methods && takes_clients_of(&earlier.clients, &later.clients) && covers(&earlier.path, &later.path)
 }
 
+/// Whether all was understood that says which requests a route takes.
+pub(super) fn are_conditions_known(fields: &RouteFields, route: &Route, place: &Place<'_>) -> bool {
+    let counts = [
+        (fields.clients.countries.len(), route.clients.countries.len()),
+        (fields.clients.continents.len(), route.clients.continents.len()),
+        (fields.clients.asns.len(), route.clients.asns.len()),
+    ];
+    let is_whole = |name| place.field(name).is_whole();
+    is_whole("methods") && is_whole("clients") && counts.iter().all(|(written, known)| written == known)
+}
+
 fn takes_clients_of(earlier: &ClientConditions, later: &ClientConditions) -> bool {
     fn takes<T: PartialEq>(earlier: &[T], later: &[T]) -> bool {
         earlier.is_empty() || (!later.is_empty() && later.iter().all(|one| earlier.contains(one)))

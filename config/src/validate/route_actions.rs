@@ -11,7 +11,7 @@ use crate::document::{
     RouteTimeoutFields,
 };
 use crate::ids::PoolName;
-use crate::model::{FieldActions, Mirror, PathPattern, Rewrite, RouteActions, RouteTimeouts, Template};
+use crate::model::{FieldActions, HttpVersion, Mirror, PathPattern, Rewrite, RouteActions, RouteTimeouts, Template};
 use crate::source::{Place, Report};
 use crate::units::ByteSize;
 
@@ -29,6 +29,9 @@ pub(super) fn route_actions(
     if fields.origin_pool.is_none() && (fields.redirect.is_some() || fields.maintenance) {
         check_needs_no_origin(fields, place, report);
     }
+    if fields.websocket {
+        check_takes_websocket(fields, &place.field("websocket"), surroundings, report);
+    }
     let rewrite = fields.rewrite.as_ref();
     let mirror = fields.mirror.as_ref();
     RouteActions {
@@ -45,7 +48,7 @@ pub(super) fn route_actions(
             &place.field("response_fields"),
             report,
         ),
-        mirror: mirror.and_then(|fields| self::mirror(fields, &place.field("mirror"), surroundings, report)),
+        mirror: mirror.and_then(|mirror| self::mirror(mirror, fields, &place.field("mirror"), surroundings, report)),
         timeouts: timeouts(&fields.timeouts, &place.field("timeouts"), report),
         body_bytes: fields.body_bytes.map(|size| body_bytes(size, &place.field("body_bytes"), surroundings, report)),
         websocket: fields.websocket,
@@ -144,13 +147,43 @@ fn field_values(
     values
 }
 
+/// The pools that a route's requests go to.
+fn pools_of(route: &RouteFields) -> impl Iterator<Item = &str> {
+    let parts = route.split.iter().flat_map(|split| &split.parts).map(|part| part.origin_pool.as_str());
+    route.origin_pool.as_deref().into_iter().chain(parts)
+}
+
+/// A WebSocket begins with a handshake of HTTP/1.1 (RFC 6455 section 4.1).
+fn check_takes_websocket(
+    fields: &RouteFields,
+    place: &Place<'_>,
+    surroundings: &Surroundings<'_>,
+    report: &mut Report,
+) {
+    let speaks_http2_alone = |name: &&str| {
+        let pool = PoolName::parse(name).ok().and_then(|name| surroundings.origin_pools.get(&name));
+        pool.is_some_and(|pool| {
+            !pool.origins.is_empty() && pool.origins.iter().all(|origin| origin.version == HttpVersion::Http2)
+        })
+    };
+    if let Some(pool) = pools_of(fields).find(speaks_http2_alone) {
+        let expected =
+            format!("false, as all origins of pool {pool} have http_version 2 and WebSocket needs 1 or auto");
+        report.at(place, expected);
+    }
+}
+
 fn mirror(
     fields: &MirrorFields,
+    route: &RouteFields,
     place: &Place<'_>,
     surroundings: &Surroundings<'_>,
     report: &mut Report,
 ) -> Option<Mirror> {
     surroundings.names.check_reference("origin_pool", &fields.origin_pool, &place.field("origin_pool"), report);
+    if pools_of(route).any(|pool| pool == fields.origin_pool) {
+        report.at(&place.field("origin_pool"), "another pool than the route's own, which would get everything twice");
+    }
     let share = check_share(fields.share, &place.field("share"), report);
     Some(Mirror { pool: PoolName::parse(&fields.origin_pool).ok()?, share })
 }

@@ -8,7 +8,7 @@ use super::host_pattern::parse_host_pattern;
 use super::kill_switch::kill_switches;
 use super::names::{check_unique, parse_name};
 use super::range::check_length;
-use super::route::{route, takes_all_of};
+use super::route::{are_conditions_known, route, takes_all_of};
 use super::{Surroundings, Written};
 use crate::document::SiteDocument;
 use crate::ids::SiteName;
@@ -85,14 +85,20 @@ fn routes(
     }
     check_unique(document.routes.iter().map(|route| route.name.as_str()), &list, report);
     let mut routes: Vec<Arc<Route>> = Vec::new();
+    // Of a route whose conditions could not be read it is not known what it leaves to others.
+    let mut whole: Vec<Arc<Route>> = Vec::new();
     for (index, fields) in document.routes.iter().enumerate() {
         let place = list.element(index);
         let Some(route) = route(fields, &place, surroundings, report) else { continue };
-        if let Some(earlier) = routes.iter().find(|earlier| takes_all_of(earlier, &route)) {
+        if let Some(earlier) = whole.iter().find(|earlier| takes_all_of(earlier, &route)) {
             let expected = format!("a route that can match: {} before it takes all of its requests", earlier.name);
             report.at(&place.field("path"), expected);
         }
-        routes.push(Arc::new(route));
+        let route = Arc::new(route);
+        if are_conditions_known(fields, &route, &place) {
+            whole.push(Arc::clone(&route));
+        }
+        routes.push(route);
     }
     routes
 }

@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
-use serde::Deserialize;
-use tidegate_config::document::{DurationText, KillSwitchActionField, PinFields, TimeText};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tidegate_config::document::{BlockFields, DurationText, KillSwitchActionField, PinFields, TimeText};
 use tidegate_config::ids::{RouteName, SiteName};
 use tidegate_config::model::{KillSwitch, KillSwitchAction, Model, Site};
 
@@ -14,6 +16,9 @@ use super::register::{KillSwitches, MAX_DURATION};
 const MIN_DURATION: Duration = Duration::from_secs(1);
 /// Routes of one order; a site has no more.
 const MAX_ROUTES: usize = 1000;
+/// What an action may be, for messages.
+const ACTIONS: &str = "\"bypass_cache\", {\"pin_origin\": {\"origin_pool\": NAME, \"origin\": NAME}}, \"block\", {\"block\": \
+                       {\"status\": 403}} or \"maintenance\"";
 /// Names listed in a message.
 const MAX_LISTED: usize = 24;
 
@@ -22,6 +27,7 @@ const MAX_LISTED: usize = 24;
 #[serde(deny_unknown_fields)]
 pub struct Order {
     site: String,
+    #[serde(deserialize_with = "written_action")]
     action: KillSwitchActionField,
     #[serde(default)]
     routes: Vec<String>,
@@ -40,9 +46,8 @@ impl Order {
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(body).map_err(|error| {
             format!(
-                "{error}; expected a JSON object with site, action (bypass_cache, {{\"pin_origin\": {{\"origin_pool\", \
-                 \"origin\"}}}}, {{\"block\": {{\"status\"}}}} or maintenance), reason, and for or until; routes may be \
-                 left out"
+                "{error}; expected a JSON object with site, action ({ACTIONS}), reason, and for or until; routes may be left \
+                 out"
             )
         })
     }
@@ -59,9 +64,8 @@ impl Order {
         let routes = self.routes_of(site)?;
         let action = action(&self.action, &model)?;
         let until = self.end(now)?;
-        if !KillSwitch::is_reason(&self.reason) {
-            let (length, most) = (self.reason.chars().count(), KillSwitch::MAX_REASON_LENGTH);
-            return Err(format!("reason: found {length} characters, expected 1 to {most} printable ones"));
+        if let Some((found, expected)) = KillSwitch::fault_of_reason(&self.reason) {
+            return Err(format!("reason: found {found}, expected {expected}"));
         }
         Ok((site.name.clone(), KillSwitch::new(action, routes, until, self.reason.clone())))
     }
@@ -92,6 +96,16 @@ impl Order {
             }
             _ => Err("for, until: expected one of them, such as \"for\": \"30m\"".to_owned()),
         }
+    }
+}
+
+/// As documents have it: the name alone where nothing else must be said.
+fn written_action<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KillSwitchActionField, D::Error> {
+    let written = Value::deserialize(deserializer)?;
+    match written.as_str() {
+        Some("block") => Ok(KillSwitchActionField::Block(BlockFields::default())),
+        Some("pin_origin") => Err(D::Error::custom("pin_origin alone does not say which origin")),
+        _ => serde_json::from_value(written).map_err(D::Error::custom),
     }
 }
 

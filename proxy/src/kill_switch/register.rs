@@ -218,7 +218,7 @@ fn note_term(switch: &ActiveSwitch, now: SystemTime) {
 }
 
 fn note_on(switch: &ActiveSwitch, now: SystemTime) {
-    let remaining = switch.switch.until.duration_since(now).unwrap_or_default().as_secs();
+    let remaining = switch.switch.remaining_seconds(now);
     log::warn!(
         id = switch.id.as_str(), site = switch.site.as_str(), routes = routes_of(switch).as_str(),
         action = action_label(&switch.switch.action), by = switch.switched_by.label(), remaining_seconds = remaining,

@@ -83,6 +83,29 @@ fn an_order_is_in_force_at_once_and_ends_by_itself() {
     assert!(!bench.metrics.render().contains(gauge));
 }
 
+/// What is shown, what remains and what is in force say the same at every moment.
+#[test]
+fn a_switch_ends_with_the_whole_second_that_it_shows() {
+    let bench = Bench::new("");
+    let millis = |millis: u64| at(0) + Duration::from_millis(millis);
+    let order = r#"{"site": "s", "action": "block", "for": "10s", "reason": "flood"}"#;
+    let switch = bench.order(order, millis(790)).unwrap();
+    for (now, remaining) in [(millis(790), 11), (at(1), 10), (millis(10_001), 1), (millis(10_999), 1)] {
+        let shown = switch.to_json(now);
+        assert_eq!((&shown["until"], &shown["remaining_seconds"]), (&"2030-01-01T00:00:11Z".into(), &remaining.into()));
+        assert_eq!(bench.verdict("r", now), BLOCK, "{now:?}");
+    }
+    assert_eq!(
+        (&switch.to_json(at(11))["remaining_seconds"], bench.verdict("r", at(11))),
+        (&0.into(), Verdict::default())
+    );
+    let until = r#"{"site": "s", "action": "block", "until": "2030-01-01T00:00:10.5Z", "reason": "flood"}"#;
+    assert_eq!(bench.order(until, at(0)).unwrap().to_json(at(0))["until"], "2030-01-01T00:00:11Z");
+    let documented = "kill_switches: [{action: block, until: \"2030-01-01T00:00:12.25Z\", reason: flood}]";
+    bench.switches.put_in_force(&model(documented), at(0));
+    assert_eq!(bench.switches.list().last().unwrap().to_json(at(0))["until"], "2030-01-01T00:00:13Z");
+}
+
 #[test]
 fn blocks_go_before_maintenance_and_the_cache_is_apart() {
     let bench = Bench::new("");
@@ -156,7 +179,12 @@ fn wrong_orders_are_told_what_was_expected() {
     bench.refuses(&with(r#"{"pin_origin": {"origin_pool": "x", "origin": "a"}}"#), "an origin pool: o");
     bench.refuses(&with(r#"{"pin_origin": {"origin_pool": "o", "origin": "x"}}"#), "an origin of pool o: a");
     bench.refuses(r#"{"site": "t", "action": "maintenance", "reason": "a", "for": "1h"}"#, "expected a site: s");
-    bench.refuses(r#"{"site": "s", "action": "maintenance", "reason": "", "for": "1h"}"#, "1 to 200 printable");
+    bench.refuses(&with(r#""pin_origin""#), "{\"pin_origin\": {\"origin_pool\": NAME, \"origin\": NAME}}");
+    let because =
+        |reason: &str| format!(r#"{{"site": "s", "action": "maintenance", "reason": "{reason}", "for": "1h"}}"#);
+    bench.refuses(&because(""), "reason: found an empty text, expected 1 to 200 printable characters");
+    bench.refuses(&because(r"a\nb"), "reason: found a control character (\\u{a}), expected 1 to 200 printable");
+    bench.refuses(&because(&"a".repeat(201)), "reason: found 201 characters, expected 1 to 200");
     assert_eq!(bench.switches.list().len(), 0);
 }
 

@@ -1,6 +1,6 @@
 //! Switches as operators see them.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tidegate_config::document::TimeText;
@@ -19,16 +19,11 @@ impl ActiveSwitch {
             "site": self.site.as_str(),
             "routes": self.switch.routes.iter().map(RouteName::as_str).collect::<Vec<_>>(),
             "action": action(&self.switch.action),
-            "until": TimeText(whole_seconds(self.switch.until)).to_text(),
-            "remaining_seconds": self.switch.until.duration_since(now).unwrap_or_default().as_secs(),
+            "until": TimeText(self.switch.until).to_text(),
+            "remaining_seconds": self.switch.remaining_seconds(now),
             "reason": self.switch.reason,
         })
     }
-}
-
-fn whole_seconds(time: SystemTime) -> SystemTime {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 fn action(action: &KillSwitchAction) -> Value {

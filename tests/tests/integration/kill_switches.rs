@@ -162,7 +162,7 @@ async fn maintenance_answers_503_with_the_page_of_the_site_for_switch_and_route(
 async fn a_switch_ends_by_itself_and_is_told_of() {
     let origin = Origin::start().await;
     let edge = edge_with_stored(&origin, &EdgeConfig::to(&origin)).await;
-    switch_on(&edge, json!({ "block": {} }), "1s").await;
+    switch_on(&edge, json!("block"), "1s").await;
     assert_eq!(ask(&edge, Protocol::Http2, "/a").await.status, 403);
     edge.stderr_with("its time is over").await;
     assert_whole(&ask(&edge, Protocol::Http2, "/a").await, 1000, "after");
