@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidegate_tests::edge::HOST;
 use tidegate_tests::within;
 
-use super::Arena;
 use super::http2_wire::*;
+use super::{Arena, BOUNDS};
 
 /// What may come of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,6 +291,39 @@ async fn floods_end_their_connection_and_no_other() {
     for (name, bytes, expected) in rows {
         check(&arena, name, &bytes, expected).await;
     }
+}
+
+#[tokio::test]
+async fn bounds_are_answered_with_their_status() {
+    let arena = Arena::with(|config| {
+        config.limits = BOUNDS.map(String::from).into();
+    })
+    .await;
+    let (long, target) = ("x".repeat(5_000), format!("/{}", "x".repeat(2_000)));
+    let post = |length: &str| {
+        let mut fields = with(&[]);
+        fields[0] = (":method", "POST");
+        headers(&[&fields[..], &[("content-length", length)]].concat(), 0)
+    };
+    let many = with(&[("a", "b"); 30]);
+    for (name, bytes, expected) in [
+        ("target", headers(&request(&target), END_STREAM), Status(414)),
+        ("field", headers(&with(&[("a", &long)]), END_STREAM), Status(431)),
+        ("name", headers(&with(&[(&long, "a")]), END_STREAM), Status(431)),
+        ("fields", headers(&many, END_STREAM), Status(431)),
+        ("length", [post("5000"), frame(DATA, END_STREAM, 1, long.as_bytes())].concat(), Status(413)),
+    ] {
+        check(&arena, name, &bytes, &[expected]).await;
+    }
+    for status in ["414", "431"] {
+        let labels = ["protocol=\"h2\"", &format!("status=\"{status}\"")];
+        let refused = arena.edge.metric("tidegate_requests_refused_total", &labels).await;
+        assert!(refused >= 1.0, "refusals with {status} are counted: {refused}");
+    }
+    let mut fields = with(&[]);
+    fields[0] = (":method", "POST");
+    let body = [headers(&fields, 0), frame(DATA, END_STREAM, 1, long.as_bytes())].concat();
+    check(&arena, "body", &body, &[Status(413), Reset(CANCEL)]).await;
 }
 
 #[tokio::test]

@@ -220,6 +220,33 @@ async fn frames_and_heads_that_no_response_can_have() {
 }
 
 #[tokio::test]
+async fn answers_to_what_nobody_asked() {
+    check_all(&[
+        ("304 unasked", |it| bare(it, &[(":status", "304"), ("cache-control", "max-age=60")]), KEEP, Refused),
+        (
+            "206 unasked",
+            |it| {
+                let fields = [(":status", "206"), ("content-range", "bytes 0-1/9"), ("cache-control", "max-age=60")];
+                [frame(HEADERS, END_HEADERS, it, &section(&fields)), data(it, b"ok", END_STREAM)].concat()
+            },
+            KEEP,
+            Refused,
+        ),
+        (
+            "hints",
+            |it| {
+                let hints = frame(HEADERS, END_HEADERS, it, &section(&[(":status", "103"), ("link", "</a>")]));
+                [hints, head(it, &[], 0), data(it, b"ok", END_STREAM)].concat()
+            },
+            KEEP,
+            Body("ok"),
+        ),
+        ("hints and no more", |it| bare(it, &[(":status", "103")]), KEEP, Refused),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn floods_of_an_origin_end_its_connection() {
     check_all(&[
         (

@@ -232,12 +232,60 @@ async fn bodies_of_answers_that_have_none_are_not_taken_for_the_next_answer() {
             Request::new("POST", "/204").body("x"),
             Request::new("POST", "/304").body("x").field("if-none-match", "\"a\""),
         ] {
-            let what = format!("{} {}", request.method, request.target);
-            let answer = within(&what, client.request(request)).await.unwrap();
-            assert!(matches!(answer.status, 204 | 304) && answer.body.is_empty(), "{what} {}", answer.status);
-            let good = within("an honest answer", client.get("/good")).await.unwrap();
-            assert_eq!((good.status, good.text().as_str()), (200, "good"), "after {what} over {protocol:?}");
+            let what = format!("{} {} over {protocol:?}", request.method, request.target);
+            for _ in 0..2 {
+                let before = liar.asked(&request.target);
+                let answer = within(&what, client.request(request.clone())).await.unwrap();
+                assert!(matches!(answer.status, 204 | 304) && answer.body.is_empty(), "{what} {}", answer.status);
+                assert!(liar.asked(&request.target) > before, "{what}: answered from the cache");
+                let good = within("an honest answer", client.get("/good")).await.unwrap();
+                assert_eq!((good.status, good.text().as_str()), (200, "good"), "after {what}");
+            }
         }
+    }
+}
+
+#[tokio::test]
+async fn revalidation_answered_with_a_body_keeps_what_was_stored() {
+    let liar = Liar::start().await;
+    liar.on("/good", GOOD, Then::Keep);
+    let edge = edge_to(&liar).await;
+    let stored = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nCache-Control: no-cache\r\nETag: \"a\"\r\n\r\nstored";
+    let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    for (number, head) in ["Content-Length: 47\r\n", "Transfer-Encoding: chunked\r\n", ""].into_iter().enumerate() {
+        for protocol in [Protocol::PlainHttp1, Protocol::Http2, Protocol::Http3] {
+            let what = format!("{head:?} over {protocol:?}");
+            let client = edge.client(protocol).await;
+            let path = format!("/{number}-{}", protocol.label());
+            for (answer, then) in [
+                (stored.to_vec(), Then::Keep),
+                (format!("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n{head}\r\n{poison}").into(), Then::Keep),
+                (format!("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n{head}\r\n{poison}").into(), Then::Close),
+            ] {
+                liar.on(&path, &answer, then);
+                let answer = within(&what, client.get(&path)).await.unwrap();
+                assert_eq!((answer.status, answer.text().as_str(), &answer.end), (200, "stored", &End::Clean), "{what}");
+                let good = within("an honest answer", client.get("/good")).await.unwrap();
+                assert_eq!((good.status, good.text().as_str()), (200, "good"), "after {what}");
+            }
+            assert_eq!(liar.asked(&path), 3, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn early_hints_of_an_origin_reach_only_who_waits_for_that_origin() {
+    let liar = Liar::start().await;
+    let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{OK}Content-Length: 2\r\n\r\nok");
+    liar.on("/a", hints.as_bytes(), Then::Keep);
+    let edge = edge_to(&liar).await;
+    // What may be stored is fetched for everyone: its hints are nobody's. What is passed on has them.
+    for (method, expected) in [("GET", vec![200]), ("GET", vec![200]), ("POST", vec![103, 200])] {
+        let mut raw = edge.raw(Protocol::PlainHttp1).await;
+        let text = format!("{method} /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        raw.send(text.as_bytes()).await.unwrap();
+        let answer = within("an answer", raw.closed()).await.unwrap();
+        assert_eq!(super::statuses(&answer), expected, "{method}: {}", answer.escape_ascii());
     }
 }
 
@@ -245,17 +293,29 @@ async fn bodies_of_answers_that_have_none_are_not_taken_for_the_next_answer() {
 async fn parts_that_were_not_asked_for_are_refused() {
     let liar = Liar::start().await;
     let edge = edge_to(&liar).await;
-    let client = edge.client(Protocol::Http2).await;
-    for (number, range) in
-        ["bytes 5-14/100", "bytes 0-10/100", "bytes 0-9/5", "bytes 0-8/100", "nonsense"].iter().enumerate()
-    {
-        let path = format!("/{number}");
-        let fields = "Content-Length: 10\r\nCache-Control: no-store\r\n";
-        let answer = format!("HTTP/1.1 206 Partial Content\r\nContent-Range: {range}\r\n{fields}\r\n0123456789");
-        liar.on(&path, answer.as_bytes(), Then::Keep);
-        let authorised = |request: Request| request.field("authorization", "Basic eA==").field("range", "bytes=0-9");
-        let answer = within(range, client.request(authorised(Request::get(&path)))).await.unwrap();
-        assert_eq!(answer.status, 502, "{range}: {}", answer.text());
+    for protocol in [Protocol::PlainHttp1, Protocol::Http2, Protocol::Http3] {
+        let client = edge.client(protocol).await;
+        for (number, range) in ["bytes 5-14/100", "bytes 0-10/100", "bytes 0-9/5", "bytes 0-8/100", "nonsense"]
+            .iter()
+            .enumerate()
+        {
+            let path = format!("/{number}");
+            let fields = "Content-Length: 10\r\nCache-Control: public, max-age=60\r\n";
+            let answer = format!("HTTP/1.1 206 Partial Content\r\nContent-Range: {range}\r\n{fields}\r\n0123456789");
+            liar.on(&path, answer.as_bytes(), Then::Keep);
+            for authorised in [true, false, true] {
+                let what = format!("{range} over {protocol:?}");
+                let before = liar.asked(&path);
+                let mut request = Request::get(&path).field("range", "bytes=0-9").field("accept", "application/json");
+                if authorised {
+                    request = request.field("authorization", "Basic eA==");
+                }
+                let answer = within(&what, client.request(request)).await.unwrap();
+                assert_eq!(answer.status, 502, "{what}: {}", answer.text());
+                assert_tells_of_an_error(&answer, &what);
+                assert!(liar.asked(&path) > before, "{what}: answered from the cache");
+            }
+        }
     }
 }
 
