@@ -20,6 +20,11 @@ pub struct OriginFields {
     /// 100, so that finer shares need no change of the others.
     #[serde(default = "weight")]
     pub weight: u16,
+    /// `true` takes it out for maintenance: requests in flight end there, new ones go to the others of the pool, also when
+    /// those fail; only where all of a pool are drained they are used all the same. It is still probed, and a kill switch
+    /// can still pin it. Default: `false`.
+    #[serde(default)]
+    pub drain: bool,
     /// TLS towards it; only with an `https` URL. Default: its own host as the name, checked against the system's
     /// authorities.
     #[serde(default)]

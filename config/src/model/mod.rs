@@ -20,7 +20,7 @@ pub use geo::{Continent, CountryCode, Geo, GeoOverride};
 pub use health::{HealthCheck, HttpProbe, OutlierEjection, Probe};
 pub use node::{AccessLog, AdminListener, CacheMemory, Limits, Listener, ListenerProtocol, Node, PlaintextMode};
 pub use origin_pool::{
-    Credentials, Discovery, HostPolicy, HttpVersion, Origin, OriginPool, OriginTls, ProxyProtocolVersion,
+    Credentials, Discovery, HostPolicy, HttpVersion, Origin, OriginDuty, OriginPool, OriginTls, ProxyProtocolVersion,
     ServerNamePolicy, Timeouts,
 };
 pub use route_actions::{

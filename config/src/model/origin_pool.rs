@@ -52,6 +52,8 @@ pub struct Origin {
     pub region: RegionName,
     /// Its share among origins of the same region.
     pub weight: Weight,
+    /// Whether an operator has taken it out.
+    pub duty: OriginDuty,
     /// TLS towards it, when its URL says `https`.
     pub tls: Option<OriginTls>,
     /// HTTP version spoken to it.
@@ -65,6 +67,15 @@ pub struct Origin {
     /// PROXY protocol header at the start of each connection to it; none when absent. Such connections serve one client
     /// connection's requests each and are not shared.
     pub proxy_protocol: Option<ProxyProtocolVersion>,
+}
+
+/// Whether an origin may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginDuty {
+    /// It may (default).
+    Active,
+    /// Not while the pool has one that is active.
+    Drained,
 }
 
 /// How the addresses of an origin are found.

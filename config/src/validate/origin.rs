@@ -17,7 +17,9 @@ use crate::document::{
     ProxyProtocolVersionField, SecretFieldFields, ServerNameField,
 };
 use crate::ids::{OriginName, RegionName};
-use crate::model::{Credentials, Discovery, HttpVersion, Origin, OriginTls, ProxyProtocolVersion, ServerNamePolicy};
+use crate::model::{
+    Credentials, Discovery, HttpVersion, Origin, OriginDuty, OriginTls, ProxyProtocolVersion, ServerNamePolicy,
+};
 use crate::source::{Place, Report};
 use crate::units::Weight;
 
@@ -51,6 +53,7 @@ pub(super) fn origin(
         port: url.port,
         region: RegionName::parse(&fields.region).ok()?,
         weight: Weight(fields.weight),
+        duty: if fields.drain { OriginDuty::Drained } else { OriginDuty::Active },
         tls,
         version: match fields.http_version {
             HttpVersionField::One => HttpVersion::Http1,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
-use tidegate_config::model::{Origin, Probe};
+use tidegate_config::model::{Origin, OriginDuty, Probe};
 use tidegate_steering::health::{Reason, View};
 use tidegate_steering::{Candidate, Explanation, Health, Mode, explain, mode};
 
@@ -101,6 +101,7 @@ fn origin_report(origin: &CompiledOrigin, share: f64, explanation: &Explanation,
         "region": origin.origin.region.as_str(),
         "addresses": addresses(&origin.origin, &facts),
         "state": state_label(&view),
+        "drained": origin.origin.duty == OriginDuty::Drained,
         "healthy": is_healthy(view.health),
         "reason": OriginHealth::reason(&view),
         "until": until(&view).map(|until| timestamp(origin.health.wall_clock(until))),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate_config::model::{Model, Origin, OriginOrder, OriginPool};
-use tidegate_steering::{Candidate, Circuit, Health, Priority, Proximity, Rules, Share, identity, order};
+use tidegate_config::model::{Model, Origin, OriginDuty, OriginOrder, OriginPool};
+use tidegate_steering::{Candidate, Circuit, Duty, Health, Priority, Proximity, Rules, Share, identity, order};
 
 use super::access::{Access, OriginError};
 use super::admission::OriginProtection;
@@ -141,6 +141,10 @@ impl CompiledOrigin {
             priority: self.priority,
             health: view.health,
             share: view.share,
+            duty: match self.origin.duty {
+                OriginDuty::Active => Duty::Active,
+                OriginDuty::Drained => Duty::Drained,
+            },
             circuit: if is_barred { Circuit::Open } else { Circuit::Closed },
             ..Candidate::new(self.identity, self.proximity, self.origin.weight.0)
         }

@@ -1,5 +1,6 @@
 //! Health of origins as an operator and as clients see it: probes, reports of requests, and what follows from both.
 
+mod draining;
 mod dying;
 mod ejection;
 mod lasting;
