@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use self::race::first_head;
 use super::attempts::AttemptJournal;
+use super::error_words::plainly;
 use super::hedging::{Chance, Delay};
 use super::pool::{CompiledOrigin, CompiledPool};
 use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
@@ -284,7 +285,7 @@ pub fn status_of(error: &pingora_error::Error) -> StatusCode {
 }
 
 fn failure(error: &pingora_error::Error) -> FetchError {
-    FetchError { status: status_of(error), reason: error.to_string() }
+    FetchError { status: status_of(error), reason: plainly(error) }
 }
 
 fn internal(reason: &str) -> FetchError {

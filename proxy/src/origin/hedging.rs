@@ -36,18 +36,34 @@ pub(super) enum Chance {
 pub(super) struct Delay {
     pool: Arc<CompiledPool>,
     /// The origin that is asked already.
-    pub(super) asked: OriginName,
+    origin: Arc<CompiledOrigin>,
+    /// Since when.
+    began: Instant,
     /// When the hedge is due.
     pub(super) due: Instant,
 }
 
 impl Delay {
     /// That of a request which this origin is asked now; none when the pool does not hedge.
-    pub(super) fn new(pool: &Arc<CompiledPool>, origin: &CompiledOrigin, now: Instant) -> Option<Self> {
+    pub(super) fn new(pool: &Arc<CompiledPool>, origin: &Arc<CompiledOrigin>, now: Instant) -> Option<Self> {
         let hedging = pool.pool.hedging.as_ref()?;
         pool.protection.hedges.request(now);
         let due = now + delay(hedging.after, &origin.protection.latencies);
-        Some(Self { pool: Arc::clone(pool), asked: origin.origin.name.clone(), due })
+        Some(Self { pool: Arc::clone(pool), origin: Arc::clone(origin), began: now, due })
+    }
+
+    /// The origin that is asked already.
+    pub(super) fn asked(&self) -> OriginName {
+        self.origin.origin.name.clone()
+    }
+
+    /// The origin asked first is hung up on without an answer. Nobody else tells of that: its request ends without a word,
+    /// and one that hangs would be asked first for ever, where nothing probes it or a probe finds its port open.
+    pub(super) fn give_up(&self) {
+        let silent = self.origin.protection.latencies.give_up(self.began, Instant::now(), self.due - self.began);
+        if silent {
+            self.origin.health.timed_out();
+        }
     }
 
     /// Pays for the hedge, if the budget allows it.

@@ -57,13 +57,16 @@ async fn race(spawner: &SubrequestSpawner, request: &FillRequest) -> Result<(Run
         let head = first.next().await?;
         return Ok((first, head));
     }
-    let mut hedge = start(spawner, request, Some(delay.asked.clone())).await?;
+    let mut hedge = start(spawner, request, Some(delay.asked())).await?;
     let (early, hedge_was_first) = tokio::select! {
         biased;
         head = first.next() => (head, false),
         head = hedge.next() => (head, true),
     };
     if is_answer(&early, &delay) {
+        if hedge_was_first {
+            delay.give_up();
+        }
         delay.tell(if hedge_was_first { HedgeOutcome::Won } else { HedgeOutcome::Lost });
         return early.map(|head| (if hedge_was_first { hedge } else { first }, head));
     }

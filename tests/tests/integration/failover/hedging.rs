@@ -2,7 +2,7 @@
 
 use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::Edge;
-use tidegate_tests::origin::{Origin, Outcome, Script, Step};
+use tidegate_tests::origin::{Origin, OriginProcess, Outcome, Script, Step};
 use tidegate_tests::within;
 
 use super::{edge_to, figure, pair, until};
@@ -136,4 +136,37 @@ async fn only_one_origin_is_never_hedged_and_fast_ones_need_none() {
     let edge = edge_to(&[&first.url()], "hedging: {after: 1ms, budget: 100%}").await;
     assert_whole(&within("an answer", edge.client(Protocol::Http1).await.get("/a")).await.unwrap(), 1000, "alone");
     assert!(second.requests("/a").is_empty());
+}
+
+#[tokio::test]
+async fn origin_that_loses_every_hedge_by_its_silence_is_asked_last_until_it_answers() {
+    let first = OriginProcess::start(&[("/a".to_owned(), Script::cacheable(500))].into());
+    let second = Origin::start().await;
+    second.on("/a", Script::cacheable(1000));
+    // A request waits for 10 s, so that no time-out tells of the origin here.
+    let edge = edge_to(&[&first.url(), &second.url()], ALWAYS).await;
+    let client = edge.client(Protocol::Http2).await;
+    let mut asked = 0;
+    let mut ask = async || {
+        asked += 1;
+        within("an answer", client.get(&format!("/a?{asked}"))).await.unwrap().body.len()
+    };
+    assert_eq!(ask().await, 500);
+    first.stop();
+    let mut won = 0.0;
+    let left_alone = async {
+        loop {
+            assert_eq!(ask().await, 1000, "the hedge's answer");
+            let before = std::mem::replace(&mut won, hedges(&edge, "won").await);
+            if won == before {
+                return;
+            }
+        }
+    };
+    within("the origin to be asked last", left_alone).await;
+    assert!((3.0..=25.0).contains(&won), "one request or two may be slow by chance: {won}");
+    let overview = within("the overview", edge.admin("GET", "/origins")).await.text();
+    assert!(overview.contains("\"state\":\"suspect\""), "{overview}");
+    first.resume();
+    within("its return", async { while ask().await != 500 {} }).await;
 }

@@ -5,8 +5,10 @@ mod circuit;
 mod hedging;
 mod limits;
 mod player;
+mod process_log;
 mod retries;
 mod sticky;
+mod stopped;
 
 use std::net::SocketAddr;
 

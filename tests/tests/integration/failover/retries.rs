@@ -263,3 +263,17 @@ async fn fill_whose_origin_dies_before_the_body_fails_over() {
         assert_whole(&answer, 1000, &path);
     }
 }
+
+#[tokio::test]
+async fn fill_that_breaks_off_late_gets_no_further_attempt() {
+    let (first, second) = pair().await;
+    first.on("/a", Script::cacheable(1000).before(Step::Pause(200)).then(Step::Reset));
+    second.on("/a", Script::cacheable(1000));
+    for (deadline, status) in [("100ms", 502), ("9s", 200)] {
+        let edge = edge_to(&[&first.url(), &second.url()], &format!("retry: {{deadline: {deadline}}}")).await;
+        let asked = second.requests("/a").len();
+        let answer = within("an answer", edge.client(Protocol::Http2).await.get("/a")).await.unwrap();
+        assert_eq!(answer.status, status, "{deadline}");
+        assert_eq!(second.requests("/a").len() - asked, usize::from(status == 200), "{deadline}");
+    }
+}
