@@ -6,8 +6,8 @@
 
 mod race;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -67,16 +67,20 @@ pub struct FetchNotes {
     pub hedged: Option<OriginName>,
     /// Whether another origin could still be asked.
     further: AtomicBool,
+    /// When the first origin was asked.
+    first_attempt: OnceLock<Instant>,
     chance: watch::Sender<Chance>,
 }
 
 impl FetchNotes {
     /// An origin of this pool is asked, as this attempt. Only the first one of a first fetch can be hedged.
-    pub fn asks(&self, pool: &Arc<CompiledPool>, origin: &CompiledOrigin, attempt: usize, others: usize) {
+    pub fn asks(&self, pool: &Arc<CompiledPool>, origin: &Arc<CompiledOrigin>, attempt: usize, others: usize) {
+        let now = Instant::now();
+        self.first_attempt.get_or_init(|| now);
         let further = others > 0 && attempt < usize::from(pool.pool.attempts) && self.hedged.is_none();
         self.further.store(further, Ordering::Relaxed);
         let may_hedge = others > 0 && attempt == 1 && self.hedged.is_none();
-        let delay = if may_hedge { Delay::new(pool, origin, Instant::now()) } else { None };
+        let delay = if may_hedge { Delay::new(pool, origin, now) } else { None };
         self.chance.send_replace(delay.map_or(Chance::Never, Chance::After));
     }
 }
@@ -222,6 +226,9 @@ impl Running {
         let context = &request.context;
         let pool = context.snapshot.pool(&context.route.pool(context.pool)?.name)?;
         let (retry, protection) = (&pool.pool.retry, &pool.protection);
+        if self.notes.first_attempt.get().is_some_and(|first| first.elapsed() >= retry.deadline) {
+            return None;
+        }
         if !protection.retries.spend(Instant::now(), retry.budget, retry.budget_floor) {
             protection.metrics.retry_budget_exhausted();
             return None;

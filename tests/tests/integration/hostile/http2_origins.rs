@@ -1,7 +1,7 @@
 //! Origins that lie in HTTP/2: resets, farewells midway, bodies that are not what their head says, broken frames and
 //! floods. Clients get 502 or see where the body was cut, nothing is stored, and the next request is answered.
 
-use tidegate_tests::client::Protocol;
+use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig};
 use tidegate_tests::within;
 
@@ -15,13 +15,17 @@ const INTERNAL_ERROR: [u8; 4] = [0, 0, 0, 2];
 const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
 
 async fn edge_to(liar: &Http2Liar) -> Edge {
+    Edge::start(&edge_config(liar)).await
+}
+
+fn edge_config(liar: &Http2Liar) -> EdgeConfig {
     let mut config = EdgeConfig::to_url(&liar.url());
     config.origins[0] = config.origins[0].clone().yaml("http_version: \"2\"");
     // So many lies would open the circuit.
     config.pool =
         vec!["attempts: 1".to_owned(), "limits: {failures: 0%}".to_owned(), "health: {probe: off}".to_owned()];
     config.timeouts = vec!["read: 1s".to_owned()];
-    Edge::start(&config).await
+    config
 }
 
 /// A head that may be stored, with these fields besides.
@@ -272,4 +276,49 @@ async fn floods_of_an_origin_end_its_connection() {
         ("empty DATA", |it| head(it, &[], 0), |it| After::Repeat(data(it, &[], 0)), Cut),
     ])
     .await;
+}
+
+/// Three requests on one connection: one that is answered, one that waits, and one whose answer ends the connection.
+fn break_by_the_third(stream: u32) -> Vec<u8> {
+    match stream {
+        3 => Vec::new(),
+        5 => frame(PING, 0, 0, &[0]),
+        _ => (honest().frames)(stream),
+    }
+}
+
+#[tokio::test]
+async fn requests_beside_one_that_ends_their_connection_are_asked_again_over_another() {
+    let liar = Http2Liar::start().await;
+    liar.answer(Answer { frames: break_by_the_third, after: |_| After::Keep });
+    for protocol in Protocol::SECURE {
+        // One failure opens the circuit, so that nobody is blamed; and each has one attempt.
+        let mut config = edge_config(&liar);
+        config.pool[1] = "limits: {failures: 1%, failures_floor: 1, open: 60s}".to_owned();
+        let edge = Edge::start(&config).await;
+        let (client, other) = (edge.client(protocol).await, edge.client(protocol).await);
+        assert_eq!(within("an answer", client.get("/first")).await.unwrap().text(), GOOD_BODY, "{protocol:?}");
+        let asked = liar.asked();
+        let waiting = tokio::spawn(async move { other.request(Request::new("DELETE", "/waits")).await.unwrap() });
+        within("its request", async {
+            while liar.asked() == asked {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let breaking = within("an answer", client.request(Request::new("DELETE", "/breaks"))).await.unwrap();
+        assert_eq!((breaking.status, breaking.text().as_str()), (200, GOOD_BODY), "{protocol:?}");
+        let waiting = within("an answer", waiting).await.unwrap();
+        assert_eq!((waiting.status, waiting.text().as_str()), (200, GOOD_BODY), "{protocol:?}");
+        let lines = edge.access_log(2, |line| line["method"] == "DELETE").await;
+        for line in lines {
+            let origin = line["origin"].as_str().unwrap();
+            let expected = serde_json::json!([
+                {"origin": origin, "failure": "raced"},
+                {"origin": origin, "status": 200},
+            ]);
+            assert_eq!(line["attempts"], expected, "{protocol:?} {line}");
+        }
+        assert_eq!(within("an answer", client.get("/last")).await.unwrap().text(), GOOD_BODY, "{protocol:?}");
+    }
 }
