@@ -15,7 +15,7 @@ use super::match_route::Asked;
 use super::respond_error::is_replacement;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
-use crate::origin::AttemptOutcome;
+use crate::origin::{AttemptOutcome, plainly};
 use crate::request_context::RequestContext;
 use crate::telemetry::{AccessRecord, AttemptWord, BoundedText, RequestFigures};
 
@@ -54,7 +54,8 @@ pub(crate) fn record_outcome(
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
     };
-    record(proxy, &exchange, error.map(|error| error as &dyn Display), context);
+    let error = error.map(plainly);
+    record(proxy, &exchange, error.as_ref().map(|error| error as &dyn Display), context);
 }
 
 /// Records what came of a client's request.

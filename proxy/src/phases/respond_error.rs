@@ -13,7 +13,7 @@ use tidegate_config::model::ErrorPage;
 use super::Flow;
 use super::shape_response::finish_head;
 use crate::error_page::{ErrorBody, Failure, OF_THE_BODY, error_body, page_for, replacement};
-use crate::origin::status_of;
+use crate::origin::{plainly, status_of};
 use crate::request_context::{MatchedRoute, ReplacedError, RequestContext};
 use crate::routing::{CanonicalHost, SiteEntry};
 
@@ -214,7 +214,7 @@ pub(crate) async fn respond_error(session: &mut Session, error: &Error, context:
     if let Some(replaced) = context.response.replaced.take() {
         return write_replaced(session, context, *replaced).await;
     }
-    context.response.error.get_or_insert_with(|| error.to_string());
+    context.response.error.get_or_insert_with(|| plainly(error));
     let status = if context.is_fill() || is_answered(session) { None } else { status_for(error) };
     let Some(status) = status else { return FailToProxy { error_code: 0, can_reuse_downstream: false } };
     session.set_keepalive(None);

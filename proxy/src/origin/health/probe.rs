@@ -15,6 +15,7 @@ use tidegate_steering::health::{Depth, ProbeResult};
 
 use super::lasting::LastProbe;
 use crate::origin::address::AddressConnector;
+use crate::origin::error_words::plainly;
 use crate::origin::proxy_header::proxy_header;
 use crate::origin::{Addresses, Caller, CompiledOrigin, Resolver, authorise, host_field, peer, prefix_target};
 use crate::telemetry::ProbeOutcome;
@@ -212,10 +213,10 @@ fn connection_failure(error: &Error) -> Failure {
         ErrorType::H2Error | ErrorType::HandshakeError => ProbeOutcome::Broken,
         _ => ProbeOutcome::Unreachable,
     };
-    Failure::new(outcome, error)
+    Failure::new(outcome, plainly(error))
 }
 
 fn exchange_failure(error: &Error) -> Failure {
     let timed_out = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
-    Failure::new(if timed_out { ProbeOutcome::TimedOut } else { ProbeOutcome::Broken }, error)
+    Failure::new(if timed_out { ProbeOutcome::TimedOut } else { ProbeOutcome::Broken }, plainly(error))
 }
