@@ -8,6 +8,7 @@
 
 mod diff;
 pub mod document;
+pub mod field;
 pub mod ids;
 mod load;
 pub mod model;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::certificate::file;
-use super::header_field::{is_field_text, is_token};
+use super::header_field::is_field_text;
 use super::range::{check_length, check_statuses};
 use crate::document::{ErrorPageFields, MaintenancePageFields};
+use crate::field::is_token;
 use crate::model::ErrorPage;
 use crate::source::{Place, Report};
 
@@ -94,7 +95,7 @@ fn page(source: &PageSource<'_>, place: &Place<'_>, report: &mut Report) -> (Opt
 fn is_media_type(text: &str) -> bool {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let (kind, subtype) = essence.trim_end().split_once('/').unwrap_or_default();
-    is_token(kind) && is_token(subtype) && is_field_text(parameters) && text.len() <= 256
+    is_token(kind.as_bytes()) && is_token(subtype.as_bytes()) && is_field_text(parameters) && text.len() <= 256
 }
 
 fn page_file(path: &Path, place: &Place<'_>, report: &mut Report) -> Option<Arc<str>> {

@@ -1,10 +1,11 @@
 //! Further attempts, hedging, bounds of origins, and what ties requests to one.
 
-use super::header_field::{any_field_name, is_token};
+use super::header_field::any_field_name;
 use super::range::{check_duration, check_length, check_number, check_percent};
 use crate::document::{
     DurationText, HedgeDelayField, HedgingFields, OrderField, OriginLimitFields, RetryFields, StickyField,
 };
+use crate::field::is_token;
 use crate::model::{HedgeDelay, Hedging, OriginLimits, OriginOrder, RetryPolicy, StickyKey};
 use crate::source::{Place, Report};
 
@@ -78,7 +79,7 @@ pub(super) fn sticky(field: &StickyField, place: &Place<'_>, report: &mut Report
         StickyField::Header(name) => any_field_name(name, &place.field("header"), report).map(StickyKey::Header),
         StickyField::Cookie(name) => {
             // RFC 6265 section 4.1.1: a cookie's name is a token.
-            if !is_token(name) {
+            if !is_token(name.as_bytes()) {
                 report.at(&place.field("cookie"), "the name of a cookie (RFC 6265 section 4.1.1)");
             }
             Some(StickyKey::Cookie(name.clone()))

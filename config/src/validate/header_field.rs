@@ -2,25 +2,8 @@
 
 use http::HeaderName;
 
+use crate::field::is_of_connection;
 use crate::source::{Place, Report};
-
-/// Fields that frame a message or are for one connection alone (RFC 9110 sections 7.6.1 and 11.7): this node makes them
-/// anew on each connection, so that no change of a route can turn one message into two.
-const OF_THE_CONNECTION: [&str; 13] = [
-    "connection",
-    "content-length",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
 
 /// Fields of requests that the cache asks by, and those that tell who has passed a request on: RFC 8586 section 2 asks
 /// that customers of a CDN cannot take them away.
@@ -62,7 +45,7 @@ pub(super) fn field_name(
     };
     let expected = if direction == Direction::Request && name == "host" {
         "another field: which host an origin gets is said by `host` of its pool"
-    } else if OF_THE_CONNECTION.contains(&name.as_str()) || of_direction.contains(&name.as_str()) {
+    } else if is_of_connection(&name) || of_direction.contains(&name.as_str()) {
         "another field: this node makes that one itself"
     } else {
         return Some(name);
@@ -83,10 +66,4 @@ pub(super) fn any_field_name(text: &str, place: &Place<'_>, report: &mut Report)
 /// Whether a text may stand in the value of a field (RFC 9110 section 5.5).
 pub(super) fn is_field_text(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte))
-}
-
-/// Whether a text is a token (RFC 9110 section 5.6.2).
-pub(super) fn is_token(text: &str) -> bool {
-    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token_byte)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 
-use super::header_field::is_token;
 use super::names::{Names, parse_name};
 use super::networks::{networks, some_networks};
 use super::origin_pool::check_host_and_port;
@@ -14,6 +13,7 @@ use crate::document::{
     AccessLogField, AdminFields, ByteSizeText, CacheFields, DurationText, LimitFields, ListenerFields, NodeDocument,
     PlaintextField, ProtocolField,
 };
+use crate::field::is_token;
 use crate::ids::{NodeName, PopName};
 use crate::model::{
     AccessLog, AdminListener, CacheMemory, Limits, Listener, ListenerProtocol, Node, PlaintextMode, Pop,
@@ -270,7 +270,7 @@ fn cache(fields: &CacheFields, place: &Place<'_>, report: &mut Report) -> CacheM
 /// RFC 8586 section 2: `uri-host [ ":" port ] / pseudonym`, the latter a token.
 fn check_cdn_id(text: &str, place: &Place<'_>, report: &mut Report) {
     let is_host = check_host_and_port(text).is_ok();
-    if text.len() > MAX_CDN_ID || !(is_token(text) || is_host) {
+    if text.len() > MAX_CDN_ID || !(is_token(text.as_bytes()) || is_host) {
         report.at(place, format!("a token (RFC 9110 section 5.6.2) or a host, of at most {MAX_CDN_ID} characters"));
     }
 }

@@ -7,7 +7,7 @@ use http::Uri;
 use http::uri::Scheme;
 
 use super::certificate::file;
-use super::header_field::{Direction, field_name, is_token};
+use super::header_field::{Direction, field_name};
 use super::host_pattern::check_host;
 use super::names::{Names, parse_name};
 use super::path_pattern::check_path;
@@ -16,6 +16,7 @@ use crate::document::{
     CredentialsField, DiscoveryField, HttpVersionField, NameSourceField, OriginFields, OriginTlsFields,
     ProxyProtocolVersionField, SecretFieldFields, ServerNameField,
 };
+use crate::field::is_token;
 use crate::ids::{OriginName, RegionName};
 use crate::model::{
     Credentials, Discovery, HttpVersion, Origin, OriginDuty, OriginTls, ProxyProtocolVersion, ServerNamePolicy,
@@ -178,7 +179,7 @@ fn credentials(field: &CredentialsField, place: &Place<'_>, report: &mut Report)
     match field {
         CredentialsField::S3(fields) => {
             let place = place.field("s3");
-            if !is_token(&fields.region) || fields.region.len() > MAX_SIGNATURE_REGION {
+            if !is_token(fields.region.as_bytes()) || fields.region.len() > MAX_SIGNATURE_REGION {
                 report.at(&place.field("region"), "a region such as eu-central-1");
             }
             let mut secret = |path: &Path, name| file(path, &place.field(name), report);

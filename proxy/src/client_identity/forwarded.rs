@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderMap, header};
+use tidegate_config::field::is_token_byte;
 
 use crate::cache::key::Scheme;
 
@@ -116,11 +117,6 @@ fn pair(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
-}
-
-/// RFC 9110 section 5.6.2.
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// The content of a quoted string (RFC 9110 section 5.6.4) whose opening quote has been read, and what follows it.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};
+use tidegate_config::field::is_token;
 
-use super::forwarded::is_token_byte;
 use crate::cache::key::Scheme;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -117,7 +117,7 @@ fn asked(text: &mut Vec<u8>, scheme: Scheme, host: Option<&HeaderValue>) {
 
 /// As a token where it is one, else quoted.
 fn value(text: &mut Vec<u8>, value: &[u8]) {
-    if value.iter().all(|byte| is_token_byte(*byte)) {
+    if is_token(value) {
         text.extend_from_slice(value);
         return;
     }

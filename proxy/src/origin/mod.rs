@@ -25,7 +25,6 @@ mod ranking;
 mod registries;
 mod repetition;
 mod resolver;
-mod sticky;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -49,4 +48,4 @@ pub use ranking::RegionRanks;
 pub use registries::Registries;
 pub use repetition::{Exchange, Fate, was_over_before};
 pub use resolver::{ResolveError, Resolver};
-pub use sticky::{Tie, seed};
+pub use target::{origin_form, set_target};

@@ -4,32 +4,41 @@ use http::uri::{Parts, PathAndQuery, Uri};
 use pingora_error::{ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 
-/// Path and query of a target in origin form or absolute form (RFC 9112 section 3.2).
+/// The target of a request in origin form, byte for byte as sent (RFC 9112 section 3.2). `*` stays what it is.
 #[must_use]
-pub(super) fn origin_form(target: &[u8]) -> &[u8] {
-    if target.first() == Some(&b'/') {
-        return target;
+pub fn origin_form(request: &RequestHeader) -> &[u8] {
+    let raw = request.raw_path();
+    if raw.starts_with(b"/") || raw == b"*" {
+        return raw;
     }
-    let Some(scheme) = target.windows(3).position(|window| window == b"://") else { return target };
-    let rest = target.get(scheme + 3..).unwrap_or_default();
-    let path = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
-    path.and_then(|place| rest.get(place..)).unwrap_or(b"/")
+    path_of_absolute(raw)
+        .unwrap_or_else(|| request.uri.path_and_query().map_or(b"/", |target| target.as_str().as_bytes()))
+}
+
+/// Path and query of a target in absolute form: a URI has only UTF-8, and other bytes as U+FFFD.
+fn path_of_absolute(raw: &[u8]) -> Option<&[u8]> {
+    let network = raw.windows(3).position(|bytes| bytes == b"://")? + 3;
+    let authority = raw.get(network..)?.iter().position(|byte| b"/?".contains(byte))?;
+    raw.get(network + authority..).filter(|target| target.starts_with(b"/"))
 }
 
 /// Puts a prefix in front of the target. The prefix has no slash at its end, so that none is doubled; everything behind
 /// it stays as it was. `*` (RFC 9110 section 9.3.7) means the server itself and stays, too.
 pub(super) fn prepend(request: &mut RequestHeader, prefix: &str) -> Result<()> {
-    let target = origin_form(request.raw_path());
+    let target = origin_form(request);
     if prefix.is_empty() || target == b"*" {
         return Ok(());
     }
     let slash: &[u8] = if target.first() == Some(&b'/') { b"" } else { b"/" };
     let prefixed = [prefix.as_bytes(), slash, target].concat();
-    set(request, &prefixed)
+    set_target(request, &prefixed)
 }
 
 /// Sets path and query, and keeps the authority that an HTTP/2 target has.
-pub(super) fn set(request: &mut RequestHeader, target: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// When it is no target.
+pub fn set_target(request: &mut RequestHeader, target: &[u8]) -> Result<()> {
     if request.uri.authority().is_none() {
         return request.set_raw_path(target);
     }
@@ -48,6 +57,19 @@ mod tests {
 
     fn request(target: &[u8]) -> RequestHeader {
         RequestHeader::build("GET", target, None).unwrap()
+    }
+
+    #[test]
+    fn targets_lose_no_byte() {
+        let check = |sent: &[u8], expected: &[u8]| {
+            assert_eq!(origin_form(&request(sent)), expected, "{}", String::from_utf8_lossy(sent));
+        };
+        check(b"/a?u=\xff", b"/a?u=\xff");
+        check(b"http://a.test/a?u=\xff", b"/a?u=\xff");
+        check(b"http://a.test/a?u=http://b.test/\xfe", b"/a?u=http://b.test/\xfe");
+        check(b"http://a.test", b"/");
+        check(b"http://a.test?b", b"/?b");
+        check(b"*", b"*");
     }
 
     #[test]

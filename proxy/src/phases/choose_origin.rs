@@ -12,11 +12,10 @@ use super::handle_origin_failure::{Cost, attempt_ended, plan_attempt};
 use super::route_facts::{bound_attempt, response_deadline};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::{
-    Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit, Tie, peer,
-    seed,
+    Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit, peer,
 };
 use crate::request_context::{OriginContext, RequestContext};
-use crate::routing::PoolChoice;
+use crate::routing::{PoolChoice, Tie, seed};
 use crate::telemetry::{Rejection, RetryReason};
 
 /// A connection made for one request alone is not kept for others.
@@ -109,8 +108,8 @@ fn begin_pinned(proxy: &EdgeProxy, context: &mut RequestContext) -> Option<Arc<C
 fn seed_of(pool: &CompiledPool, session: &Session, context: &RequestContext) -> u64 {
     let by_chance = context.arrival.request_id.as_u128() as u64;
     let (Some(key), Some(matched)) = (&pool.pool.sticky, &context.route) else { return by_chance };
-    let host = context.arrival.host.as_deref().unwrap_or_default().as_bytes();
-    let (path, fields) = (matched.path.as_bytes(), &session.req_header().headers);
+    let host = context.arrival.host.as_deref().unwrap_or_default();
+    let (path, fields) = (matched.path.as_str(), &session.req_header().headers);
     let client = if context.is_fill() { None } else { context.client.address };
     seed(key, &Tie { host, path, fields, client })
 }

@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
 use super::Flow;
-use super::match_route::{Asked, query, target};
+use super::match_route::{Asked, query};
 use super::respond_error::answer;
 use super::route_facts::response_deadline;
 use super::serve_object::{Served, serve_object};
@@ -20,7 +20,7 @@ use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as Status
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
-use crate::origin::{FetchNotes, FillContext, FillRequest};
+use crate::origin::{FetchNotes, FillContext, FillRequest, origin_form};
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::routing::PoolChoice;
 use crate::telemetry::CacheOutcome;
@@ -143,7 +143,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
     }
     FillRequest {
         method: request.method.clone(),
-        target: Bytes::copy_from_slice(target(request)),
+        target: Bytes::copy_from_slice(origin_form(request)),
         fields,
         context: FillContext {
             snapshot: Arc::clone(&context.snapshot),

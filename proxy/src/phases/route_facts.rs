@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{Error, ErrorType, Result};
+use pingora_error::{Error, Result};
 use pingora_http::RequestHeader;
 use tidegate_config::model::RouteActions;
 
-use super::match_route::target;
+use crate::origin::{origin_form, set_target};
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::route_actions::{Facts, HeaderSection, MIRROR_FIELD, apply, is_empty, origin_target};
 use crate::routing::PoolChoice;
@@ -46,7 +46,7 @@ pub(super) fn change_origin_request(request: &mut RequestHeader, context: &Reque
     let Some(matched) = &context.route else { return Ok(()) };
     let actions = &matched.route.route.actions;
     if actions.rewrite.is_some() || !is_empty(&actions.request_fields) {
-        let sent = target(request).to_vec();
+        let sent = origin_form(request).to_vec();
         let rewritten = with_facts(context, &sent, |facts| {
             apply(&actions.request_fields, facts, request)?;
             let rewrite = actions.rewrite.as_ref();
@@ -60,22 +60,6 @@ pub(super) fn change_origin_request(request: &mut RequestHeader, context: &Reque
         request.insert_header(MIRROR_FIELD, "1")?;
     }
     Ok(())
-}
-
-/// Sets a target in origin form. One that came in absolute form is one over HTTP/2: its URI is what is sent on there.
-fn set_target(request: &mut RequestHeader, target: &[u8]) -> Result<()> {
-    let uri = std::str::from_utf8(target).ok().and_then(|target| target.parse::<http::Uri>().ok());
-    match (request.uri.authority().cloned(), uri) {
-        (Some(authority), Some(uri)) => {
-            let scheme = request.uri.scheme_str().unwrap_or("https").to_owned();
-            let path = uri.path_and_query().map_or("/", |path| path.as_str());
-            let whole = http::Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query(path).build();
-            let whole = whole.map_err(|error| Error::because(ErrorType::InternalError, "rewriting a target", error))?;
-            request.set_uri(whole);
-            Ok(())
-        }
-        _ => request.set_raw_path(target),
-    }
 }
 
 /// Changes what a client gets, at last.

@@ -9,13 +9,14 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::admit_response_head::admit_response_head;
-use super::match_route::{query, target};
+use super::match_route::query;
 use super::route_facts::change_response;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::edge_proxy::EdgeProxy;
+use crate::origin::origin_form;
 use crate::request_context::RequestContext;
 use crate::route_actions::HeaderSection;
 use crate::routing::{CanonicalPath, split_target};
@@ -224,7 +225,7 @@ fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &Respons
             proxy.cache.invalidate(&CacheKey::within(partition, scheme, host, path, query));
         }
     };
-    forget(&matched.path, query(target(request)));
+    forget(&matched.path, query(origin_form(request)));
     for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {
         let (path, query) = split_target(&target);
         if let Ok(path) = CanonicalPath::parse(path) {

@@ -3,23 +3,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
+use tidegate_config::field::is_of_connection;
 use tidegate_config::model::FieldActions;
 
 use super::template::{Facts, field_value};
-
-/// Fields that frame a message or belong to its connection (RFC 9110 sections 7.6.1 and 7.8), and the one that says
-/// which bytes follow. Configuration refuses to name them; this is the second lock.
-const FRAMING: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::CONTENT_RANGE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 /// A header section in the making.
 pub trait HeaderSection {
@@ -102,7 +89,11 @@ impl HeaderSection for ResponseHeader {
 pub fn apply(actions: &FieldActions, facts: &Facts<'_>, section: &mut (impl HeaderSection + ?Sized)) -> Result<()> {
     // The type of several ranges has the boundary between them (RFC 9110 section 14.6).
     let has_boundary = section.get(&header::CONTENT_TYPE).is_some_and(is_multipart);
-    let is_free = |name: &HeaderName| !(FRAMING.contains(name) || has_boundary && *name == header::CONTENT_TYPE);
+    // Configuration refuses to name what frames a message or says which bytes follow; this is the second lock.
+    let is_free = |name: &HeaderName| {
+        let is_framing = is_of_connection(name) || *name == header::CONTENT_RANGE;
+        !(is_framing || has_boundary && *name == header::CONTENT_TYPE)
+    };
     for name in actions.remove.iter().filter(|name| is_free(name)) {
         section.remove(name);
     }

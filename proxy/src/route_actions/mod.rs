@@ -14,6 +14,6 @@ mod websocket;
 pub use fields::{HeaderSection, apply, is_empty};
 pub use mirror::{MIRROR_FIELD, MirrorSender, is_chosen};
 pub use rewrite::origin_target;
-pub use split::{SplitKey, choose_part};
+pub use split::choose_part;
 pub use template::{Facts, field_value, is_personal, location};
 pub use websocket::{Upgrade, upgrade};

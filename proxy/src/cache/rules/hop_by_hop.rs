@@ -1,22 +1,7 @@
 //! Fields that end at this hop (RFC 9110 section 7.6.1, RFC 9111 section 3.1).
 
 use http::{HeaderMap, HeaderName, header};
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-
-const HOP_BY_HOP: [HeaderName; 6] =
-    [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE];
-
-/// What a proxy says to its own peer (RFC 9110 section 11.7); never stored (RFC 9111 section 3.1).
-const PROXY_RESPONSE: [HeaderName; 2] = [header::PROXY_AUTHENTICATE, PROXY_AUTHENTICATION_INFO];
-
-/// What a client says to its proxy, and how it would speak HTTP/2 with it. `Trailer` goes with the trailers of a
-/// request, which are not passed on.
-const PROXY_REQUEST: [HeaderName; 4] =
-    [header::PROXY_AUTHORIZATION, header::PROXY_AUTHENTICATE, HTTP2_SETTINGS, header::TRAILER];
+use tidegate_config::field::{HOP_BY_HOP, HOP_BY_HOP_IN_REQUESTS, HOP_BY_HOP_IN_RESPONSES, is_token};
 
 /// Options of one Connection field. Clients send one to three; some origins' proxies refuse ten.
 const MOST_OPTIONS: usize = 9;
@@ -72,36 +57,31 @@ pub fn misleads(headers: &HeaderMap) -> bool {
     if !headers.contains_key(header::CONNECTION) {
         return false;
     }
-    let names = |option: &[u8]| HeaderName::from_bytes(option).ok().filter(|_| option.iter().all(is_token_byte));
+    let names = |option: &[u8]| HeaderName::from_bytes(option).ok().filter(|_| is_token(option));
     let mut options = options(headers).filter(|option| !option.is_empty());
     let named = options.by_ref().take(MOST_OPTIONS);
     let mut ill = named.map(names).filter(|name| name.as_ref().is_none_or(|name| END_TO_END.contains(name)));
     ill.next().is_some() || options.next().is_some()
 }
 
-/// RFC 9110 section 5.6.2; `HeaderName` takes a little more.
-fn is_token_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
-}
-
 /// Names of the fields of a request that end here.
 #[must_use]
 pub fn request_fields(headers: &HeaderMap) -> Vec<HeaderName> {
-    let known = HOP_BY_HOP.into_iter().chain(PROXY_REQUEST).filter(|name| headers.contains_key(name));
+    let known = HOP_BY_HOP.into_iter().chain(HOP_BY_HOP_IN_REQUESTS).filter(|name| headers.contains_key(name));
     nominated(headers).into_iter().chain(known).collect()
 }
 
 /// Names of the fields of a response that end here, but for the one that frames it, which its way to the client reads.
 #[must_use]
 pub fn response_fields(headers: &HeaderMap) -> Vec<HeaderName> {
-    let known = HOP_BY_HOP.into_iter().chain(PROXY_RESPONSE).filter(|name| headers.contains_key(name));
+    let known = HOP_BY_HOP.into_iter().chain(HOP_BY_HOP_IN_RESPONSES).filter(|name| headers.contains_key(name));
     nominated(headers).into_iter().chain(known).filter(|name| *name != header::TRANSFER_ENCODING).collect()
 }
 
 /// Takes away what must not be stored or passed on to the client: hop-by-hop fields and those Connection names.
 pub fn strip_from_response(headers: &mut HeaderMap) {
     strip(headers);
-    for name in &PROXY_RESPONSE {
+    for name in &HOP_BY_HOP_IN_RESPONSES {
         headers.remove(name);
     }
 }
@@ -109,7 +89,7 @@ pub fn strip_from_response(headers: &mut HeaderMap) {
 /// Takes away what must not be passed on to an origin.
 pub fn strip_from_request(headers: &mut HeaderMap) {
     strip(headers);
-    for name in &PROXY_REQUEST {
+    for name in &HOP_BY_HOP_IN_REQUESTS {
         headers.remove(name);
     }
 }

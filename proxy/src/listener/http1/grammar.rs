@@ -4,6 +4,8 @@
 //! on purpose: whatever two servers in a row might read differently ends here, before anybody is asked. It bounds
 //! nothing (that is for `head`) and knows neither hosts nor routes.
 
+use tidegate_config::field::is_token;
+
 use crate::listener::client_stream::BodyFraming;
 use crate::listener::refusal::RequestRefusal;
 
@@ -197,16 +199,6 @@ fn check_host(host: Option<&[u8]>, line: RequestLine<'_>) -> Result<(), RequestR
         }
         _ => Ok(()),
     }
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(bytes: &[u8]) -> bool {
-    let is_token_byte = |byte: &u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
-            || matches!(byte, b'^'..=b'`' | b'|' | b'~')
-    };
-    !bytes.is_empty() && bytes.iter().all(is_token_byte)
 }
 
 /// Without the optional white space around (RFC 9110 section 5.6.3).

@@ -6,23 +6,14 @@
 //! names, control bytes in values) does not reach us.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use pingora_core::protocols::http::authority::{RawTargetAuthority, raw_target_authority, validate_request_authority};
 use pingora_http::RequestHeader;
+use tidegate_config::field::HOP_BY_HOP;
 
 use super::bounds::Bounds;
-
-/// Fields of one connection of HTTP/1, meaningless here: a request with one is malformed, and no response is sent with
-/// one (RFC 9114 section 4.2).
-pub(super) const HOP_BY_HOP: [HeaderName; 5] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// A request as the session serves it.
 #[derive(Debug)]
@@ -90,9 +81,10 @@ pub(super) fn request_head(request: Request<()>, bounds: &Bounds) -> Result<Requ
     Ok(RequestHead { header, content_length })
 }
 
+/// Fields of one connection of HTTP/1 are meaningless here; of `TE` there is one use (RFC 9114 section 4.2).
 fn refuse_hop_by_hop(headers: &HeaderMap) -> Result<(), Malformed> {
     let only_trailers = headers.get_all(TE).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    if !only_trailers || HOP_BY_HOP.iter().any(|name| headers.contains_key(name)) {
+    if !only_trailers || HOP_BY_HOP.iter().any(|name| *name != TE && headers.contains_key(name)) {
         return Err(Malformed::HopByHopField);
     }
     Ok(())

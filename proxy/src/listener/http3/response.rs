@@ -14,11 +14,12 @@ use http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_http::ResponseHeader;
+use tidegate_config::field::HOP_BY_HOP;
 
 use super::field_section::headers_frame;
 use super::frame::data_header;
 use super::quic_adapter::{BidiStream, SendHalf};
-use super::request_head::{HOP_BY_HOP, content_length};
+use super::request_head::content_length;
 
 /// Why a response cannot go on.
 #[derive(Debug, thiserror::Error)]

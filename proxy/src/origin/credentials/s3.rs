@@ -82,15 +82,15 @@ fn remove_own_fields(request: &mut RequestHeader) {
 /// Brings the path into the form that is signed, so that a storage which signs the path as it came and one which
 /// decodes and encodes it anew both come to the same signature.
 fn strict_target(request: &mut RequestHeader) -> Result<String, AuthoriseError> {
-    let sent = target::origin_form(request.raw_path());
+    let sent = target::origin_form(request).to_vec();
     let (path, query) = match sent.iter().position(|byte| *byte == b'?') {
         Some(place) => (sent.get(..place).unwrap_or_default(), sent.get(place + 1..)),
-        None => (sent, None),
+        None => (&sent[..], None),
     };
     let (path, query) = (strict_path(path), query.map(allowed_query));
     let strict = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
     if strict.as_bytes() != sent {
-        target::set(request, strict.as_bytes()).map_err(|_| AuthoriseError::Target)?;
+        target::set_target(request, strict.as_bytes()).map_err(|_| AuthoriseError::Target)?;
     }
     Ok(strict)
 }
