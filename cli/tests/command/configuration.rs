@@ -186,6 +186,26 @@ fn an_edge_node_does_not_start_from_a_wrong_configuration() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), SAID));
 }
 
+/// Nothing is in use that could be kept: a node that starts without its databases would decide by places it does not know.
+#[test]
+fn an_edge_node_does_not_start_with_a_database_that_is_missing_or_broken() {
+    let text = "{kind: node, name: eu-1, pop: p}\n---\n{kind: region, name: eu}\n---\n{kind: pop, name: p, region: eu}\n\
+        ---\n{kind: geo, name: places, databases: [city.mmdb]}\n";
+    let broken: [(Option<&[u8]>, &str); 3] = [
+        (None, "cannot be read: No such file"),
+        (Some(b"no database"), "is no whole database in MaxMind's format (mmdb)"),
+        (Some(b""), "is no whole database in MaxMind's format (mmdb)"),
+    ];
+    for (content, expected) in broken {
+        let folder = folder_with(text);
+        content.into_iter().for_each(|content| fs::write(folder.path().join("city.mmdb"), content).unwrap());
+        let ended = call_in(folder.path(), &["edge", "--config", "edge.yaml"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
+        let error = ended.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains("city.mmdb") && error.contains(expected), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let ended = call(&["config", "check", "/nonexistent/edge.yaml"]);

@@ -169,3 +169,40 @@ async fn a_configuration_that_names_a_missing_database_is_refused_in_words() {
     let line = said.lines().find(|line| line.contains("missing.mmdb")).unwrap();
     assert!(line.contains("No such file") && line.contains("mmdb"), "{line}");
 }
+
+#[tokio::test]
+async fn a_database_that_is_cut_short_or_gone_holds_up_no_other_change_and_a_new_one_needs_no_signal() {
+    let origin = Origin::start().await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("city.mmdb");
+    let whole = city("203.0.113.0", 24);
+    put(&file, &whole);
+    let config = |country: &str| {
+        EdgeConfig::to(&origin).extra_documents(&format!(
+            "kind: geo\nname: city\ndatabases: [{}]\noverrides:\n  - {{networks: [198.51.100.0/24], country: {country}}}",
+            file.display()
+        ))
+    };
+    let edge = Edge::start(&config("FR")).await;
+    let country = async |address: &str| {
+        let answer = edge.admin("GET", &format!("/geo?address={address}")).await;
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["country"].clone()
+    };
+    let cut_short = || put(&file, &whole[..whole.len() - 40]);
+    let gone = || fs::remove_file(&file).unwrap();
+    let breaks: [(&dyn Fn(), &str, &str); 2] =
+        [(&cut_short, "no whole database", "ES"), (&gone, "cannot be read", "IT")];
+    for (damage, failure, changed) in breaks {
+        damage();
+        edge.rewrite(&config(changed));
+        edge.sighup();
+        let stale =
+            geo_once(&edge, |database| database["failure"].as_str().is_some_and(|it| it.contains(failure))).await;
+        assert_eq!(stale["state"], "stale", "{stale}");
+        assert_eq!(country("203.0.113.9").await, "DE", "{failure}: the database from before");
+        assert_eq!(country("198.51.100.9").await, changed, "{failure}: and everything else of the document");
+    }
+    put(&file, &city("192.0.2.0", 24));
+    geo_once(&edge, |database| database["state"] == "current" && database["reloads"] == 1).await;
+    assert_eq!((country("192.0.2.9").await, country("203.0.113.9").await), (json!("DE"), Value::Null));
+}

@@ -196,7 +196,7 @@ async fn switches_of_the_document_follow_reloads_and_those_of_operators_outlive_
     assert_eq!(list.len(), 2, "{list:#?}");
     assert_eq!((&list[0]["id"], &list[0]["switched_by"]), (&json!("1"), &json!("operator")));
     assert_eq!((&list[1]["id"], &list[1]["switched_by"]), (&json!("media[0]"), &json!("document")));
-    assert!((3500..=3600).contains(&list[1]["remaining_seconds"].as_u64().unwrap()), "{list:#?}");
+    assert!((3500..=3601).contains(&list[1]["remaining_seconds"].as_u64().unwrap()), "{list:#?}");
     assert_eq!(edge.admin("DELETE", "/kill-switches/media[0]").await.status, 409);
     edge.rewrite(&config);
     edge.sighup();
