@@ -54,6 +54,7 @@ fn pool_that_says_nothing_has_every_default() {
     assert_eq!(pool.outlier, OutlierEjection::default());
     assert_eq!(pool.retry, RetryPolicy::default());
     assert_eq!(pool.limits, OriginLimits::default());
+    assert!(pool.timeouts.connect + pool.timeouts.read < pool.retry.deadline, "another attempt after one that hangs");
     let origin = &pool.origins[0];
     assert_eq!((origin.path_prefix.as_str(), origin.discovery), ("", Discovery::Address));
     assert_eq!((&origin.credentials, origin.proxy_protocol), (&None, None));

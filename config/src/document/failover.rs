@@ -17,7 +17,7 @@ pub struct RetryFields {
     /// Further attempts a second that are always allowed, up to 10000. Default: 10, so that a quiet pool fails over too.
     pub budget_floor: u32,
     /// No attempt begins later than this after the first, `10ms` to `5m`. Default: `15s`: past the `timeouts.read` of one
-    /// origin that hangs, or nothing would be tried after it.
+    /// origin that hangs. Where that is as long as this or longer, nobody is asked after an origin that hangs.
     pub deadline: DurationText,
     /// Statuses of an origin, 400 to 599, that are a failure while another attempt is allowed; else they are passed on.
     /// Default: `[502, 503, 504]`.

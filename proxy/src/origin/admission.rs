@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::circuit::{Circuit, CircuitState, Passage};
 use super::latencies::Latencies;
+use super::seldom::Seldom;
 use crate::telemetry::{OriginMetrics, Rejection};
 
 /// Parts of a second whose requests may come at once where `limits.rate` bounds them: players ask in bursts, and an
@@ -54,6 +55,8 @@ pub struct OriginProtection {
     rate: ArcSwapOption<Rate>,
     /// How long its answers take.
     pub latencies: Latencies,
+    /// Lines of the log on its failed connections.
+    pub failed_connections: Seldom,
     metrics: Arc<OriginMetrics>,
 }
 
@@ -103,7 +106,13 @@ impl OriginProtection {
     pub fn new(metrics: Arc<OriginMetrics>, now: Instant) -> Self {
         let circuit = Circuit::new(now);
         let state = State { circuit, requests: 0, fills: 0, waiting: VecDeque::new(), next_ticket: 0 };
-        Self { state: Mutex::new(state), rate: ArcSwapOption::empty(), latencies: Latencies::default(), metrics }
+        Self {
+            state: Mutex::new(state),
+            rate: ArcSwapOption::empty(),
+            latencies: Latencies::default(),
+            failed_connections: Seldom::new(now),
+            metrics,
+        }
     }
 
     /// Leave to ask it now, or why not.

@@ -25,6 +25,7 @@ mod ranking;
 mod registries;
 mod repetition;
 mod resolver;
+mod seldom;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -36,8 +36,10 @@ pub(crate) fn connection_failed(context: &mut RequestContext, mut error: Box<Err
     }
     if let (Some(origin), Some(pool)) = (&context.origin.current, &context.origin.pool) {
         origin.metrics.connect_failed();
-        // One for each request in an outage. Operators see health's own line, the metric and `attempts` in the access log.
-        log::debug!("pool {} origin {}: no connection: {error}", pool.pool.name, origin.origin.name);
+        // Each one is in the metric and in `attempts` of the access log; the reason is told now and then.
+        if origin.protection.failed_connections.may_speak(Instant::now()) {
+            log::warn!("pool {} origin {}: no connection: {error}", pool.pool.name, origin.origin.name);
+        }
     }
     let refused = matches!(error.etype(), ErrorType::ConnectRefused);
     let (outcome, cost) =

@@ -94,7 +94,8 @@ async fn origin_that_breaks_every_body_is_one_that_fails() {
             drop(within("an answer", client.request(Request::new("DELETE", "/a"))).await);
         }
         assert_eq!(first.requests("/a").len() - before, 4, "{pool}");
-        let answer = within("an answer", edge.client(Protocol::Http2).await.request(Request::new("DELETE", "/a"))).await;
+        let answer =
+            within("an answer", edge.client(Protocol::Http2).await.request(Request::new("DELETE", "/a"))).await;
         assert_eq!(answer.unwrap().text(), "second", "{pool}");
     }
 }
@@ -103,12 +104,16 @@ async fn origin_that_breaks_every_body_is_one_that_fails() {
 async fn failure_that_is_passed_on_counts_once() {
     let (first, _second) = pair().await;
     first.on("/a", Script::status(503).text("down"));
-    let config = EdgeConfig { pool: Vec::new(), ..config_to(&[&first.url()], "") }
-        .pool_yaml("order: written\nhealth: {probe: off}\nlimits: {failures: 0%}\noutlier: {consecutive_failures: 100}");
+    let config = EdgeConfig { pool: Vec::new(), ..config_to(&[&first.url()], "") }.pool_yaml(
+        "order: written\nhealth: {probe: off}\nlimits: {failures: 0%}\noutlier: {consecutive_failures: 100}",
+    );
     let edge = Edge::start(&config).await;
     let client = edge.client(Protocol::Http2).await;
     for _ in 0..4 {
-        assert_eq!(within("an answer", client.request(Request::new("POST", "/a").body("x"))).await.unwrap().status, 503);
+        assert_eq!(
+            within("an answer", client.request(Request::new("POST", "/a").body("x"))).await.unwrap().status,
+            503
+        );
     }
     let origin = first_origin(&edge).await;
     assert!(origin.to_string().contains("\"consecutive_failures\":4"), "{origin}");
@@ -149,7 +154,8 @@ async fn refused_connections_cost_no_budget_and_others_do() {
             assert_eq!(answer.status, status, "{url} {request:?}");
         }
     }
-    let edge = edge_to(&[&nobody(), &nobody(), &second.url()], "attempts: 2\nretry: {budget: 0%, budget_floor: 0}").await;
+    let edge =
+        edge_to(&[&nobody(), &nobody(), &second.url()], "attempts: 2\nretry: {budget: 0%, budget_floor: 0}").await;
     let answer = within("an answer", edge.client(Protocol::Http2).await.get("/a")).await.unwrap();
     assert_eq!(answer.status, 502, "attempts bound them all the same");
     serving.abort();
