@@ -32,7 +32,7 @@ pub(super) fn identify(trusted: &[IpNet], peer: Peer, fields: &HeaderMap) -> Cli
     client
 }
 
-fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
+pub(super) fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 

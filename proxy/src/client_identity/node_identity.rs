@@ -1,5 +1,7 @@
 //! Whom this node believes and what it calls itself; made once for each configuration.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use ipnet::IpNet;
 use tidegate_config::model::Node;
@@ -32,6 +34,12 @@ impl NodeIdentity {
     #[must_use]
     pub fn identify(&self, peer: Peer, fields: &HeaderMap) -> ClientIdentity {
         chain::identify(&self.trusted, peer, fields)
+    }
+
+    /// Whether what this peer says of its clients is believed.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        chain::is_trusted(&self.trusted, peer.to_canonical())
     }
 
     /// Whether a request with these fields has been here before, or too often at other nodes of ours (RFC 8586).

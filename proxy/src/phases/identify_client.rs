@@ -66,11 +66,25 @@ pub(super) fn note_client(fields: &HeaderMap, connection: Arc<ConnectionInfo>, c
 }
 
 /// Why a request must not go further, whatever it asks for. Shared by both ways of a request.
-pub(super) fn refusal(fields: &HeaderMap, context: &RequestContext) -> Option<StatusCode> {
-    if hop_by_hop::misleads(fields) {
+pub(super) fn refusal(asked: &Asked<'_>, context: &mut RequestContext) -> Option<StatusCode> {
+    if hop_by_hop::misleads(asked.fields) {
         return Some(StatusCode::BAD_REQUEST);
     }
-    context.snapshot.identity.goes_round(fields).then_some(StatusCode::LOOP_DETECTED)
+    if is_misdirected(asked, context) {
+        let host = asked.authority.and_then(|authority| CanonicalHost::parse(authority).ok());
+        context.arrival.host = host.map(|(host, _port)| host.as_str().to_owned());
+        return Some(StatusCode::MISDIRECTED_REQUEST);
+    }
+    context.snapshot.identity.goes_round(asked.fields).then_some(StatusCode::LOOP_DETECTED)
+}
+
+/// Whether a request names another scheme than its connection has (RFC 9110 section 7.4, RFC 9113 section 8.3.1): who
+/// reads only the one would take it for another resource than who reads the other. A trusted proxy may have been asked
+/// in the scheme that it names.
+fn is_misdirected(asked: &Asked<'_>, context: &RequestContext) -> bool {
+    let (Some(scheme), Some(connection)) = (asked.scheme, &context.connection) else { return false };
+    let own = connection_scheme(connection).as_str();
+    !scheme.eq_ignore_ascii_case(own) && !context.snapshot.identity.trusts(connection.peer.ip())
 }
 
 /// Scheme of what is asked over this connection itself.

@@ -88,6 +88,8 @@ pub(super) struct Asked<'a> {
     pub(super) target: &'a [u8],
     /// Host of the request: the Host field, or the authority of an absolute target.
     pub(super) authority: Option<&'a [u8]>,
+    /// Scheme of an absolute target, or `:scheme`.
+    pub(super) scheme: Option<&'a str>,
     pub(super) fields: &'a HeaderMap,
 }
 
@@ -98,6 +100,7 @@ impl<'a> Asked<'a> {
             raw_target: request.raw_path(),
             target: origin_form(request),
             authority: authority(request),
+            scheme: scheme(request),
             fields: &request.headers,
         }
     }
@@ -216,6 +219,16 @@ fn authority(request: &RequestHeader) -> Option<&[u8]> {
     (request.version == Version::HTTP_10).then_some(b"localhost")
 }
 
+/// Scheme of the target: of HTTP/2 it is part of the URI, and of HTTP/1 of an absolute form, which is kept as it came.
+fn scheme(request: &RequestHeader) -> Option<&str> {
+    let absolute = || {
+        let raw = request.raw_path();
+        let end = raw.windows(3).position(|bytes| bytes == b"://").filter(|_| !raw.starts_with(b"/"))?;
+        std::str::from_utf8(&raw[..end]).ok()
+    };
+    request.uri.scheme_str().or_else(absolute)
+}
+
 /// The query of a target in origin form, as sent.
 pub(super) fn query(target: &[u8]) -> Option<&[u8]> {
     target.iter().position(|byte| *byte == b'?').and_then(|mark| target.get(mark + 1..))
@@ -240,6 +253,21 @@ fn https_url(host: &str, port: u16, target: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scheme_is_that_of_the_target() {
+        let check = |sent: &[u8], expected: Option<&str>| {
+            let request = RequestHeader::build("GET", sent, None).unwrap();
+            assert_eq!(scheme(&request), expected, "{}", String::from_utf8_lossy(sent));
+        };
+        check(b"http://a.test/a", Some("http"));
+        check(b"HTTPS://a.test/\xff?http://b.test/", Some("HTTPS"));
+        check(b"/http://a.test/", None);
+        check(b"*", None);
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        request.set_uri("https://a.test/a?http://".parse().unwrap());
+        assert_eq!(scheme(&request), Some("https"));
+    }
 
     #[test]
     fn redirect_to_https_is_a_url_whatever_was_asked() {

@@ -23,6 +23,7 @@ mod shape_response;
 use pingora_error::Result;
 use pingora_proxy::Session;
 
+use self::match_route::Asked;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
@@ -54,7 +55,7 @@ pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut 
     if health::answer_health_check(proxy, session, context).await? == Flow::Answered {
         return Ok(true);
     }
-    if let Some(status) = identify_client::refusal(&session.req_header().headers, context) {
+    if let Some(status) = identify_client::refusal(&Asked::of(session.req_header()), context) {
         return Ok(respond_error::answer(session, context, status).await? == Flow::Answered);
     }
     if answer_options::answer_options(session, context).await? == Flow::Answered {

@@ -13,7 +13,7 @@ use super::route_facts::{body_bound, change_origin_request};
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
 use crate::listener::{Protocol, body_ended, body_goes_on};
-use crate::origin::{authorise, host_field, prefix_target};
+use crate::origin::{authorise, host_field, origin_form, prefix_target};
 use crate::request_context::RequestContext;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,6 +27,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// what is said of the client, and nothing can take away what ends loops.
 pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     end_hop_by_hop(request, context);
+    origin_target(request)?;
     forwarding_fields(request, context)?;
     own_fields(request, context)?;
     route_fields(request, context)?;
@@ -48,6 +49,17 @@ fn end_hop_by_hop(request: &mut RequestHeader, context: &RequestContext) {
             request.remove_header(&name);
         }
     }
+}
+
+/// Takes the authority off a target in absolute form: only proxies are asked so (RFC 9112 section 3.2.2), and the Host
+/// field says the same.
+fn origin_target(request: &mut RequestHeader) -> Result<()> {
+    let target = origin_form(request);
+    if target == request.raw_path() {
+        return Ok(());
+    }
+    let target = target.to_vec();
+    request.set_raw_path(&target)
 }
 
 /// Says for whom the request is made. What a client claims of itself is not believed.

@@ -53,7 +53,7 @@ impl FreshHit {
         }
         let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
         note_client(asked.fields, connection, &mut context);
-        if refusal(asked.fields, &context).is_some() {
+        if refusal(asked, &mut context).is_some() {
             return None;
         }
         let Verdict::Route(matched) = find(asked, &mut context) else { return None };

@@ -47,9 +47,11 @@ pub(super) fn without_line_end(line: &[u8]) -> Result<&[u8], RequestRefusal> {
 /// Reads a request line, its line end taken off (RFC 9112 section 3).
 pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, RequestRefusal> {
     let mut words = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
-    else {
-        return malformed("the request line has not three words");
+    let (method, target, version) = match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(method), Some(target), Some(version), None) => (method, target, version),
+        // A whole request of HTTP/0.9 (RFC 1945 section 5).
+        (Some(b"GET"), Some([b'/', ..]), None, None) => return Err(RequestRefusal::UnsupportedVersion),
+        _ => return malformed("the request line has not three words"),
     };
     if !is_token(method) {
         return malformed("the method is no token");

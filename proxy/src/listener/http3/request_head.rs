@@ -45,6 +45,9 @@ pub(super) enum Malformed {
     /// No host, two of them, or one that is not a host with an optional port.
     #[error("invalid authority")]
     Authority,
+    /// `http`, which is never spoken over QUIC.
+    #[error("scheme of another connection")]
+    Misdirected,
     /// Neither `https` nor `http`, or extended CONNECT, which was not offered.
     #[error("unsupported scheme or protocol")]
     Scheme,
@@ -56,6 +59,7 @@ impl Malformed {
         match self {
             Self::TargetTooLong => 414,
             Self::TooManyFields => 431,
+            Self::Misdirected => 421,
             _ => 400,
         }
     }
@@ -137,8 +141,10 @@ fn origin_form(method: &Method, uri: &Uri, authority: Authority, bounds: &Bounds
         }
         return Uri::builder().authority(authority).build().map_err(|_| Malformed::Authority);
     }
-    if !matches!(uri.scheme_str(), Some("https" | "http")) {
-        return Err(Malformed::Scheme);
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") => return Err(Malformed::Misdirected),
+        _ => return Err(Malformed::Scheme),
     }
     let path = path.ok_or(Malformed::Target)?;
     if path.as_str().len() > bounds.target_bytes {
@@ -209,7 +215,7 @@ mod tests {
         let url = "https://media.test/a";
         let many: Vec<(&str, &str)> = vec![("x", "y"); 9];
         let long = format!("https://media.test/{}", "a".repeat(64));
-        let cases: [Case<'_>; 18] = [
+        let cases: [Case<'_>; 19] = [
             ("GET", url, &[("connection", "close")], Malformed::HopByHopField),
             ("GET", url, &[("transfer-encoding", "chunked")], Malformed::HopByHopField),
             ("GET", url, &[("upgrade", "websocket")], Malformed::HopByHopField),
@@ -225,6 +231,7 @@ mod tests {
             ("GET", "https://media.test:/a", &[], Malformed::Authority),
             ("GET", url, &[("host", "media.test"), ("host", "media.test")], Malformed::Authority),
             ("GET", "ftp://media.test/a", &[], Malformed::Scheme),
+            ("GET", "http://media.test/a", &[], Malformed::Misdirected),
             ("GET", &long, &[], Malformed::TargetTooLong),
             ("GET", url, &many, Malformed::TooManyFields),
             ("CONNECT", url, &[], Malformed::Target),

@@ -47,7 +47,14 @@ impl Http1Hit {
         }
         let fields = plain_fields(request.headers)?;
         let host = fields.get(header::HOST)?.as_bytes();
-        let asked = Asked { method: &Method::GET, raw_target: target, target, authority: Some(host), fields: &fields };
+        let asked = Asked {
+            method: &Method::GET,
+            raw_target: target,
+            target,
+            authority: Some(host),
+            scheme: None, // in origin form
+            fields: &fields,
+        };
         let hit = FreshHit::find(proxy, &asked, connection)?;
         Some(Self { proxy: Arc::clone(proxy), hit, target: target.into(), fields })
     }
@@ -102,6 +109,7 @@ impl ReadyResponse for Http1Hit {
             raw_target: &self.target,
             target: &self.target,
             authority: None,
+            scheme: None,
             fields: &self.fields,
         };
         let status = Some(StatusCode::OK);

@@ -114,11 +114,17 @@ async fn malformed_requests_are_refused_stream_by_stream() {
     }
     let unknown = [(":method", "GET"), (":scheme", "https"), (":authority", "other.test"), (":path", "/a")];
     check(&arena, "unknown host", &headers(&unknown, END_STREAM), &[Status(421)]).await;
+    let other_scheme = [(":method", "GET"), (":scheme", "http"), (":authority", HOST), (":path", "/a")];
+    check(&arena, "scheme of another connection", &headers(&other_scheme, END_STREAM), &[Status(421)]).await;
+    let unknown_scheme = [(":method", "GET"), (":scheme", "ftp"), (":authority", HOST), (":path", "/a")];
+    check(&arena, "unknown scheme", &headers(&unknown_scheme, END_STREAM), &[Status(421), Status(400)]).await;
     for method in ["TRACE", "CONNECT"] {
         let fields = [(":method", method), (":scheme", "https"), (":authority", HOST), (":path", "/a")];
         let refused = [Status(405), Status(400), Reset(PROTOCOL_ERROR)];
         check(&arena, method, &headers(&fields, END_STREAM), &refused).await;
     }
+    let options = [(":method", "OPTIONS"), (":scheme", "http"), (":authority", HOST), (":path", "*")];
+    check(&arena, "OPTIONS of another server", &headers(&options, END_STREAM), &[Status(421)]).await;
     let options = [(":method", "OPTIONS"), (":scheme", "https"), (":authority", HOST), (":path", "*")];
     check(&arena, "OPTIONS of the server", &headers(&options, END_STREAM), &[Status(204)]).await;
 }

@@ -4,6 +4,7 @@ mod forwarding;
 mod hop_by_hop;
 mod loops;
 mod proxy_protocol;
+mod schemes;
 
 use tidegate_tests::client::{Protocol, Request, Response};
 use tidegate_tests::edge::Edge;
