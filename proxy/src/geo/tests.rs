@@ -157,6 +157,8 @@ fn facts_are_read_from_the_layouts_of_all_makers() {
         map(&[("latitude", Value::Double(1.5)), ("longitude", Value::Double(2.5))]),
         (None, None, None, Some((1.5, 2.5))),
     );
+    let place = [("lat", Value::Double(1.5)), ("lon", Value::Double(2.5)), ("as_number", Value::Number(64_499))];
+    check(map(&place), (None, None, Some(64_499), Some((1.5, 2.5))));
     check(map(&[("asn", Value::Number(64_498))]), (None, None, Some(64_498), None));
 }
 
@@ -180,8 +182,12 @@ fn what_cannot_be_a_fact_is_none() {
 #[test]
 fn a_fact_is_taken_from_the_first_database_that_has_it_and_the_region_is_the_nearest() {
     let no_place = map(&[("country", map(&[("iso_code", text("FR"))]))]);
-    let city = database("GeoLite2-City", &[("192.0.2.0", 24, frankfurt()), ("192.0.2.128", 25, no_place)]);
-    let networks = database("GeoLite2-ASN", &[("192.0.0.0", 16, asn(64_496)), ("2001:db8::", 32, asn(64_500))]);
+    let other =
+        map(&[("country", map(&[("iso_code", text("NL"))])), ("autonomous_system_number", Value::Number(64_501))]);
+    let city = [("192.0.2.0", 24, frankfurt()), ("192.0.2.128", 25, no_place), ("198.51.100.0", 24, frankfurt())];
+    let city = database("GeoLite2-City", &city);
+    let networks = [("192.0.0.0", 16, asn(64_496)), ("2001:db8::", 32, asn(64_500)), ("198.51.100.0", 24, other)];
+    let networks = database("GeoLite2-ASN", &networks);
     let files = Files::new(&[("city.mmdb", city), ("asn.mmdb", networks)]);
     let locator = files.locator(&["city.mmdb", "asn.mmdb"], Overrides::default());
     let check = |client: &str, country: Option<&str>, asn: Option<u32>, near: Option<&str>| {
@@ -192,6 +198,7 @@ fn a_fact_is_taken_from_the_first_database_that_has_it_and_the_region_is_the_nea
     check("192.0.2.7", Some("DE"), Some(64_496), Some("eu"));
     check("::ffff:192.0.2.7", Some("DE"), Some(64_496), Some("eu"));
     check("192.0.2.200", Some("FR"), Some(64_496), None);
+    check("198.51.100.7", Some("DE"), Some(64_501), Some("eu"));
     check("2001:db8::7", None, Some(64_500), None);
     check("203.0.113.7", None, None, None);
 }

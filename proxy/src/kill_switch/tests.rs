@@ -119,6 +119,10 @@ fn blocks_go_before_maintenance_and_the_cache_is_apart() {
     let block = bench.order(order, at(1)).unwrap();
     let refusal = Some(Refusal::Block(StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS));
     assert_eq!(bench.verdict("r", at(2)).refusal, refusal);
+    let later = r#"{"site": "s", "action": "maintenance", "for": "1h", "reason": "a"}"#;
+    let later = bench.order(later, at(1)).unwrap();
+    assert_eq!(bench.verdict("r", at(2)).refusal, refusal, "whichever was first");
+    bench.switches.switch_off(&later.id).unwrap();
     bench.switches.switch_off(&block.id).unwrap();
     assert_eq!(bench.verdict("r", at(2)).refusal, Some(Refusal::Maintenance(at(60))));
     assert_eq!(bench.switches.switch_off(&block.id), Err(NotSwitchedOff::Unknown));

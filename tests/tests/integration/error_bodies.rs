@@ -100,8 +100,9 @@ async fn an_error_of_the_origin_gets_the_page_where_the_operator_says_so() {
     origin.on("/chunked", missing(100_000).field("cache-control", "no-store").framing(Framing::Chunked));
     origin.on("/empty", missing(0).field("cache-control", "no-store"));
     origin.on("/other", Script::status(410).text("gone").field("cache-control", "no-store"));
-    let config = EdgeConfig::to(&origin)
-        .site_yaml("error_pages: [{ statuses: [404], content: 'no ${request_id}', replace_origin: true }]");
+    let config = EdgeConfig::to(&origin).site_yaml(
+        "error_pages: [{ statuses: [404], content: 'no ${request_id}', replace_origin: true }, { statuses: [410], content: ours }]",
+    );
     let edge = Edge::start(&config).await;
     for protocol in EVERY {
         let client = edge.client(protocol).await;
