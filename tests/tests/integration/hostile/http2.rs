@@ -114,6 +114,10 @@ async fn malformed_requests_are_refused_stream_by_stream() {
     }
     let unknown = [(":method", "GET"), (":scheme", "https"), (":authority", "other.test"), (":path", "/a")];
     check(&arena, "unknown host", &headers(&unknown, END_STREAM), &[Status(421)]).await;
+    // Extended CONNECT (RFC 8441), which is not offered.
+    let extended = with(&[(":protocol", "websocket"), ("sec-websocket-version", "13")]);
+    let extended: Vec<_> = [(":method", "CONNECT")].into_iter().chain(extended.into_iter().skip(1)).collect();
+    check(&arena, "WebSocket over HTTP/2", &headers(&extended, 0), &[Status(405), Reset(PROTOCOL_ERROR)]).await;
     let other_scheme = [(":method", "GET"), (":scheme", "http"), (":authority", HOST), (":path", "/a")];
     check(&arena, "scheme of another connection", &headers(&other_scheme, END_STREAM), &[Status(421)]).await;
     let unknown_scheme = [(":method", "GET"), (":scheme", "ftp"), (":authority", HOST), (":path", "/a")];

@@ -288,11 +288,14 @@ async fn malformed_requests_are_refused_stream_by_stream() {
         arena.assert_serves_others(name).await;
     }
     let unknown = vec![method, scheme, (":authority", "other.test"), path];
+    let extended = vec![(":method", "CONNECT"), (":protocol", "websocket"), scheme, authority, path];
     let other_scheme = vec![method, (":scheme", "http"), authority, path];
     let unknown_scheme = vec![method, (":scheme", "ftp"), authority, path];
     let options = vec![(":method", "OPTIONS"), scheme, authority, (":path", "*")];
     for (name, fields, expected) in [
         ("unknown host", unknown, vec![Status(421)]),
+        // Extended CONNECT (RFC 9220), which is not offered.
+        ("WebSocket over HTTP/3", extended, vec![Status(400), Reset(MESSAGE_ERROR)]),
         ("scheme of another connection", other_scheme, vec![Status(421)]),
         ("unknown scheme", unknown_scheme, vec![Status(400)]),
         ("TRACE", request("TRACE", "/a"), vec![Status(405)]),

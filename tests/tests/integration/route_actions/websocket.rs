@@ -1,5 +1,7 @@
 //! WebSocket handshakes and what follows them.
 
+use std::time::Duration;
+
 use tidegate_tests::client::{Protocol, RawConnection, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Origin, Script};
@@ -60,7 +62,23 @@ fn handshake(path: &str) -> String {
 }
 
 fn chat(config: EdgeConfig) -> EdgeConfig {
-    config.routes_yaml("- {name: chat, path: /chat, websocket: true, origin_pool: origins, cache_policy: tested}")
+    chat_with(config, "")
+}
+
+/// With further fields of the route.
+fn chat_with(config: EdgeConfig, more: &str) -> EdgeConfig {
+    let route = "name: chat, path: /chat, websocket: true, origin_pool: origins, cache_policy: tested";
+    config.routes_yaml(&format!("- {{{route}{more}}}"))
+}
+
+/// An open WebSocket over which bytes have gone both ways.
+async fn open(edge: &Edge, protocol: Protocol) -> RawConnection {
+    let mut raw = edge.raw(protocol).await;
+    raw.send(handshake("/chat").as_bytes()).await.unwrap();
+    assert_eq!(within("the switch", raw.interim()).await.unwrap(), 101, "{protocol:?}");
+    raw.send(b"\x81\x05hello").await.unwrap();
+    expect(&mut raw, b"\x81\x05hello").await;
+    raw
 }
 
 async fn expect(raw: &mut RawConnection, bytes: &[u8]) {
@@ -131,4 +149,40 @@ async fn other_routes_and_malformed_handshakes_are_refused_and_other_upgrades_ig
         let request = Request::get("/chat").field("sec-websocket-version", "13");
         assert_eq!(ask(&edge, protocol, request).await.status, 200, "{protocol:?} has no Upgrade");
     }
+}
+
+#[tokio::test]
+async fn socket_that_is_silent_for_too_long_is_closed_and_a_busy_one_is_not() {
+    let config = chat_with(EdgeConfig::to_url(&echo_server().await), ", timeouts: {read: 1s}");
+    let edge = Edge::start(&config).await;
+    for protocol in PLAIN_AND_TLS {
+        let mut raw = open(&edge, protocol).await;
+        // Half of what is allowed, so that together they are more than it.
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            raw.send(b"\x89\x00").await.unwrap();
+            expect(&mut raw, b"\x89\x00").await;
+        }
+        let rest = within("the end of the silence", raw.closed()).await.unwrap_or_default();
+        assert!(rest.is_empty(), "{protocol:?} {rest:?}");
+    }
+    edge.access_log(2, |entry| entry["path"] == "/chat" && entry["status"] == 101).await;
+}
+
+#[tokio::test]
+async fn node_that_stops_lets_open_sockets_go_on_and_ends_them_when_its_grace_is_over() {
+    let config = chat(EdgeConfig::to_url(&echo_server().await)).node_yaml("grace: 2s");
+    let mut edge = Edge::start(&config).await;
+    let mut sockets = [open(&edge, Protocol::PlainHttp1).await, open(&edge, Protocol::Http1).await];
+    edge.sigterm();
+    edge.stderr_with("\"to\":\"stopping\"").await;
+    for raw in &mut sockets {
+        raw.send(b"still here").await.unwrap();
+        expect(raw, b"still here").await;
+    }
+    for raw in &mut sockets {
+        let rest = within("the end of the grace", raw.closed()).await.unwrap_or_default();
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+    assert!(edge.wait_exit(Duration::from_secs(20)).await.success());
 }

@@ -36,7 +36,8 @@ fn other_request_lines_are_refused() {
     for line in [
         "",
         "GET",
-        "GET /",
+        "POST /",
+        "GET a",
         "GET  / HTTP/1.1",
         "GET / HTTP/1.1 ",
         " GET / HTTP/1.1",
