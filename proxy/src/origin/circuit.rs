@@ -248,6 +248,13 @@ mod tests {
         assert_eq!(circuit.state(), CircuitState::Closed);
         answers(&mut circuit, after(start, 19_999), (0, 19), &limits);
         assert_eq!(circuit.state(), CircuitState::Open);
+        // Also where no other second has taken their place.
+        for (later, expected) in [(12_999, CircuitState::Open), (14_000, CircuitState::Closed)] {
+            let mut circuit = Circuit::new(start);
+            answers(&mut circuit, after(start, 3_000), (0, 19), &limits);
+            answers(&mut circuit, after(start, later), (0, 1), &limits);
+            assert_eq!(circuit.state(), expected, "{later}");
+        }
     }
 
     #[test]

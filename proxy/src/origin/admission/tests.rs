@@ -101,6 +101,7 @@ async fn queue_is_bounded_in_number_and_time() {
     assert!(poll(waiting.as_mut()).is_pending());
     assert_eq!(protection.wait(Demand::Pass, &pool, None).await.err(), Some(Rejection::PendingFull));
     drop(waiting);
+    assert_eq!(protection.wait(Demand::Pass, &pool, None).await.err(), Some(Rejection::PendingTimeout));
     let soon = Some(Instant::now());
     assert_eq!(protection.wait(Demand::Pass, &pool, soon).await.err(), Some(Rejection::PendingTimeout));
     assert_eq!(protection.view(Instant::now()).pending, 0);

@@ -165,12 +165,19 @@ async fn refused_connections_cost_no_budget_and_others_do() {
 async fn page_in_place_of_an_error_leaves_the_attempt_as_it_was() {
     let (first, _second) = pair().await;
     first.on("/gone", Script::status(404).text("none"));
-    let config = config_to(&[&first.url()], "")
+    first.on("/down", Script::status(503).text("down"));
+    let config = EdgeConfig { pool: Vec::new(), ..config_to(&[&first.url()], "") }
+        .pool_yaml("health: {probe: off}\noutlier: {consecutive_failures: 100}")
         .site_yaml("error_pages: [{ statuses: [404], content: page, replace_origin: true }]");
     let edge = Edge::start(&config).await;
+    let client = edge.client(Protocol::Http1).await;
+    let down = within("an answer", client.request(Request::new("DELETE", "/down"))).await.unwrap();
+    assert_eq!(down.status, 503);
+    assert_eq!(first_origin(&edge).await["consecutive_failures"], 1);
     let request = Request::new("DELETE", "/gone");
     let answer = within("an answer", edge.client(Protocol::Http2).await.request(request)).await.unwrap();
     assert_eq!(answer.text(), "page");
     let lines = edge.access_log(1, |line| line["path"] == "/gone").await;
     assert_eq!(lines[0]["attempts"], serde_json::json!([{"origin": "first", "status": 404}]));
+    assert_eq!(first_origin(&edge).await["consecutive_failures"], 0, "it has answered");
 }
