@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tidegate_config::model::Limits;
 
 use crate::client_identity;
@@ -18,13 +19,14 @@ use crate::routing::{CanonicalHost, CanonicalPath};
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("canonical_form", canonical_form),
     ("proxy_protocol", proxy_protocol),
     ("forwarded", forwarded),
     ("http1_head", http1_head),
     ("http1_chunks", http1_chunks),
     ("http3_fields", http3_fields),
+    ("http3_head", http3_head),
 ];
 
 /// The canonical form of a canonical form is itself.
@@ -111,6 +113,44 @@ pub fn http3_fields(bytes: &[u8]) {
     for more in [&[PATH, PATH][..], &[ACCEPT, PATH]] {
         assert!(!listener::fuzzing::pseudo_headers_are_well_placed(&[bytes, more].concat()), "{bytes:x?} {more:x?}");
     }
+}
+
+/// What is accepted over HTTP/3 is one request in HTTP/1.1 as well: to another parser, and to our own grammar.
+pub fn http3_head(bytes: &[u8]) {
+    let Some((request, authority)) = http3_request(bytes) else { return };
+    let (is_connect, limits) = (request.method() == Method::CONNECT, limits());
+    let Some((head, length)) = listener::fuzzing::http1_head_of(request, limits) else { return };
+    let told = head.escape_ascii();
+    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut parsed = httparse::Request::new(&mut fields);
+    assert_eq!(parsed.parse(&head), Ok(httparse::Status::Complete(head.len())), "{told}");
+    let target = parsed.path.unwrap_or_default();
+    assert!(is_connect || target.starts_with('/') || target == "*", "{told}");
+    let named = |name: &str| parsed.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).count();
+    assert_eq!(named("host"), 1, "{told}");
+    let host = parsed.headers.iter().find(|field| field.name.eq_ignore_ascii_case("host"));
+    assert!(host.is_some_and(|host| host.value.eq_ignore_ascii_case(authority.as_bytes())), "{told}");
+    assert_eq!(["transfer-encoding", "connection", "upgrade"].map(named), [0; 3], "{told}");
+    assert_eq!(named("content-length") > 0, length.is_some(), "{told}");
+    assert!(is_connect || listener::fuzzing::head_length(&head, limits) == Some(head.len()), "{told}");
+}
+
+/// A request and its authority from lines: method, path, authority, and fields with a colon.
+fn http3_request(bytes: &[u8]) -> Option<(Request<()>, String)> {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let method = lines.next()?;
+    let path = PathAndQuery::try_from(lines.next()?).ok()?;
+    let authority = std::str::from_utf8(lines.next()?).ok()?;
+    let uri = match method {
+        b"CONNECT" => Uri::builder().authority(authority),
+        _ => Uri::builder().scheme("https").authority(authority).path_and_query(path),
+    };
+    let mut request = Request::builder().method(method).uri(uri.build().ok()?);
+    for line in lines {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        request = request.header(&line[..colon], &line[colon + 1..]);
+    }
+    Some((request.body(()).ok()?, authority.to_owned()))
 }
 
 /// The limits of the commented example, which are the defaults.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of what the targets read.
-const PIECES: [&[u8]; 42] = [
+const PIECES: [&[u8]; 50] = [
     b"GET / HTTP/1.1\r\n",
     b"POST /a?b HTTP/1.0\r\n",
     b"OPTIONS * HTTP/1.1\r\n",
@@ -51,6 +51,14 @@ const PIECES: [&[u8]; 42] = [
     b"\x50\x01a",
     b"\x2d\xb9\x49\x53\x39\xe4\x01x",
     b"\x27\x00:status\x01x",
+    b"GET\n/a?b\nmedia.tidegate.test\n",
+    b"POST\n/\na:80\n",
+    b"OPTIONS\n*\n[::1]:443\n",
+    b"CONNECT\n/\na:443\n",
+    b"content-length:5\n",
+    b"host:a:80\n",
+    b"cookie:a=b\n",
+    b"te:trailers\n",
 ];
 
 proptest! {

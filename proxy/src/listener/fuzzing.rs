@@ -1,5 +1,7 @@
 //! Ways into the parsers of listeners for `crate::fuzzing`, which checks what is true of them; nothing else uses them.
 
+use bytes::Bytes;
+use http::Request;
 use tidegate_config::model::Limits;
 
 use super::{http1, http3};
@@ -22,4 +24,10 @@ pub(crate) fn chunked_length<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> 
 #[must_use]
 pub(crate) fn pseudo_headers_are_well_placed(section: &[u8]) -> bool {
     http3::pseudo_headers_are_well_placed(section)
+}
+
+/// What an HTTP/1.1 origin would be asked for a request of HTTP/3, if it is accepted, and the length of its body.
+#[must_use]
+pub(crate) fn http1_head_of(request: Request<()>, limits: &Limits) -> Option<(Bytes, Option<u64>)> {
+    http3::http1_head_of(request, limits)
 }

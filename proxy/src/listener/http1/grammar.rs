@@ -167,11 +167,17 @@ impl<'a> Fields<'a> {
 /// One number in plain digits. Signs, lists and leading zeros are read differently by different servers; RFC 9110
 /// section 8.6 lets a list of equal numbers be refused.
 fn content_length(value: &[u8]) -> Result<u64, RequestRefusal> {
-    let plain = value == b"0" || matches!(value, [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
-    if !plain || value.len() > LENGTH_DIGITS {
-        return malformed("Content-Length is no number");
+    match plain_length(value) {
+        Some(length) => Ok(length),
+        None => malformed("Content-Length is no number"),
     }
-    Ok(value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
+}
+
+/// A length as every server reads it.
+pub(in crate::listener) fn plain_length(value: &[u8]) -> Option<u64> {
+    let plain = value == b"0" || matches!(value, [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
+    let countable = plain && value.len() <= LENGTH_DIGITS;
+    countable.then(|| value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
 }
 
 /// `chunked`, once and alone: no other coding is offered here (RFC 9112 sections 6.1 and 7).

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(super) use self::chunks::ChunkScanner;
+pub(super) use self::grammar::plain_length;
 use self::head::Head;
 use super::Protocol;
 use super::client_stream::ClientStream;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use h2::server::Connection;
 use h2::{Ping, PingPong, Reason};
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, HttpSession, handshake};
@@ -30,6 +31,7 @@ use tokio::time::{Instant, timeout};
 pub(super) use self::frame_meter::{Flooded, FrameMeter};
 use self::streams::{StreamGuard, Streams};
 use super::body_progress::while_body_comes;
+use super::http1::plain_length;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
@@ -313,7 +315,13 @@ fn exceeded(session: &HttpSession, limits: &Limits) -> Option<RequestRefusal> {
     if header.raw_path().len() > limits.target_bytes.as_usize() {
         return Some(RequestRefusal::TargetTooLong);
     }
-    (header.headers.len() > limits.header_count).then_some(RequestRefusal::FieldsTooLarge)
+    if header.headers.len() > limits.header_count {
+        return Some(RequestRefusal::FieldsTooLarge);
+    }
+    // A list of equal lengths, or leading zeros, would go to an origin of HTTP/1.1 as they are.
+    let mut lengths = header.headers.get_all(CONTENT_LENGTH).iter();
+    let plain = lengths.next().is_none_or(|length| plain_length(length.as_bytes()).is_some());
+    (!plain || lengths.next().is_some()).then_some(RequestRefusal::Malformed("Content-Length is no number"))
 }
 
 fn refuse(session: &mut HttpSession, refusal: RequestRefusal) {

@@ -24,5 +24,6 @@ mod transport;
 
 pub use endpoint::{ServeError, serve};
 pub(super) use pseudo_headers::are_well_placed as pseudo_headers_are_well_placed;
+pub(super) use request_head::http1_head_of;
 pub use session::Http3Session;
 pub use transport::server_crypto;

@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use pingora_core::protocols::http::authority::{RawTargetAuthority, raw_target_authority, validate_request_authority};
 use pingora_http::RequestHeader;
 use tidegate_config::field::HOP_BY_HOP;
+use tidegate_config::model::Limits;
 
 use super::bounds::Bounds;
+use crate::listener::http1::plain_length;
 
 /// A request as the session serves it.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub(super) enum Malformed {
     /// A field that only HTTP/1 connections have.
     #[error("connection-specific field")]
     HopByHopField,
-    /// `content-length` that is no number, or several that disagree.
+    /// `content-length` that is no number in plain digits, or several.
     #[error("invalid content-length")]
     ContentLength,
     /// A target that is neither a path nor `*` for OPTIONS, or contains what no target may.
@@ -94,24 +96,15 @@ fn refuse_hop_by_hop(headers: &HeaderMap) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// One length, or several equal ones (RFC 9110 section 8.6).
-pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut agreed = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let value = value.to_str().map_err(|_| Malformed::ContentLength)?;
-        for item in value.split(',') {
-            let item = item.trim_matches([' ', '\t']);
-            if item.is_empty() || !item.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(Malformed::ContentLength);
-            }
-            let length: u64 = item.parse().map_err(|_| Malformed::ContentLength)?;
-            if agreed.is_some_and(|agreed| agreed != length) {
-                return Err(Malformed::ContentLength);
-            }
-            agreed = Some(length);
-        }
+/// One length in plain digits. RFC 9110 section 8.6 lets a list of equal numbers be refused: an origin of HTTP/1.1 would
+/// get it as it is.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(None) };
+    if lengths.next().is_some() {
+        return Err(Malformed::ContentLength);
     }
-    Ok(agreed)
+    plain_length(length.as_bytes()).map(Some).ok_or(Malformed::ContentLength)
 }
 
 /// The authority as a `Host` value: a host with at most one, numeric port, and no user information.
@@ -191,6 +184,13 @@ pub(super) fn http1_head(header: &RequestHeader) -> Bytes {
     head.freeze()
 }
 
+/// What an HTTP/1.1 origin would be asked for this, where it is accepted, and the length that its body must have. For
+/// [`crate::fuzzing`].
+pub(in crate::listener) fn http1_head_of(request: Request<()>, limits: &Limits) -> Option<(Bytes, Option<u64>)> {
+    let head = request_head(request, &Bounds::from(limits)).ok()?;
+    Some((http1_head(&head.header), head.content_length))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +215,7 @@ mod tests {
         let url = "https://media.test/a";
         let many: Vec<(&str, &str)> = vec![("x", "y"); 9];
         let long = format!("https://media.test/{}", "a".repeat(64));
-        let cases: [Case<'_>; 19] = [
+        let cases: [Case<'_>; 22] = [
             ("GET", url, &[("connection", "close")], Malformed::HopByHopField),
             ("GET", url, &[("transfer-encoding", "chunked")], Malformed::HopByHopField),
             ("GET", url, &[("upgrade", "websocket")], Malformed::HopByHopField),
@@ -224,6 +224,9 @@ mod tests {
             ("GET", url, &[("te", "gzip")], Malformed::HopByHopField),
             ("POST", url, &[("content-length", "5"), ("content-length", "6")], Malformed::ContentLength),
             ("POST", url, &[("content-length", "+5")], Malformed::ContentLength),
+            ("POST", url, &[("content-length", "5, 5")], Malformed::ContentLength),
+            ("POST", url, &[("content-length", "5"), ("content-length", "5")], Malformed::ContentLength),
+            ("POST", url, &[("content-length", "05")], Malformed::ContentLength),
             ("POST", url, &[("content-length", "")], Malformed::ContentLength),
             ("POST", url, &[("content-length", "99999999999999999999")], Malformed::ContentLength),
             ("GET", "https://user@media.test/a", &[], Malformed::Authority),
@@ -251,10 +254,10 @@ mod tests {
 
     #[test]
     fn the_pipeline_sees_what_http1_would_have_sent() {
-        let fields = [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers"), ("content-length", "3, 3")];
+        let fields = [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers"), ("content-length", "3")];
         let head = head("POST", "https://media.test:8443/a/b?c", &fields).unwrap();
         assert_eq!(head.content_length, Some(3));
-        let expected = "POST /a/b?c HTTP/1.1\r\ncookie: a=1; b=2\r\nte: trailers\r\ncontent-length: 3, 3\r\n\
+        let expected = "POST /a/b?c HTTP/1.1\r\ncookie: a=1; b=2\r\nte: trailers\r\ncontent-length: 3\r\n\
                         host: media.test:8443\r\n\r\n";
         assert_eq!(http1_head(&head.header), expected);
         assert!(head.header.uri.authority().is_none());

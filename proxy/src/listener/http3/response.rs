@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use h3::error::{Code, StreamError};
 use h3::server::RequestStream;
-use http::header::DATE;
+use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::date::get_cached_date;
@@ -19,7 +19,6 @@ use tidegate_config::field::HOP_BY_HOP;
 use super::field_section::headers_frame;
 use super::frame::data_header;
 use super::quic_adapter::{BidiStream, SendHalf};
-use super::request_head::content_length;
 
 /// Why a response cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +136,7 @@ impl Response {
         let bodiless = matches!(header.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         self.has_body = !self.method_is_head && !bodiless;
         if self.has_body {
-            self.announced = content_length(&header.headers).map_err(|_| ResponseError::InvalidLength)?;
+            self.announced = announced_length(&header.headers)?;
         }
         Ok(())
     }
@@ -244,4 +243,11 @@ fn queued(encode: impl Future<Output = Result<(), StreamError>>) -> Result<(), R
         Some(result) => result.map_err(ResponseError::Fields),
         None => unreachable!("a response stream of the adapter is always ready"),
     }
+}
+
+/// The length of one field; that there are no more was checked when the response came.
+fn announced_length(headers: &HeaderMap) -> Result<Option<u64>, ResponseError> {
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let digits = length.to_str().ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).map(Some).ok_or(ResponseError::InvalidLength)
 }

@@ -160,6 +160,21 @@ async fn bodies_that_are_not_what_their_length_says_are_refused() {
 }
 
 #[tokio::test]
+async fn lengths_that_an_origin_could_read_otherwise_are_not_passed_on() {
+    let arena = Arena::start().await;
+    for lengths in [&["3, 3"][..], &["003"], &["3", "3"], &["3,3"], &["3,"]] {
+        let mut fields = with(&[]);
+        fields[0] = (":method", "POST");
+        fields.extend(lengths.iter().map(|length| ("content-length", *length)));
+        let mut connection = Http2::open(&arena.edge).await;
+        connection.send(&[headers(&fields, 0), frame(DATA, END_STREAM, 1, b"abc")].concat()).await.unwrap();
+        let found = within("an answer", outcome(&mut connection)).await;
+        assert!([Reset(PROTOCOL_ERROR), Status(400)].contains(&found), "{lengths:?}: {found:?}");
+        assert!(arena.recorder.take().await.is_empty(), "{lengths:?} was passed on");
+    }
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 async fn broken_frames_end_the_connection() {
     let arena = Arena::start().await;

@@ -278,6 +278,9 @@ async fn malformed_requests_are_refused_stream_by_stream() {
         ("two hosts", vec![method, scheme, path, ("host", HOST), ("host", HOST)]),
         ("two lengths", with(&[("content-length", "1"), ("content-length", "2")])),
         ("signed length", with(&[("content-length", "+1")])),
+        ("list of equal lengths", with(&[("content-length", "1, 1")])),
+        ("two equal lengths", with(&[("content-length", "1"), ("content-length", "1")])),
+        ("leading zeros", with(&[("content-length", "01")])),
         ("overflowing length", with(&[("content-length", "18446744073709551616")])),
     ];
     for (name, fields) in rows {
@@ -327,7 +330,7 @@ async fn bounds_are_answered_with_their_status() {
         ("field", fields(&[("a", long)]), 431),
         ("name", fields(&[(long, "a")]), 431),
         ("fields", fields(&[("a", "b"); 30]), 431),
-        ("section that is announced", [integer(HEADERS), integer(1 << 40)].concat(), 431),
+        ("section that is announced", [integer(HEADERS), integer(1 << 20)].concat(), 431),
         ("length", [post("5000"), frame(DATA, long.as_bytes())].concat(), 413),
         ("section that does not come", fields(&[])[..9].to_vec(), 408),
         ("body that does not come", post("9"), 408),
@@ -350,9 +353,9 @@ async fn bounds_are_answered_with_their_status() {
     let found = outcome("body", &connection, &[post, frame(DATA, long.as_bytes())].concat(), true).await;
     assert!(matches!(found, Status(413) | Reset(_)), "{found:?}");
     assert!(arena.recorder.take().await.iter().all(|it| !it.whole), "a body too long was passed on");
-    for status in ["408", "414", "431"] {
+    for (status, expected) in [("408", 1.0), ("414", 1.0), ("431", 4.0)] {
         let labels = ["protocol=\"h3\"", &format!("status=\"{status}\"")];
         let refused = arena.edge.metric("tidegate_requests_refused_total", &labels).await;
-        assert!(refused >= 1.0, "refusals with {status} are counted: {refused}");
+        assert!((refused - expected).abs() < 0.5, "refusals with {status} are counted: {refused}");
     }
 }

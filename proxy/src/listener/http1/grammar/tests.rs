@@ -62,9 +62,9 @@ fn other_request_lines_are_refused() {
     ] {
         assert!(is_malformed(&request_line(line.as_bytes())), "{line:?}");
     }
-    for version in ["HTTP/1.2", "HTTP/2.0", "HTTP/0.9", "HTTP/3.0"] {
-        let judged = request_line(format!("GET / {version}").as_bytes()).map(|_| ());
-        assert_eq!(judged, Err(RequestRefusal::UnsupportedVersion), "{version}");
+    for line in ["GET /", "GET / HTTP/1.2", "GET / HTTP/2.0", "GET / HTTP/0.9", "GET / HTTP/3.0"] {
+        let judged = request_line(line.as_bytes()).map(|_| ());
+        assert_eq!(judged, Err(RequestRefusal::UnsupportedVersion), "{line}");
     }
 }
 
