@@ -61,8 +61,13 @@ const PIECES: [&[u8]; 50] = [
     b"te:trailers\n",
 ];
 
+/// Inputs without a wish; `TIDEGATE_FUZZING_CASES` makes more of them.
+fn cases() -> u32 {
+    std::env::var("TIDEGATE_FUZZING_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn targets_hold_for_pieces_put_together(places in proptest::collection::vec(0..PIECES.len(), 0..12)) {
