@@ -11,6 +11,7 @@ use tidegate_tests::within;
 use super::http3_wire::*;
 use super::{Arena, BOUNDS};
 
+const INTERNAL_ERROR: u64 = 0x102;
 const STREAM_CREATION_ERROR: u64 = 0x103;
 const CLOSED_CRITICAL_STREAM: u64 = 0x104;
 const FRAME_UNEXPECTED: u64 = 0x105;
@@ -159,7 +160,8 @@ async fn bodies_that_are_not_what_their_length_says_are_refused() {
         let fields = [&request("POST", "/a")[..], &[("content-length", length)]].concat();
         let bytes = [frame(HEADERS, &section(&fields)), frame(DATA, body.as_bytes())].concat();
         let found = outcome(&what, &connection, &bytes, true).await;
-        assert!([Reset(MESSAGE_ERROR), Status(400)].contains(&found), "{what}: {found:?}");
+        // The response may be broken off before it is known why.
+        assert!([Reset(MESSAGE_ERROR), Reset(INTERNAL_ERROR), Status(400)].contains(&found), "{what}: {found:?}");
         assert!(arena.recorder.take().await.iter().all(|it| !it.whole), "{what}");
     }
 }

@@ -49,7 +49,7 @@ async fn check(edge: &Edge, liar: &Liar, path: &str, then: &Then, expected: Expe
                 // What could be believed may be stored.
                 let asked = liar.asked(path) > before;
                 assert!(asked || (method == "GET" && matches!(expected, Body(_))), "{what}: answered from the cache");
-                // While a request is under way, nobody could tell that its answer is another's.
+                // Until it is noticed, nobody could tell that it answers no request.
                 if asked && matches!(then, Then::Later(_)) {
                     liar.followed().await;
                 }
