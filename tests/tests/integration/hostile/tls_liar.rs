@@ -175,7 +175,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
     match talk {
         Talk::Tls(shown, answer, ending) => tell(shared.acceptor(shown).accept(stream), answer, ending).await,
         Talk::Plain(bytes) => {
-            stream.read(&mut hello).await.ok()?;
+            let _length = stream.read(&mut hello).await.ok()?;
             stream.write_all(bytes).await.ok()?;
             stream.shutdown().await.ok()
         }
@@ -184,7 +184,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
             Some(())
         }
         Talk::HalfAHandshake => {
-            stream.read(&mut hello).await.ok()?;
+            let _length = stream.read(&mut hello).await.ok()?;
             // A ServerHello of 100 bytes, of which there are two.
             stream.write_all(b"\x16\x03\x03\x00\x64\x02\x00\x00\x60\x03\x03").await.ok()?;
             stream.shutdown().await.ok()
