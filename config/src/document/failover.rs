@@ -12,7 +12,8 @@ use super::units::DurationText;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryFields {
-    /// Further attempts as a share of requests. Default: `20%`: a pool in trouble gets no storm on top.
+    /// Further attempts as a share of requests. Default: `20%`: a pool in trouble gets no storm on top. From an origin that
+    /// is avoided to one that is not, as new requests go, costs nothing; `attempts: 1` forbids all.
     pub budget: PercentText,
     /// Further attempts a second that are always allowed, up to 10000. Default: 10, so that a quiet pool fails over too.
     pub budget_floor: u32,

@@ -150,6 +150,14 @@ impl CompiledOrigin {
         }
     }
 
+    /// Whether requests are kept from it, but for a trial now and then.
+    #[must_use]
+    pub fn is_avoided(&self, now: Instant) -> bool {
+        let candidate = self.without_trial(now);
+        let works = matches!(candidate.health, Health::Healthy | Health::Unknown);
+        !works || candidate.circuit == Circuit::Open
+    }
+
     fn is_on_trial(&self, now: Instant) -> bool {
         self.health.view(now).trial
     }

@@ -252,12 +252,21 @@ fn may_go_on(context: &RequestContext) -> bool {
 
 fn pay(context: &RequestContext, reason: RetryReason, cost: Cost) -> bool {
     let Some(pool) = &context.origin.pool else { return false };
-    let (retry, protection) = (&pool.pool.retry, &pool.protection);
-    let paid = cost == Cost::Nothing || protection.retries.spend(Instant::now(), retry.budget, retry.budget_floor);
+    let (retry, protection, now) = (&pool.pool.retry, &pool.protection, Instant::now());
+    let free = cost == Cost::Nothing || moves_on(context, now);
+    let paid = free || protection.retries.spend(now, retry.budget, retry.budget_floor);
     if paid {
         protection.metrics.retried(reason);
     } else {
         protection.metrics.retry_budget_exhausted();
     }
     paid
+}
+
+/// Whether the origin that failed is avoided by now, and the next one is not. Everyone who was caught by an origin that
+/// hangs or died goes where new requests go: each is one request to an origin that works. A budget would let most of
+/// them fail, and save nobody's load. It counts again as soon as the next one is in doubt as well.
+fn moves_on(context: &RequestContext, now: Instant) -> bool {
+    let avoided = context.origin.current.as_ref().is_some_and(|failed| failed.is_avoided(now));
+    avoided && context.origin.order.first().is_some_and(|next| !next.is_avoided(now))
 }

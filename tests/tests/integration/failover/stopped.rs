@@ -96,3 +96,52 @@ async fn origin_that_stops_under_load_costs_each_request_one_time_out_at_most() 
     assert!((1..=clients + 4).contains(&caught), "{caught} requests met the stopped origin");
     assert!(lines.iter().filter(|line| line["attempts"][0]["origin"] == "far").count() > caught);
 }
+
+/// Requests that all wait for the same stopped origin.
+const CAUGHT: usize = 40;
+
+/// Two origins with an edge that may spend nothing on further attempts.
+async fn without_budget() -> (OriginProcess, OriginProcess, Edge) {
+    let (near, far) = (OriginProcess::start(&scripts()), OriginProcess::start(&scripts()));
+    let origins =
+        vec![OriginEntry::new("eu", &near.url()).named("near"), OriginEntry::new("us", &far.url()).named("far")];
+    let mut config = EdgeConfig::with_origins(origins)
+        .pool_yaml("order: written\nhealth: {probe: off}\nretry: {budget: 0%, budget_floor: 0}");
+    config.timeouts = vec!["read: 1s".to_owned()];
+    (near, far, Edge::start(&config).await)
+}
+
+async fn ask_together(edge: &Edge) -> Vec<u16> {
+    let client = edge.client(Protocol::Http2).await;
+    let requests = (0..CAUGHT).map(|number| {
+        let fetched = Request::get(&format!("/fetched?{number}"));
+        client.request(if number.is_multiple_of(2) { fetched } else { Request::new("DELETE", "/passed") })
+    });
+    let answers = within("all answers", futures::future::join_all(requests)).await;
+    answers.into_iter().map(|answer| answer.unwrap().status).collect()
+}
+
+#[tokio::test]
+async fn all_who_are_caught_by_an_origin_that_hangs_go_where_new_requests_go_whatever_the_budget() {
+    let (near, _far, edge) = without_budget().await;
+    near.stop();
+    assert_eq!(ask_together(&edge).await, [200; CAUGHT]);
+    let lines = edge.access_log(CAUGHT, |line| !line["route"].is_null()).await;
+    let caught = lines.iter().filter(|line| line["attempts"][0]["failure"] == "timed_out");
+    assert_eq!(caught.count(), CAUGHT, "none of them knew better");
+}
+
+#[tokio::test]
+async fn budget_counts_where_the_next_origin_is_in_doubt_as_well() {
+    let (near, far, edge) = without_budget().await;
+    near.stop();
+    far.stop();
+    let client = edge.client(Protocol::Http1).await;
+    for _ in 0..2 {
+        let answer = within("an answer", client.request(Request::new("DELETE", "/passed"))).await.unwrap();
+        assert_eq!(answer.status, 504);
+    }
+    let lines = edge.access_log(2, |line| !line["route"].is_null()).await;
+    let attempts: Vec<usize> = lines.iter().map(|line| line["attempts"].as_array().unwrap().len()).collect();
+    assert_eq!(attempts, [2, 1], "the first found out about both, the second would only have added load: {lines:?}");
+}
