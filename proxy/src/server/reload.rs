@@ -169,13 +169,15 @@ impl Reloader {
     fn put_in_force(&self, prepared: Prepared) {
         self.listener_state.store(Arc::new(prepared.listener_state));
         prepared.snapshot.geo.put_in_force();
-        self.admin.geo.store(Some(Arc::clone(&prepared.snapshot.geo)));
-        self.admin.origins.store(Some(Arc::new(OriginOverview::new(prepared.snapshot.pools().cloned()))));
         self.prober.probe(prepared.snapshot.pools());
         self.metrics.retain_origins(&prepared.snapshot.model().origin_pools);
         self.resolver.configure(&prepared.snapshot.model().node.resolvers);
         self.admin.kill_switches.put_in_force(&prepared.snapshot.snapshot.model, SystemTime::now());
-        self.snapshot.store(Arc::new(prepared.snapshot));
+        let snapshot = Arc::new(prepared.snapshot);
+        self.snapshot.store(Arc::clone(&snapshot));
+        // Operators are shown what is in force, never what is about to be: a drained origin gets nothing new from here on.
+        self.admin.geo.store(Some(Arc::clone(&snapshot.geo)));
+        self.admin.origins.store(Some(Arc::new(OriginOverview::new(snapshot.pools().cloned()))));
         self.admin.token.store(prepared.token);
         if let Some(access_log) = prepared.access_log {
             self.access_log.store(Arc::new(access_log));
