@@ -79,7 +79,11 @@ pub(super) fn request_head(request: Request<()>, bounds: &Bounds) -> Result<Requ
     refuse_hop_by_hop(&parts.headers)?;
     let content_length = content_length(&parts.headers)?;
     let authority = parts.uri.authority().cloned().ok_or(Malformed::Authority)?;
-    parts.headers.entry(HOST).or_insert(host_value(&authority)?);
+    let host = host_value(&authority)?;
+    if parts.headers.get_all(HOST).iter().any(|given| !given.as_bytes().eq_ignore_ascii_case(host.as_bytes())) {
+        return Err(Malformed::Authority); // h3 refuses two names as well (RFC 9114 section 4.3.1)
+    }
+    parts.headers.entry(HOST).or_insert(host);
     parts.uri = origin_form(&parts.method, &parts.uri, authority, bounds)?;
     join_cookies(&mut parts.headers);
     let header = RequestHeader::from(parts);
@@ -215,7 +219,7 @@ mod tests {
         let url = "https://media.test/a";
         let many: Vec<(&str, &str)> = vec![("x", "y"); 9];
         let long = format!("https://media.test/{}", "a".repeat(64));
-        let cases: [Case<'_>; 22] = [
+        let cases: [Case<'_>; 23] = [
             ("GET", url, &[("connection", "close")], Malformed::HopByHopField),
             ("GET", url, &[("transfer-encoding", "chunked")], Malformed::HopByHopField),
             ("GET", url, &[("upgrade", "websocket")], Malformed::HopByHopField),
@@ -233,6 +237,7 @@ mod tests {
             ("GET", "https://media.test:99999/a", &[], Malformed::Authority),
             ("GET", "https://media.test:/a", &[], Malformed::Authority),
             ("GET", url, &[("host", "media.test"), ("host", "media.test")], Malformed::Authority),
+            ("GET", url, &[("host", "other.test")], Malformed::Authority),
             ("GET", "ftp://media.test/a", &[], Malformed::Scheme),
             ("GET", "http://media.test/a", &[], Malformed::Misdirected),
             ("GET", &long, &[], Malformed::TargetTooLong),
