@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
@@ -93,7 +94,11 @@ impl ProxyHttp for Pipeline {
         context: &mut RequestContext,
     ) -> Result<()> {
         phases::judge_response(session, response, context)?;
-        phases::admit_origin_response(session, response, context)
+        phases::admit_origin_response(session, response, context)?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            phases::response_ended(context); // what follows may last for hours
+        }
+        Ok(())
     }
 
     fn upstream_response_body_filter(

@@ -102,7 +102,7 @@ origins:
     credentials:
       fields:
         - { name: X-One, value_file: short.token }
-        - { name: X-Two, value_file: nosuch.secret }
+        - { name: X.Two, value_file: nosuch.secret }
 ---
 kind: site
 name: media

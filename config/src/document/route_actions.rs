@@ -160,7 +160,7 @@ pub struct KillSwitchFields {
     /// Names of the routes it is for. Default: all of the site.
     #[serde(default)]
     pub routes: Vec<String>,
-    /// When it ends by itself (RFC 3339), such as `2026-11-21T18:00:00Z`. One whose time has come does nothing.
+    /// When it ends by itself (RFC 3339), such as `2026-11-21T18:00:00Z`, before 2100. One whose time has come does nothing.
     pub until: TimeText,
     /// Why, for logs: 1 to 200 printable characters.
     pub reason: String,

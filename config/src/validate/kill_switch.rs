@@ -1,6 +1,6 @@
 //! Kill switches of a site document. Whether their time has come is for those to say who have a clock.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
@@ -14,6 +14,9 @@ use crate::suggestion::list;
 
 /// Of one site: each is looked at by every request to it.
 const MAX_SWITCHES: usize = 64;
+
+/// 2100-01-01T00:00:00Z since the epoch: what is to last longer is no switch but a route.
+const CENTURY_END: Duration = Duration::from_secs(4_102_444_800);
 
 /// Those of a site that make sense.
 pub(super) fn kill_switches(
@@ -43,7 +46,7 @@ fn kill_switch(
     if let Some((found, expected)) = KillSwitch::fault_of_reason(&fields.reason) {
         report.found(&place.field("reason"), found, expected);
     }
-    if fields.until.0 <= SystemTime::UNIX_EPOCH {
+    if !(SystemTime::UNIX_EPOCH..SystemTime::UNIX_EPOCH + CENTURY_END).contains(&fields.until.0) {
         report.at(&place.field("until"), "a time of this century (RFC 3339), such as 2026-11-21T18:00:00Z");
     }
     Some(KillSwitch::new(action?, routes, fields.until.0, fields.reason.clone()))

@@ -130,6 +130,13 @@ impl OriginProtection {
         }
     }
 
+    /// Whether there would be leave at this moment, its rate aside.
+    #[must_use]
+    pub fn has_room(&self, demand: Demand, limits: &OriginLimits, now: Instant) -> bool {
+        let state = self.state.lock();
+        state.circuit.passage(now) != Passage::Barred && state.room(demand, limits).is_ok()
+    }
+
     /// Waits for leave to ask it, until `deadline` and no longer than `limits.pending_timeout`.
     pub async fn wait(
         self: &Arc<Self>,

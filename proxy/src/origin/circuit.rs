@@ -120,11 +120,13 @@ impl Circuit {
     }
 
     /// A request that was answered at `answered` broke off after all: one failure and no success. As the trial, it
-    /// proves that the origin is not back.
+    /// proves that the origin is not back, unless others have done well since.
     pub(super) fn broke(&mut self, passage: Passage, answered: Instant, now: Instant, limits: &OriginLimits) {
         self.window.retract(answered);
+        let recent = now.saturating_duration_since(answered).as_secs() < WINDOW_SECONDS as u64;
+        let alone = recent && self.window.counts(now).0 == 0;
         self.failed(Passage::Free, now, limits);
-        if passage == Passage::Trial && self.state == State::Closed {
+        if passage == Passage::Trial && alone && self.state == State::Closed {
             self.state = State::Open { until: now + limits.open };
         }
     }
@@ -185,10 +187,15 @@ impl Window {
         self.slots = [Slot::default(); WINDOW_SECONDS];
     }
 
-    fn is_beyond(&self, now: Instant, limits: &OriginLimits) -> bool {
+    /// Successes and failures that still count.
+    fn counts(&self, now: Instant) -> (u64, u64) {
         let second = self.second(now);
         let recent = self.slots.iter().filter(|slot| second - slot.second.min(second) < WINDOW_SECONDS as u64);
-        let (succeeded, failed) = recent.fold((0, 0), |(ok, bad), slot| (ok + slot.succeeded, bad + slot.failed));
+        recent.fold((0, 0), |(ok, bad), slot| (ok + slot.succeeded, bad + slot.failed))
+    }
+
+    fn is_beyond(&self, now: Instant, limits: &OriginLimits) -> bool {
+        let (succeeded, failed) = self.counts(now);
         let all = succeeded + failed;
         limits.failures > 0
             && all >= u64::from(limits.failures_floor.max(1))
@@ -310,6 +317,27 @@ mod tests {
         assert_eq!(circuit.state(), CircuitState::Closed, "a trial that has been answered lets others go");
         circuit.broke(Passage::Trial, now, now, &limits);
         assert_eq!(circuit.state(), CircuitState::Open, "and takes that back when it breaks off");
+    }
+
+    #[test]
+    fn trial_that_breaks_off_late_opens_nothing_for_those_who_did_well_since() {
+        let (start, limits) = (Instant::now(), limits(60, 4));
+        let tried = || {
+            let mut circuit = Circuit::new(start);
+            circuit.succeeded(Passage::Trial, start);
+            circuit
+        };
+        for (answers, at) in [(1, 100), (100, 59_000)] {
+            let mut circuit = tried();
+            for _ in 0..answers {
+                circuit.succeeded(Passage::Free, after(start, at));
+            }
+            circuit.broke(Passage::Trial, start, after(start, at + 1_000), &limits);
+            assert_eq!(circuit.state(), CircuitState::Closed, "{answers} answers");
+        }
+        let mut circuit = tried();
+        circuit.broke(Passage::Trial, start, after(start, 30_000), &limits);
+        assert_eq!(circuit.state(), CircuitState::Closed, "long ago");
     }
 
     #[test]

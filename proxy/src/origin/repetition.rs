@@ -12,6 +12,8 @@ use super::Again;
 pub enum Fate {
     /// The origin says that it did not process it.
     NotProcessed,
+    /// It says so of this and all later ones on the connection, which it is about to close.
+    Closing,
     /// The origin cannot speak the protocol, or wants another one. What it did with the request nobody knows.
     WrongProtocol,
     /// The connection was there from before and may have been closed before the request came, or this end closed it for
@@ -40,7 +42,8 @@ impl Fate {
     pub fn of(error: &Error) -> Self {
         let cause = error.root_cause().downcast_ref::<h2::Error>();
         match error.retry {
-            _ if cause.is_some_and(is_not_processed) => Self::NotProcessed,
+            _ if cause.is_some_and(is_refused) => Self::NotProcessed,
+            _ if cause.is_some_and(|cause| cause.is_remote() && cause.is_go_away()) => Self::Closing,
             RetryType::Decided(true) => Self::WrongProtocol,
             _ if cause.is_some_and(is_end_of_connection) => Self::MaybeTooLate,
             RetryType::ReusedOnly => Self::MaybeTooLate,
@@ -49,10 +52,10 @@ impl Fate {
     }
 }
 
-/// A refused stream, or one above the last that the origin looked at: its library fails those alone with the GOAWAY.
-fn is_not_processed(error: &h2::Error) -> bool {
-    error.is_remote()
-        && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+/// A refused stream. One above the last that the origin looked at is not processed either: the library fails those alone
+/// with the GOAWAY.
+fn is_refused(error: &h2::Error) -> bool {
+    error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
 /// An end of the whole connection that this node's library decided on (RFC 9113 section 5.4.1), such as for a flood. Every
@@ -80,6 +83,8 @@ impl Exchange {
     pub fn again(self, fate: Fate) -> Option<Again> {
         match fate {
             Fate::NotProcessed if !self.answered && self.kept => Some(Again::Same),
+            // Pingora would give the same connection again as long as others' streams on it go on.
+            Fate::Closing if !self.answered && self.kept => Some(Again::Fresh),
             Fate::WrongProtocol if self.is_repeatable() => Some(Again::Same),
             Fate::MaybeTooLate if self.reused && self.is_repeatable() => Some(Again::Fresh),
             _ => None,
@@ -105,6 +110,10 @@ mod tests {
             (Fate::NotProcessed, Exchange { reused: false, ..POST }, Some(Again::Same)),
             (Fate::NotProcessed, Exchange { kept: false, ..SAFE }, None),
             (Fate::NotProcessed, Exchange { answered: true, ..SAFE }, None),
+            (Fate::Closing, SAFE, Some(Again::Fresh)),
+            (Fate::Closing, POST, Some(Again::Fresh)),
+            (Fate::Closing, Exchange { kept: false, ..SAFE }, None),
+            (Fate::Closing, Exchange { answered: true, ..SAFE }, None),
             (Fate::WrongProtocol, SAFE, Some(Again::Same)),
             (Fate::WrongProtocol, Exchange { reused: false, ..SAFE }, Some(Again::Same)),
             (Fate::WrongProtocol, POST, None),
@@ -194,8 +203,8 @@ mod tests {
         const NO: RetryType = RetryType::Decided(false);
         const YES: RetryType = RetryType::Decided(true);
         let cases: [(&str, &[u8], RetryType, Fate); 7] = [
-            ("the origin's farewell", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], YES, Fate::NotProcessed),
-            ("one with an error", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], NO, Fate::NotProcessed),
+            ("the origin's farewell", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], YES, Fate::Closing),
+            ("one with an error", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], NO, Fate::Closing),
             ("a refused stream", &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7], NO, Fate::NotProcessed),
             ("a reset stream", &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2], NO, Fate::Unknown),
             // What the library finds wrong with one stream says nothing of others, and with the connection nothing of this.

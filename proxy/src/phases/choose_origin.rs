@@ -44,10 +44,7 @@ pub(crate) async fn choose_origin(
         start_attempt(&origin, context);
         let error = match proxy.resolver.resolve(&origin.origin).await {
             Ok(addresses) => match peer(&origin, &pool.pool, addresses, caller(context)) {
-                Ok(peer) => {
-                    hear_of_idle_connections().await;
-                    return Ok(adapted(peer, again, context));
-                }
+                Ok(peer) => return Ok(adapted(peer, again, session, context)),
                 Err(error) => Error::because(ErrorType::ConnectError, "connecting to an origin", error).into_up(),
             },
             Err(error) => Error::because(ErrorType::ConnectError, "resolving an origin", error).into_up(),
@@ -57,13 +54,6 @@ pub(crate) async fn choose_origin(
             return Err(error);
         }
     }
-}
-
-/// Lets the runtime look at its sockets once: a connection that its origin closed, or on which it sent what nobody asked
-/// for, is known as such only then. Without it, bytes that had come long before are taken for the next request's answer
-/// when one turn of the runtime brings both.
-async fn hear_of_idle_connections() {
-    tokio::task::yield_now().await;
 }
 
 /// Finds the pool and orders its origins for this request.
@@ -182,7 +172,7 @@ fn no_room(pool: &CompiledPool, context: &mut RequestContext) -> Box<Error> {
     Error::explain(ErrorType::HTTPStatus(503), why).into_up()
 }
 
-fn demand(context: &RequestContext) -> Demand {
+pub(super) fn demand(context: &RequestContext) -> Demand {
     if context.is_fill() { Demand::Fill } else { Demand::Pass }
 }
 
@@ -203,12 +193,19 @@ fn start_attempt(origin: &Arc<CompiledOrigin>, context: &mut RequestContext) {
     let number = context.journal().begin(origin.origin.name.clone());
     context.origin.attempt = Some((number, now));
     (context.origin.status, context.origin.unfinished) = (None, false);
+    // What is kept of the body is sent, and counted, again.
+    (context.origin.request_bytes, context.origin.interim_responses) = (0, 0);
     context.origin.current = Some(Arc::clone(origin));
 }
 
 /// Fits the peer to this attempt: what is left of its time, and a fresh connection after a race.
-fn adapted(mut peer: Box<HttpPeer>, again: Option<Again>, context: &RequestContext) -> Box<HttpPeer> {
-    bound_attempt(&mut peer, context);
+fn adapted(
+    mut peer: Box<HttpPeer>,
+    again: Option<Again>,
+    session: &mut Session,
+    context: &RequestContext,
+) -> Box<HttpPeer> {
+    bound_attempt(&mut peer, session, context);
     // A WebSocket's time-out is that of its silence, head or not.
     if let Some(deadline) = deadline(context)
         && context.route.as_ref().is_none_or(|matched| !matched.websocket)

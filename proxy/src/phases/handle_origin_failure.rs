@@ -10,9 +10,9 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::choose_origin::{deadline, reserve};
+use super::choose_origin::{deadline, demand, reserve};
 use super::respond_error::{is_answered, is_replacement};
-use crate::origin::{Again, AttemptOutcome, Exchange, Fate, was_over_before};
+use crate::origin::{Again, AttemptOutcome, CompiledOrigin, Exchange, Fate, was_over_before};
 use crate::request_context::RequestContext;
 use crate::telemetry::{OriginOutcome, RetryReason};
 
@@ -168,9 +168,6 @@ pub(super) fn attempt_ended(context: &mut RequestContext, outcome: AttemptOutcom
             origin.protection.latencies.record(now.duration_since(began));
             permit.into_iter().for_each(|permit| permit.succeeded(now));
             (context.origin.status, context.origin.unfinished) = (Some(status), true);
-            if status == StatusCode::SWITCHING_PROTOCOLS {
-                response_ended(context); // what follows may last for hours
-            }
             return;
         }
         AttemptOutcome::Raced | AttemptOutcome::Abandoned => return,
@@ -224,7 +221,11 @@ fn is_gateway_error(status: StatusCode) -> bool {
 
 /// Plans another attempt and pays for it, if one is allowed.
 pub(super) fn plan_attempt(context: &RequestContext, reason: RetryReason, cost: Cost) -> bool {
-    may_go_on(context) && !context.origin.order.is_empty() && pay(context, reason, cost)
+    let Some(pool) = &context.origin.pool else { return false };
+    let (demand, limits, now) = (demand(context), &pool.pool.limits, Instant::now());
+    let order = &context.origin.order;
+    let next = order.iter().find(|origin| origin.protection.has_room(demand, limits, now)).or(order.first());
+    next.is_some_and(|next| may_go_on(context) && pay(context, reason, cost, next))
 }
 
 /// The same for a response that would be lost by it: only if the next origin has room at this moment.
@@ -234,7 +235,7 @@ fn plan_reserved_attempt(context: &mut RequestContext) -> bool {
     }
     let Some(pool) = context.origin.pool.clone() else { return false };
     let Some(reserved) = reserve(&pool, context) else { return false };
-    if !pay(context, RetryReason::Status, Cost::Budget) {
+    if !pay(context, RetryReason::Status, Cost::Budget, &reserved.0) {
         return false;
     }
     context.origin.reserved = Some(reserved);
@@ -250,10 +251,10 @@ fn may_go_on(context: &RequestContext) -> bool {
     context.origin.attempts < usize::from(pool.pool.attempts) && begun && in_time && !is_hedge
 }
 
-fn pay(context: &RequestContext, reason: RetryReason, cost: Cost) -> bool {
+fn pay(context: &RequestContext, reason: RetryReason, cost: Cost, next: &CompiledOrigin) -> bool {
     let Some(pool) = &context.origin.pool else { return false };
     let (retry, protection, now) = (&pool.pool.retry, &pool.protection, Instant::now());
-    let free = cost == Cost::Nothing || moves_on(context, now);
+    let free = cost == Cost::Nothing || moves_on(context, next, now);
     let paid = free || protection.retries.spend(now, retry.budget, retry.budget_floor);
     if paid {
         protection.metrics.retried(reason);
@@ -266,7 +267,7 @@ fn pay(context: &RequestContext, reason: RetryReason, cost: Cost) -> bool {
 /// Whether the origin that failed is avoided by now, and the next one is not. Everyone who was caught by an origin that
 /// hangs or died goes where new requests go: each is one request to an origin that works. A budget would let most of
 /// them fail, and save nobody's load. It counts again as soon as the next one is in doubt as well.
-fn moves_on(context: &RequestContext, now: Instant) -> bool {
+fn moves_on(context: &RequestContext, next: &CompiledOrigin, now: Instant) -> bool {
     let avoided = context.origin.current.as_ref().is_some_and(|failed| failed.is_avoided(now));
-    avoided && context.origin.order.first().is_some_and(|next| !next.is_avoided(now))
+    avoided && !next.is_avoided(now)
 }

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use http::header::CONTENT_LENGTH;
 use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
 use pingora_http::RequestHeader;
+use pingora_proxy::Session;
 use tidegate_config::model::RouteActions;
 
 use crate::origin::{origin_form, set_target};
@@ -16,6 +18,13 @@ use crate::routing::PoolChoice;
 /// How long a WebSocket may be silent in one direction, unless the route's `timeouts.read` says otherwise. Servers that
 /// care for their connections ping every minute or less, which browsers answer.
 const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
+
+/// A body that comes at once, or its client is too slow to be waited for.
+const SHORT_BODY: u64 = 64 << 10;
+
+/// How long an upload over HTTP/2 may last in all, where the origin speaks nothing else. Clients that stall are found
+/// before by the listener, and origins that take nothing by `timeouts.write`.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(1800);
 
 /// Hands over the facts of a request with this target in origin form. What is about a client is absent in fills.
 pub(super) fn with_facts<T>(context: &RequestContext, target: &[u8], use_them: impl FnOnce(&Facts<'_>) -> T) -> T {
@@ -81,12 +90,20 @@ pub(super) fn response_deadline(context: &RequestContext) -> Option<Instant> {
 }
 
 /// Bounds an attempt by what the route says of reading, and keeps the connection of a handshake to itself.
-pub(super) fn bound_attempt(peer: &mut HttpPeer, context: &RequestContext) {
+pub(super) fn bound_attempt(peer: &mut HttpPeer, session: &mut Session, context: &RequestContext) {
     let Some(matched) = &context.route else { return };
     let timeouts = &matched.route.route.actions.timeouts;
     let options = &mut peer.options;
     if timeouts.read.is_some() {
         options.read_timeout = timeouts.read;
+    }
+    if is_upload(session) {
+        // Over HTTP/2 Pingora's time for reading a head runs from the request's own head on, whatever follows that. Over
+        // HTTP/1.1 each piece that is sent begins it anew.
+        match options.alpn {
+            ALPN::H2 => options.read_timeout = options.read_timeout.map(|read| read.max(LONGEST_UPLOAD)),
+            _ => options.alpn = ALPN::H1,
+        }
     }
     if matched.websocket {
         options.read_timeout = Some(websocket_idle(matched));
@@ -95,6 +112,14 @@ pub(super) fn bound_attempt(peer: &mut HttpPeer, context: &RequestContext) {
         options.idle_timeout = Some(Duration::ZERO);
         peer.group_key ^= context.arrival.request_id.as_u128() as u64;
     }
+}
+
+/// Whether the body of a request may take longer to come than its origin may take to answer: what is short, or here
+/// already, may not.
+fn is_upload(session: &mut Session) -> bool {
+    let fields = &session.req_header().headers;
+    let length = fields.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_none_or(|length| length > SHORT_BODY) && !session.as_mut().is_body_done()
 }
 
 /// How long a WebSocket of this route may be silent in one direction.

@@ -12,6 +12,9 @@ use crate::admin::AdminToken;
 use crate::geo::try_database;
 use crate::origin::{Access, OriginError};
 
+/// Where the secret fields of an origin stand, by name.
+const SECRET_FIELDS: &str = "credentials.fields.";
+
 /// Reads every file that the model names (certificates, token, what origins are shown, databases) and says of each why it
 /// is of no use. Changes nothing but the process's provider of cryptography.
 #[must_use]
@@ -58,7 +61,12 @@ fn of_origins(pool: &OriginPool) -> Vec<FileProblem> {
                 (origin, field, format!("{}: {reason}", file.display()), expected)
             }
         };
-        let steps = ["origins", &origin].into_iter().chain(field.split('.')).map(str::to_owned).collect();
+        // Names of fields may have dots themselves.
+        let field: Vec<&str> = match field.strip_prefix(SECRET_FIELDS).and_then(|field| field.rsplit_once('.')) {
+            Some((name, file)) => SECRET_FIELDS.split_terminator('.').chain([name, file]).collect(),
+            None => field.split('.').collect(),
+        };
+        let steps = ["origins", &origin].into_iter().chain(field).map(str::to_owned).collect();
         let (name, expected) = (Some(pool.name.to_string()), expected.to_owned());
         FileProblem { kind: "origin_pool", name, steps, found, expected }
     };

@@ -181,3 +181,32 @@ async fn page_in_place_of_an_error_leaves_the_attempt_as_it_was() {
     assert_eq!(lines[0]["attempts"], serde_json::json!([{"origin": "first", "status": 404}]));
     assert_eq!(first_origin(&edge).await["consecutive_failures"], 0, "it has answered");
 }
+
+#[tokio::test]
+async fn body_that_is_sent_again_counts_once_against_its_bound() {
+    let (first, second) = pair().await;
+    first.on("/a", Script::status(200).before(Step::Reset));
+    second.on("/a", Script::status(200).body(Body::Echo));
+    let config = config_to(&[&first.url(), &second.url()], "").route_yaml("body_bytes: 40KiB");
+    let edge = Edge::start(&config).await;
+    let request = Request::new("PUT", "/a").body(vec![b'a'; 30_000]);
+    let answer = within("an answer", edge.client(Protocol::Http1).await.request(request)).await.unwrap();
+    assert_eq!((answer.status, answer.body.len()), (200, 30_000));
+}
+
+#[tokio::test]
+async fn switch_of_protocols_that_nobody_asked_for_is_a_failure_and_no_success() {
+    let (first, _second) = pair().await;
+    first.on("/a", Script::status(101));
+    let config = EdgeConfig { pool: Vec::new(), ..config_to(&[&first.url()], "") }.pool_yaml(
+        "order: written\nhealth: {probe: off}\nlimits: {failures: 0%}\noutlier: {consecutive_failures: 100}",
+    );
+    let edge = Edge::start(&config).await;
+    let client = edge.client(Protocol::Http2).await;
+    for _ in 0..4 {
+        let request = Request::new("POST", "/a").body("x");
+        assert_eq!(within("an answer", client.request(request)).await.unwrap().status, 502);
+    }
+    let origin = first_origin(&edge).await;
+    assert!(origin.to_string().contains("\"consecutive_failures\":4"), "{origin}");
+}

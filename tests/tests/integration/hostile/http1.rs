@@ -181,7 +181,11 @@ async fn authorities_that_name_nobody_or_two_are_refused() {
         ("another host than the absolute form", b"GET http://~/a HTTP/1.1\r\nHost: other.test\r\n\r\n", Refused(400)),
         ("absolute form with a user", b"GET http://me@~/a HTTP/1.1\r\nHost: ~\r\n\r\n", Refused(400)),
         ("absolute form without Host", b"GET http://~/a HTTP/1.1\r\n\r\n", Refused(400)),
-        ("absolute form of another scheme", b"GET https://~/a HTTP/1.1\r\nHost: ~\r\nConnection: close\r\n\r\n", Own(421)),
+        (
+            "absolute form of another scheme",
+            b"GET https://~/a HTTP/1.1\r\nHost: ~\r\nConnection: close\r\n\r\n",
+            Own(421),
+        ),
         ("absolute form of HTTP/1.0", b"GET http://~/a HTTP/1.0\r\nHost: ~\r\n\r\n", Served(&[200])),
         ("CONNECT", b"CONNECT ~:443 HTTP/1.1\r\nHost: ~:443\r\nConnection: close\r\n\r\n", Own(405)),
         ("TRACE", b"TRACE /a HTTP/1.1\r\nHost: ~\r\nConnection: close\r\n\r\n", Own(405)),

@@ -1,8 +1,10 @@
 //! Origins that lie in HTTP/2: resets, farewells midway, bodies that are not what their head says, broken frames and
 //! floods. Clients get 502 or see where the body was cut, nothing is stored, and the next request is answered.
 
+use std::time::Duration;
+
 use tidegate_tests::client::{Protocol, Request};
-use tidegate_tests::edge::{Edge, EdgeConfig};
+use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::within;
 
 use super::http2_liar::{After, Answer, Http2Liar, honest};
@@ -321,4 +323,55 @@ async fn requests_beside_one_that_ends_their_connection_are_asked_again_over_ano
         }
         assert_eq!(within("an answer", client.get("/last")).await.unwrap().text(), GOOD_BODY, "{protocol:?}");
     }
+}
+
+/// Answers stream 3 only with a farewell and an error, once stream 5 was asked for.
+fn farewell_to_the_second(stream: u32) -> Vec<u8> {
+    match stream {
+        3 => Vec::new(),
+        5 => goaway(3, INTERNAL_ERROR),
+        _ => (honest().frames)(stream),
+    }
+}
+
+#[tokio::test]
+async fn request_that_a_farewell_leaves_unprocessed_is_asked_again_beside_one_that_goes_on() {
+    let liar = Http2Liar::start().await;
+    liar.answer(Answer { frames: farewell_to_the_second, after: |_| After::Keep });
+    let edge = edge_to(&liar).await;
+    let (client, other) = (edge.client(Protocol::Http2).await, edge.client(Protocol::Http2).await);
+    assert_eq!(within("an answer", client.get("/first")).await.unwrap().text(), GOOD_BODY);
+    let asked = liar.asked();
+    let waiting = tokio::spawn(async move { other.request(Request::new("DELETE", "/waits")).await });
+    within("its request", async {
+        while liar.asked() == asked {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Whatever its method (RFC 9113 section 8.7).
+    let left = within("an answer", client.request(Request::new("POST", "/left").body("x"))).await.unwrap();
+    assert_eq!((left.status, left.text().as_str()), (200, GOOD_BODY));
+    let lines = edge.access_log(1, |line| line["path"] == "/left").await;
+    assert_eq!(lines[0]["attempts"].as_array().unwrap().len(), 2, "{}", lines[0]);
+    let overview = within("the overview", edge.admin("GET", "/origins")).await.text();
+    assert!(overview.contains("\"consecutive_failures\":0"), "{overview}");
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn upload_may_last_longer_than_an_origin_may_be_silent() {
+    let liar = Http2Liar::start().await;
+    let edge = edge_to(&liar).await;
+    let mut raw = edge.raw(Protocol::Http1).await;
+    raw.send(format!("POST /a HTTP/1.1\r\nhost: {HOST}\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        // Ten of them take longer than `timeouts.read`, and no pause does.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        raw.send(b"1\r\na\r\n").await.unwrap();
+    }
+    raw.send(b"0\r\n\r\n").await.unwrap();
+    assert_eq!(within("an answer", raw.head("POST")).await.unwrap().status, 200);
 }

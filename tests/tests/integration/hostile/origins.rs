@@ -264,7 +264,11 @@ async fn revalidation_answered_with_a_body_keeps_what_was_stored() {
             ] {
                 liar.on(&path, &answer, then);
                 let answer = within(&what, client.get(&path)).await.unwrap();
-                assert_eq!((answer.status, answer.text().as_str(), &answer.end), (200, "stored", &End::Clean), "{what}");
+                assert_eq!(
+                    (answer.status, answer.text().as_str(), &answer.end),
+                    (200, "stored", &End::Clean),
+                    "{what}"
+                );
                 let good = within("an honest answer", client.get("/good")).await.unwrap();
                 assert_eq!((good.status, good.text().as_str()), (200, "good"), "after {what}");
             }

@@ -153,13 +153,13 @@ async fn other_routes_and_malformed_handshakes_are_refused_and_other_upgrades_ig
 
 #[tokio::test]
 async fn socket_that_is_silent_for_too_long_is_closed_and_a_busy_one_is_not() {
-    let config = chat_with(EdgeConfig::to_url(&echo_server().await), ", timeouts: {read: 1s}");
+    let config = chat_with(EdgeConfig::to_url(&echo_server().await), ", timeouts: {read: 2s}");
     let edge = Edge::start(&config).await;
     for protocol in PLAIN_AND_TLS {
         let mut raw = open(&edge, protocol).await;
-        // Half of what is allowed, so that together they are more than it.
+        // Together more than what is allowed, each far below it.
         for _ in 0..4 {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(600)).await;
             raw.send(b"\x89\x00").await.unwrap();
             expect(&mut raw, b"\x89\x00").await;
         }

@@ -122,7 +122,11 @@ async fn loop_that_a_fill_is_refused_for_is_the_matter_of_its_own_request() {
             rig.idle().await;
             let next = rig.waiting(get("/a"));
             rig.accept().await.answer(200, FRESH, "new");
-            assert_eq!(soon("the next answer", next).await.object().text().await.as_deref(), Ok("new"), "nothing lasts");
+            assert_eq!(
+                soon("the next answer", next).await.object().text().await.as_deref(),
+                Ok("new"),
+                "nothing lasts"
+            );
         }
     }
 }
