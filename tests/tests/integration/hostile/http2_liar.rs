@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::connections::serve_each;
 use super::http2_wire::*;
 
 /// Bytes of one endless answer, against tests without end.
@@ -50,7 +51,7 @@ impl Http2Liar {
         let listener = TcpListener::bind((tidegate_tests::address::loopback(), 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { answer: Mutex::new(honest()), asked: AtomicUsize::new(0) });
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let task = tokio::spawn(serve_each(listener, Arc::clone(&shared), serve));
         Self { address, shared, task }
     }
 
@@ -84,19 +85,6 @@ pub(super) fn honest() -> Answer {
             [head, frame(DATA, END_STREAM, stream, b"good")].concat()
         },
         after: |_| After::Keep,
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(serve(stream, Arc::clone(&shared)));
-            }
-            Some(_) = connections.join_next() => {}
-        }
     }
 }
 

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::connections::serve_each;
+
 /// Bytes of one endless answer, against tests without end.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -47,7 +49,7 @@ impl Liar {
             asked: Mutex::default(),
             followed: tokio::sync::Semaphore::new(0),
         });
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let task = tokio::spawn(serve_each(listener, Arc::clone(&shared), serve));
         Self { address, shared, task }
     }
 
@@ -77,19 +79,6 @@ impl Liar {
 impl Drop for Liar {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(serve(stream, Arc::clone(&shared)));
-            }
-            Some(_) = connections.join_next() => {}
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hostile input: what clients and origins may send that could be read in two ways, never ends, or costs more than it
 //! should. Each table says what is sent, what comes back, and what the other side got of it.
 
+mod connections;
 mod differential;
 mod http1;
 mod http2;

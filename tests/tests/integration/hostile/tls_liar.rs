@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::{Accept, TlsAcceptor};
 
+use super::connections::serve_each;
+
 /// The name that the edge asks for.
 pub(super) const NAME: &str = "origin.test";
 
@@ -88,7 +90,7 @@ impl TlsLiar {
         std::fs::write(&authority, &right.pem).unwrap();
         let shared = Shared { talk: Mutex::new(HONEST), accepted: AtomicUsize::new(0), right, wrong };
         let shared = Arc::new(shared);
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let task = tokio::spawn(serve_each(listener, Arc::clone(&shared), serve));
         Self { address, shared, task, authority, _directory: directory }
     }
 
@@ -150,19 +152,6 @@ impl Shared {
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let config = config.with_single_cert(vec![certificate.unwrap().der().clone()], key).unwrap();
         TlsAcceptor::from(Arc::new(config))
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(serve(stream, Arc::clone(&shared)));
-            }
-            Some(_) = connections.join_next() => {}
-        }
     }
 }
 
