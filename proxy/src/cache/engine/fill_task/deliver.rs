@@ -116,7 +116,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 Ok(None) => return Written::Whole { kept: keeps },
                 Err(error) => {
                     let key = self.guard.key.primary.without_query();
-                    log::warn!("fill of {key} broke off after {written} bytes: {error}");
+                    // One line each would be as many as an outage has requests: the metric and the access log tell of them.
+                    log::debug!("fill of {key} broke off after {written} bytes: {error}");
                     return Written::Broken;
                 }
             };

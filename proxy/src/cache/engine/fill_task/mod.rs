@@ -152,7 +152,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Tells the waiters of a fetch that gave no usable response. Each decides whether it may have what is stale.
     fn fail(&mut self, failure: OriginFailure, error: FetchError) {
-        log::warn!("fill of {} failed: {error}", self.guard.key.primary.without_query());
+        log::debug!("fill of {} failed: {error}", self.guard.key.primary.without_query());
         let stale = self.order.stale.clone();
         if stale.is_some() {
             self.engine.recollection.note_failure(&self.guard.key, failure);
