@@ -120,7 +120,7 @@ fn left_out(candidate: &Candidate, mode: Mode) -> Explanation {
 fn reason(candidate: &Candidate, placed: &Placed, mode: Mode, nearest: bool) -> Reason {
     match (mode, placed.standing) {
         (Mode::AllDrained, _) => Reason::AllDrained,
-        (_, Standing::Deferred) => Reason::SlowStart,
+        (_, Standing::Deferred) if !placed.spare => Reason::SlowStart,
         (Mode::Panic, _) if !candidate.is_usable() && candidate.circuit == Circuit::Closed => Reason::Panic,
         _ if !candidate.is_usable() => impediment(candidate),
         _ if candidate.is_spare() => Reason::Spare,
@@ -158,7 +158,9 @@ fn first_shares(candidates: &[Candidate], panic_threshold: u8) -> Vec<(usize, f6
     }
     let mut shares = Vec::new();
     let mut rest = 1.0;
-    for group in &groups {
+    // Whoever comes to a later group was left over by a slow start, of which spares take nothing.
+    let takes = |(place, group): &(usize, &&[Placed])| *place == 0 || group.iter().any(|placed| !placed.spare);
+    for (_, group) in groups.iter().enumerate().filter(takes) {
         let taken = rest * group_share(group, candidates);
         rest -= taken;
         shares.extend(shared(group, candidates, taken));

@@ -58,7 +58,7 @@ pub(crate) enum Standing {
 pub(crate) struct Placed {
     pub(crate) standing: Standing,
     pub(crate) distance: Distance,
-    spare: bool,
+    pub(crate) spare: bool,
     draw: u64,
     identity: u64,
     pub(crate) index: usize,
@@ -139,12 +139,14 @@ impl Placed {
 }
 
 /// A group whose members all start slowly keeps only their share of the requests, by one draw for each request; the
-/// rest goes to the next distance. Where a member has its full share, it takes the rest by weight.
+/// rest goes to the next distance, past those that have spares only: a slow start is no need of them. Where a member has its
+/// full share, it takes the rest by weight.
 fn defer_beyond_share(placed: &mut [Placed], candidates: &[Candidate], seed: u64) {
     let usable = placed.partition_point(|placed| placed.standing == Standing::Usable);
     let mut deferred = false;
     for group in placed[..usable].chunk_by_mut(|one, other| one.distance == other.distance) {
-        if uniform(seed, group_identity(group[0].distance)) > group_share(group, candidates) {
+        let beyond = uniform(seed, group_identity(group[0].distance)) > group_share(group, candidates);
+        if beyond || (deferred && group.iter().all(|placed| placed.spare)) {
             deferred = true;
             group.iter_mut().for_each(|placed| placed.standing = Standing::Deferred);
         }

@@ -44,7 +44,7 @@ pub struct OriginLimitFields {
     pub requests: u32,
     /// Fills at the same time, 1 to 65536. Default: 256: behind a cache that is many different objects at once.
     pub fills: u32,
-    /// Requests a second, 1 to 1000000. Default: no such bound.
+    /// Requests a second, 1 to 1000000, of which a tenth of a second's may come together. Default: no such bound.
     pub rate: Option<u32>,
     /// Requests that wait for their turn, up to 65536. Default: 256.
     pub pending: u32,

@@ -202,7 +202,9 @@ impl OriginProtection {
         }
         state.room(demand, limits).map_err(Obstacle::Full)?;
         if state.waiting.iter().take(ahead).any(|waiting| state.room(waiting.demand, limits).is_ok()) {
-            return Err(Obstacle::Full(Rejection::Requests));
+            // They have room, so only the rate can hold them for longer than a moment.
+            let why = if limits.rate.is_some() { Rejection::Rate } else { Rejection::Requests };
+            return Err(Obstacle::Full(why));
         }
         self.within_rate(limits.rate).map_err(Obstacle::Rate)?;
         state.circuit.begin(passage);

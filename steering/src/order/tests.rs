@@ -109,6 +109,16 @@ fn slow_start_of_one_alone_in_its_region_sends_the_rest_to_the_next() {
 }
 
 #[test]
+fn slow_start_sends_nothing_to_spares_elsewhere() {
+    let starting = |number, distance| Candidate { share: Share::percent(25), ..candidate(number, distance, 100) };
+    check_firsts(&[starting(0, 0), candidate(1, 1, 0)], &[20_000, 0]);
+    check_firsts(&[starting(0, 0), candidate(1, 1, 0), candidate(2, 2, 100)], &[5_000, 0, 15_000]);
+    check_firsts(&[starting(0, 0), starting(1, 1), candidate(2, 2, 0)], &[16_250, 3_750, 0]);
+    let down = Candidate { health: Health::Down, ..candidate(0, 0, 100) };
+    check(&[down, candidate(1, 1, 0)], &[1, 0], Mode::Panic);
+}
+
+#[test]
 fn slow_start_of_all_keeps_the_nearest_ahead() {
     let starting = |number, distance| Candidate { share: Share::percent(50), ..candidate(number, distance, 100) };
     check_firsts(&[starting(0, 0), starting(1, 1)], &[15_000, 5_000]);
