@@ -1,6 +1,7 @@
 //! Several fleets and busy ports.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -9,8 +10,7 @@ use crate::fleet::{Fleet, text};
 
 #[test]
 fn a_busy_port_moves_the_whole_fleet_and_is_told() {
-    // Another fleet may have it; then it is just as busy.
-    let busy = TcpListener::bind("127.0.12.1:8080");
+    let busy = make_busy("127.0.12.1:8080");
     let (fleet, ready) = Fleet::start(&[]);
     let ports: Vec<&str> =
         ["/edges/0/http", "/edges/1/http"].map(|edge| text(&ready, edge).rsplit_once(':').unwrap().1).into();
@@ -18,6 +18,17 @@ fn a_busy_port_moves_the_whole_fleet_and_is_told() {
     assert_ne!(ports[0], "8080");
     assert!(fleet.stderr().contains("8080 is busy; the whole fleet moves"), "{}", fleet.stderr());
     drop(busy);
+}
+
+/// Takes a port. Another test's fleet that has it ends soon; a user's own does not, and then it is just as busy.
+fn make_busy(address: &str) -> Option<TcpListener> {
+    for _ in 0..200 {
+        match TcpListener::bind(address) {
+            Ok(listener) => return Some(listener),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+    None
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tidegate_config::model::{Limits, PlaintextMode};
@@ -49,6 +50,24 @@ pub struct ConnectionInfo {
     pub tls: Option<TlsInfo>,
     /// What plaintext does on the listener it came by; absent on TLS.
     pub plaintext: Option<PlaintextMode>,
+    /// How it ends over TCP.
+    pub ending: Ending,
+}
+
+/// How a connection over TCP is to end. What is framed by the connection's end (RFC 9112 section 6.3) and broke off must not
+/// end as if it were whole: neither TLS nor TCP may say a proper goodbye.
+#[derive(Debug, Clone, Default)]
+pub struct Ending(Arc<AtomicBool>);
+
+impl Ending {
+    /// Nothing is sent any more, and the connection is reset.
+    pub fn break_off(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The outcome of a TLS handshake.

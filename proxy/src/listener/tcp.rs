@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::client_stream::{ClientStream, StreamIdentity};
+use super::connection::Ending;
 use super::gathering::Gathering;
 use super::proxy_protocol::{ProxyProtocolError, Told, receive};
 use super::ready_response::Application;
@@ -206,9 +207,11 @@ where
 {
     let Accepted { socket, peer, via, local, limits, closing } = accepted;
     let plaintext = context.plaintext;
-    let info = Arc::new(ConnectionInfo { peer, via, local, protocol: Protocol::Http1, tls: None, plaintext });
+    let ending = Ending::default();
+    let (protocol, tls) = (Protocol::Http1, None);
+    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext, ending: ending.clone() });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
-    let socket = StallingSocket::new(socket, limits.write_timeout);
+    let socket = StallingSocket::new(socket, limits.write_timeout, ending);
     let stream = Box::new(ClientStream::new(Gathering::new(socket), identity));
     let _open = OpenConnection::new(&*context.observer, Protocol::Http1);
     CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;

@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::client_stream::{ClientStream, StreamIdentity};
 use super::coalescing_io::CoalescingIo;
+use super::connection::Ending;
 use super::gathering::Gathering;
 use super::ready_response::Application;
 use super::stalling_socket::StallingSocket;
@@ -31,7 +32,8 @@ where
     let Accepted { socket, peer, via, local, limits, closing } = accepted;
     let Some(config) = context.state.load().tls.clone() else { return };
     let descriptor = socket.as_raw_fd();
-    let socket = StallingSocket::new(socket, limits.write_timeout);
+    let ending = Ending::default();
+    let socket = StallingSocket::new(socket, limits.write_timeout, ending.clone());
     let handshake = TlsAcceptor::from(config).accept(socket);
     let (outcome, stream) = match timeout(limits.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => (HandshakeOutcome::Completed, Some(stream)),
@@ -43,7 +45,7 @@ where
 
     let protocol = negotiated(&stream);
     let tls = Some(tls_info(stream.get_ref().1));
-    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext: None });
+    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext: None, ending });
     let identity = StreamIdentity::new(descriptor, &info, Some(digest(stream.get_ref().1, protocol)));
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {

@@ -30,10 +30,18 @@ pub fn plainly(error: &Error) -> String {
     }
 }
 
+/// What a detail may say. Longer ones are not words of the library, but of a peer.
+const LONGEST_DETAIL: usize = 256;
+
+/// The library quotes bytes of messages behind these: other people's secrets and content, which are nothing for logs.
+const QUOTES: [&str; 2] = ["buf:", "buf "];
+
 fn add(words: &mut String, detail: &str) {
-    if !detail.trim().is_empty() {
+    let cut = |said, quote| str::split_once(said, quote).map_or(said, |(said, _)| said);
+    let said = QUOTES.into_iter().fold(detail, cut).trim().trim_end_matches([',', ':']);
+    if !said.is_empty() {
         words.push_str(": ");
-        words.push_str(detail.trim());
+        words.extend(said.chars().filter(|character| !character.is_control()).take(LONGEST_DETAIL));
     }
 }
 
@@ -89,5 +97,21 @@ mod tests {
             "client: HTTP/2 not spoken properly: nothing came in time",
         );
         check(Error::explain(ErrorType::new("LoopDetected"), "twice"), "LoopDetected: twice");
+    }
+
+    #[test]
+    fn what_a_peer_sent_is_never_said() {
+        let bytes = "buf: HTTP/1.1 200 OK\\r\\nSet-Cookie: secret";
+        let cause = || io::Error::other("invalid header name");
+        check(
+            Error::because(ErrorType::InvalidHTTPHeader, bytes, cause()).into_up(),
+            "origin: header section not valid: invalid header name",
+        );
+        check(
+            Error::because(ErrorType::InvalidHTTPHeader, "invalid size, existing 3, buf: [83, 101]", cause()),
+            "header section not valid: invalid size, existing 3: invalid header name",
+        );
+        let long = plainly(&Error::explain(ErrorType::H1Error, "x\n".repeat(9_000)));
+        assert!(long.len() < 400 && !long.contains('\n'), "{long}");
     }
 }

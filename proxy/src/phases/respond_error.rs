@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
@@ -215,6 +215,11 @@ pub(crate) async fn respond_error(session: &mut Session, error: &Error, context:
         return write_replaced(session, context, *replaced).await;
     }
     context.response.error.get_or_insert_with(|| plainly(error));
+    if is_framed_by_the_end(session)
+        && let Some(connection) = &context.connection
+    {
+        connection.ending.break_off();
+    }
     let status = if context.is_fill() || is_answered(session) { None } else { status_for(error) };
     let Some(status) = status else { return FailToProxy { error_code: 0, can_reuse_downstream: false } };
     session.set_keepalive(None);
@@ -222,6 +227,12 @@ pub(crate) async fn respond_error(session: &mut Session, error: &Error, context:
         log::debug!("request {}: the error could not be sent: {error}", context.arrival.request_id);
     }
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
+}
+
+/// Whether only the end of the connection tells the client where the body of this response ends.
+fn is_framed_by_the_end(session: &Session) -> bool {
+    let unframed = |head: &ResponseHeader| !head.headers.contains_key(header::CONTENT_LENGTH);
+    session.req_header().version == Version::HTTP_10 && session.response_written().is_some_and(unframed)
 }
 
 /// Whether the final response has begun. Interim ones leave it still to come, but for the one that ends HTTP

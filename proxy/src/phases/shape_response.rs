@@ -125,7 +125,10 @@ pub(super) fn frame_body(session: &mut Session, head: &mut ResponseHeader) -> Re
         Version::HTTP_11 if !session.is_http2() && !session.is_custom() => {
             head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
-        Version::HTTP_10 | Version::HTTP_09 => session.set_keepalive(None),
+        Version::HTTP_10 | Version::HTTP_09 => {
+            head.remove_header(&header::TRANSFER_ENCODING); // RFC 9112 section 6.1
+            session.set_keepalive(None);
+        }
         _ => {}
     }
     Ok(())
@@ -193,6 +196,9 @@ pub(crate) fn shape_passed_response(
     }
     if context.is_fill() || head.status.is_informational() {
         return Ok(());
+    }
+    if session.req_header().version == Version::HTTP_10 {
+        frame_body(session, head)?;
     }
     if context.route.as_ref().is_some_and(|matched| matched.websocket) {
         // Refused: a client that sent frames without waiting must not have them read as requests.

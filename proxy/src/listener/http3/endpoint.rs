@@ -19,6 +19,7 @@ use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::super::connection::Ending;
 use super::bounds::Bounds;
 use super::connection::Http3Connection;
 use super::quic_adapter::variable_integer;
@@ -255,8 +256,15 @@ where
             None => self.local,
         });
         let tls = TlsInfo { server_name: server_name(&connection), version: "TLSv1.3" };
-        let info =
-            ConnectionInfo { peer, via: None, local, protocol: Protocol::Http3, tls: Some(tls), plaintext: None };
+        let info = ConnectionInfo {
+            peer,
+            via: None,
+            local,
+            protocol: Protocol::Http3,
+            tls: Some(tls),
+            plaintext: None,
+            ending: Ending::default(),
+        };
         RequestContext {
             app: Arc::clone(&self.app),
             shutdown: self.shutdown.clone(),

@@ -1,7 +1,7 @@
 //! Origins that break off, stall and die in the middle of a body.
 
 use tidegate_tests::client::{Client, End, Protocol, Request, Response, Streaming};
-use tidegate_tests::edge::{Edge, EdgeConfig};
+use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Framing, Origin, OriginProcess, Script, Step};
 use tidegate_tests::within;
 
@@ -164,5 +164,41 @@ async fn unasked_switch_of_protocols_is_refused_and_other_fills_go_on() {
         origin.on(&path, Script::cacheable(1000));
         let next = within("another fill", client.get(&path)).await.unwrap();
         assert_whole(&next, 1000, protocol.label());
+    }
+}
+
+#[tokio::test]
+async fn body_that_ends_with_its_connection_is_reset_where_it_breaks_off() {
+    let origin = Origin::start().await;
+    let edge = Edge::start(&EdgeConfig::to(&origin).pool_yaml("limits: {failures: 0%}")).await;
+    let body = |size| Script::cacheable(size).framing(Framing::Chunked);
+    origin.on("/whole", body(1_000));
+    origin.on("/broken", body(1_000_000).then(Step::Send(100)).then(Step::Close));
+    for protocol in [Protocol::PlainHttp1, Protocol::Http1] {
+        for method in ["GET", "POST"] {
+            for path in ["/whole", "/broken"] {
+                let what = format!("{method} {path} over {protocol:?}");
+                let mut raw = edge.raw(protocol).await;
+                let length = if method == "POST" { "content-length: 0\r\n" } else { "" };
+                let target = format!("{path}?{}", protocol.label());
+                let head = format!("{method} {target} HTTP/1.0\r\nhost: {HOST}\r\n{length}\r\n");
+                raw.send(head.as_bytes()).await.unwrap();
+                let answer = within(&what, raw.closed()).await;
+                if path == "/broken" {
+                    // It may have been found out before anything was said.
+                    assert!(
+                        answer.as_ref().map_or(true, |bytes| bytes.starts_with(b"HTTP/1.1 50")),
+                        "{what}: {answer:?}"
+                    );
+                    continue;
+                }
+                let answer = answer.unwrap();
+                let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+                let (head, body) = answer.split_at(end);
+                let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+                assert!(head.contains(" 200 ") && !head.contains("transfer-encoding"), "{what}: {head}");
+                assert_eq!(body.len(), 1_000, "{what}: {head}");
+            }
+        }
     }
 }
