@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
+use super::cache_key::KeyRules;
+use super::media_delivery::{BlockingReload, CmcdRules, CompressionRules, PrefetchRules, SliceRules};
 use crate::ids::CachePolicyName;
 
 /// What a route may store.
@@ -23,6 +27,47 @@ pub struct CachePolicy {
     pub targeted_fields: Vec<http::HeaderName>,
     /// Whether request Cache-Control directives of clients are honoured (RFC 9111 section 5.2.1).
     pub honour_request_directives: bool,
+    /// What makes the key.
+    pub key: KeyRules,
+    /// For how long responses of these statuses are kept when the origin is silent (default none).
+    pub negative: Vec<(StatusCode, Duration)>,
+    /// For how long stale responses may be served when the origin is silent about it.
+    pub stale: StaleRules,
+    /// What becomes of responses with Set-Cookie.
+    pub set_cookie: SetCookieRule,
+    /// Storage in slices; absent means that what is too large for the memory tier is not stored.
+    pub slices: Option<SliceRules>,
+    /// Compression; none when absent.
+    pub compression: Option<CompressionRules>,
+    /// Fetching ahead; none when absent.
+    pub prefetch: Option<PrefetchRules>,
+    /// What is done with CMCD.
+    pub cmcd: CmcdRules,
+    /// Low-latency HLS; `_HLS_msn` and the like are ordinary arguments when absent.
+    pub blocking_reload: Option<BlockingReload>,
+}
+
+/// For how long stale responses may be served when the origin says nothing. What forbids stale answers always wins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StaleRules {
+    /// While they are revalidated in the background (RFC 5861 section 3; default 0).
+    pub while_revalidate: Duration,
+    /// When the origin fails (RFC 5861 section 4); absent means an hour for an origin that cannot be reached and
+    /// nothing for one that answers with an error.
+    pub if_error: Option<Duration>,
+}
+
+/// What becomes of responses with Set-Cookie (RFC 9111 section 7.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SetCookieRule {
+    /// Stored only where the origin stated a freshness or `public` (default).
+    #[default]
+    WhenExplicit,
+    /// Never stored.
+    Never,
+    /// Stored without the field, which only the client gets whose request fetched it.
+    Strip,
 }
 
 /// How long media stays fresh when the origin says nothing.
@@ -57,6 +102,15 @@ impl CachePolicy {
                 http::HeaderName::from_static("cdn-cache-control"),
             ],
             honour_request_directives: true,
+            key: KeyRules { no_vary_search: true, ..KeyRules::default() },
+            negative: Vec::new(),
+            stale: StaleRules::default(),
+            set_cookie: SetCookieRule::default(),
+            slices: None,
+            compression: None,
+            prefetch: None,
+            cmcd: CmcdRules::default(),
+            blocking_reload: None,
         }
     }
 }

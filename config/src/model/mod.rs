@@ -1,10 +1,12 @@
 //! The validated configuration. Types are read freely and built only by this crate (`#[non_exhaustive]`), so
 //! later code cannot meet an invalid one.
 
+mod cache_key;
 mod cache_policy;
 mod failover;
 mod geo;
 mod health;
+mod media_delivery;
 mod node;
 mod origin_pool;
 mod route_actions;
@@ -14,10 +16,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use cache_policy::{CachePolicy, MediaDefaults};
+pub use cache_key::{KeyRules, QueryRule};
+pub use cache_policy::{CachePolicy, MediaDefaults, SetCookieRule, StaleRules};
 pub use failover::{HedgeDelay, Hedging, OriginLimits, OriginOrder, RetryPolicy, StickyKey};
 pub use geo::{Continent, CountryCode, Geo, GeoOverride};
 pub use health::{HealthCheck, HttpProbe, OutlierEjection, Probe};
+pub use media_delivery::{BlockingReload, CmcdRules, Coding, CompressionRules, CorsRules, PrefetchRules, SliceRules};
 pub use node::{AccessLog, AdminListener, CacheMemory, Limits, Listener, ListenerProtocol, Node, PlaintextMode};
 pub use origin_pool::{
     Credentials, Discovery, HostPolicy, HttpVersion, Origin, OriginDuty, OriginPool, OriginTls, ProxyProtocolVersion,

@@ -7,6 +7,7 @@ use http::{HeaderName, StatusCode};
 
 use super::failover::StickyKey;
 use super::geo::{Continent, CountryCode};
+use super::media_delivery::CorsRules;
 use crate::ids::{OriginName, PoolName, RouteName};
 use crate::units::ByteSize;
 
@@ -187,6 +188,8 @@ pub struct RouteActions {
     pub body_bytes: Option<ByteSize>,
     /// Whether a WebSocket handshake (RFC 6455) is passed through. Refused with 400 where not.
     pub websocket: bool,
+    /// Cross-origin sharing answered by this node; none when absent: what the origin says goes to clients as it is.
+    pub cors: Option<CorsRules>,
 }
 
 /// Something switched on by hand, for a time.

@@ -35,6 +35,7 @@ pub(super) fn cache_policy(
         heuristic_max,
         targeted_fields,
         honour_request_directives: document.honour_request_directives,
+        ..CachePolicy::plain(CachePolicyName::parse(&document.name).ok()?)
     })
 }
 
@@ -48,6 +49,7 @@ pub(super) fn built_in(document: &CachePolicyDocument) -> Option<CachePolicy> {
         heuristic_max: document.heuristic_max.0,
         targeted_fields: document.targeted_fields.iter().filter_map(|text| text.parse().ok()).collect(),
         honour_request_directives: document.honour_request_directives,
+        ..CachePolicy::plain(CachePolicyName::parse(&document.name).ok()?)
     })
 }
 

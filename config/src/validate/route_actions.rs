@@ -52,6 +52,7 @@ pub(super) fn route_actions(
         timeouts: timeouts(&fields.timeouts, &place.field("timeouts"), report),
         body_bytes: fields.body_bytes.map(|size| body_bytes(size, &place.field("body_bytes"), surroundings, report)),
         websocket: fields.websocket,
+        cors: None,
     }
 }
 
