@@ -38,13 +38,13 @@ impl Source {
 pub(crate) struct Place<'p> {
     pub(crate) source: &'p Source,
     parent: Option<&'p Place<'p>>,
-    step: PlaceStep,
+    step: PlaceStep<'p>,
 }
 
 #[derive(Clone, Copy)]
-enum PlaceStep {
+enum PlaceStep<'p> {
     Root,
-    Field(&'static str),
+    Field(&'p str),
     Element(usize),
 }
 
@@ -65,7 +65,7 @@ pub(crate) enum Nearness {
 }
 
 impl<'p> Place<'p> {
-    pub(crate) fn field(&'p self, name: &'static str) -> Self {
+    pub(crate) fn field(&'p self, name: &'p str) -> Self {
         Self { source: self.source, parent: Some(self), step: PlaceStep::Field(name) }
     }
 

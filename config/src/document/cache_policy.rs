@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cache_key::KeyFields;
+use super::media_delivery::{BlockingReloadFields, CmcdFields, CompressionFields, PrefetchFields, SliceFields};
+use super::negative::StatusTimes;
 use super::units::DurationText;
 
 /// What a route may store, and for how long when the origin says nothing.
@@ -33,6 +36,66 @@ pub struct CachePolicyDocument {
     /// client could otherwise send every request on to the origin.
     #[serde(default)]
     pub honour_request_directives: bool,
+    /// What makes the key under which responses are stored. Default: method, scheme, host, path and the whole query.
+    #[serde(default)]
+    pub key: KeyFields,
+    /// For how long responses of these statuses are kept when the origin is silent, such as `{404: 10s, 410: 1m}`:
+    /// 400 to 599, up to `24h` each. Default: none; what is said of media under `media` counts beside it.
+    #[serde(default)]
+    pub negative: StatusTimes,
+    /// For how long stale responses may be served when the origin is silent about it.
+    #[serde(default)]
+    pub stale: StaleFields,
+    /// What becomes of responses with Set-Cookie: `when_explicit` (stored where the origin stated a freshness or
+    /// `public`), `never`, or `strip` (stored without the field). Default: `when_explicit`.
+    #[serde(default)]
+    pub set_cookie: SetCookieField,
+    /// Storage of large objects in slices, so that a seek costs what it needs. Default: the sizes below; `null` means
+    /// that what is too large for the memory tier is not stored.
+    #[serde(default = "slices")]
+    pub slices: Option<SliceFields>,
+    /// Compression of playlists, manifests and text for clients that accept it, of stored responses alone; media is
+    /// never compressed. Default: the values below, since few origins compress and players fetch live playlists every
+    /// few seconds; what is compressed is made once and is for everyone, so that it betrays nobody's secrets. `null`
+    /// leaves all as origins send it.
+    #[serde(default = "compression")]
+    pub compression: Option<CompressionFields>,
+    /// Fetching ahead what players will ask for next; `{}` switches it on with the values below. Default: `null`, as it
+    /// asks origins for what perhaps nobody will watch.
+    #[serde(default)]
+    pub prefetch: Option<PrefetchFields>,
+    /// What is done with CMCD of players.
+    #[serde(default)]
+    pub cmcd: CmcdFields,
+    /// Low-latency HLS: requests with `_HLS_msn` wait together for what they ask for, with one request to the origin.
+    /// Default: the time below, as nothing but low-latency players sends that argument; `null` makes it an ordinary one.
+    #[serde(default = "blocking_reload")]
+    pub blocking_reload: Option<BlockingReloadFields>,
+}
+
+/// For how long stale responses may be served when the origin is silent about it. What forbids stale answers
+/// (`must-revalidate` and the like) always wins.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StaleFields {
+    /// While they are revalidated in the background (RFC 5861 section 3), up to `7d`. Default: `0s`.
+    pub while_revalidate: DurationText,
+    /// When the origin fails (RFC 5861 section 4), up to `7d`. Default: `null`: an hour where no origin can be reached,
+    /// nothing where one answers with an error.
+    pub if_error: Option<DurationText>,
+}
+
+/// What becomes of responses with Set-Cookie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SetCookieField {
+    /// Stored only where the origin stated a freshness or `public`.
+    #[default]
+    WhenExplicit,
+    /// Never stored.
+    Never,
+    /// Stored without the field, which only the client gets whose request fetched it.
+    Strip,
 }
 
 /// How long media stays fresh when the origin says nothing.
@@ -78,6 +141,15 @@ impl CachePolicyDocument {
             heuristic_max: heuristic_max(),
             targeted_fields: targeted_fields(),
             honour_request_directives: false,
+            key: KeyFields::default(),
+            negative: StatusTimes::default(),
+            stale: StaleFields::default(),
+            set_cookie: SetCookieField::default(),
+            slices: slices(),
+            compression: compression(),
+            prefetch: None,
+            cmcd: CmcdFields::default(),
+            blocking_reload: blocking_reload(),
         }
     }
 }
@@ -89,6 +161,21 @@ fn yes() -> bool {
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
 fn media() -> Option<MediaFields> {
     Some(MediaFields::default())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn slices() -> Option<SliceFields> {
+    Some(SliceFields::default())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn compression() -> Option<CompressionFields> {
+    Some(CompressionFields::default())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn blocking_reload() -> Option<BlockingReloadFields> {
+    Some(BlockingReloadFields::default())
 }
 
 fn heuristic_max() -> DurationText {

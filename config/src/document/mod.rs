@@ -3,11 +3,14 @@
 //! Owns names, shapes and defaults of fields. What values make sense, and whether what is referred to exists, is for
 //! `validate` to say. The documentation of each field becomes its description in the JSON Schema.
 
+mod cache_key;
 mod cache_policy;
 mod certificate;
 mod failover;
 mod geo;
 mod health;
+mod media_delivery;
+mod negative;
 mod node;
 mod origin;
 mod origin_pool;
@@ -20,11 +23,16 @@ mod units;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cache_policy::{CachePolicyDocument, MediaFields};
+pub use cache_key::{KeyFields, QueryField};
+pub use cache_policy::{CachePolicyDocument, MediaFields, SetCookieField, StaleFields};
 pub use certificate::CertificateDocument;
 pub use failover::{HedgeDelayField, HedgingFields, OrderField, OriginLimitFields, RetryFields, StickyField};
 pub use geo::{GeoDocument, GeoOverrideFields};
 pub use health::{HealthFields, HttpProbeFields, OutlierFields, ProbeField};
+pub use media_delivery::{
+    BlockingReloadFields, CmcdFields, CodingField, CompressionFields, CorsFields, PrefetchFields, SliceFields,
+};
+pub use negative::StatusTimes;
 pub use node::{
     AccessLogField, AdminFields, CacheFields, LimitFields, ListenerFields, NodeDocument, PlaintextField, ProtocolField,
     ProxyProtocolFields,

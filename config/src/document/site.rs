@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::media_delivery::CorsFields;
 use super::route_actions::{
     ClientFields, ErrorPageFields, FieldActionFields, KillSwitchFields, MaintenancePageFields, MirrorFields,
     RedirectFields, RewriteField, RouteTimeoutFields, SplitFields,
@@ -86,6 +87,10 @@ pub struct RouteFields {
     /// hours, and few sites want it.
     #[serde(default)]
     pub websocket: bool,
+    /// Cross-origin sharing, answered by this node, preflights included; `{}` allows every origin without credentials.
+    /// Default: none; what the origin says of it goes to clients as it is.
+    #[serde(default)]
+    pub cors: Option<CorsFields>,
     /// Pages in place of the usual ones, before those of the site, at most 64. Default: none.
     #[serde(default)]
     pub error_pages: Vec<ErrorPageFields>,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::units::ByteSize;
 
 /// A span of time: a whole number and one of `ms`, `s`, `m`, `h`, `d`, such as `250ms` or `24h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DurationText(pub Duration);
 
 /// A number of bytes: a whole number and one of `B`, `KiB`, `MiB`, `GiB`, such as `64MiB`.

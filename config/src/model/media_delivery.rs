@@ -73,13 +73,14 @@ pub struct BlockingReload {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CorsRules {
-    /// Origins allowed, as `https://host[:port]` or `https://*.suffix`; every origin when empty.
+    /// Origins allowed, as `https://host[:port]` or `https://*.suffix[:port]`, `http` alike, in lower case and without the
+    /// usual port, as browsers write them; every origin when empty.
     pub origins: Vec<String>,
     /// Whether credentials are allowed; then the origin is echoed and never `*` (default false).
     pub credentials: bool,
     /// Methods of preflights (default GET, HEAD, OPTIONS).
     pub methods: Vec<http::Method>,
-    /// Fields that requests may carry (default: those that media players send, `Range`, `CMCD-*`).
+    /// Fields that requests may carry (default: those that media players send, `Range` and the four of CMCD).
     pub headers: Vec<http::HeaderName>,
     /// Fields that pages may read beyond those always shown (default Content-Length, Content-Range, Date,
     /// Server-Timing, CMSD-Static, CMSD-Dynamic).
@@ -116,5 +117,19 @@ impl Default for CmcdRules {
 impl Default for BlockingReload {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(20) }
+    }
+}
+
+impl Default for CorsRules {
+    fn default() -> Self {
+        let names = |names: &[&'static str]| names.iter().copied().map(http::HeaderName::from_static).collect();
+        Self {
+            origins: Vec::new(),
+            credentials: false,
+            methods: vec![http::Method::GET, http::Method::HEAD, http::Method::OPTIONS],
+            headers: names(&["range", "cmcd-request", "cmcd-object", "cmcd-status", "cmcd-session"]),
+            expose: names(&["content-length", "content-range", "date", "server-timing", "cmsd-static", "cmsd-dynamic"]),
+            max_age: Duration::from_secs(600),
+        }
     }
 }

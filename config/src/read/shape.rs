@@ -4,7 +4,7 @@ use crate::suggestion::list;
 
 /// Types of documents by their names in the code, with the ways to write a value. Of those that are not here the names
 /// of variants or fields are told.
-const SHAPES: [(&str, &[&str]); 11] = [
+const SHAPES: [(&str, &[&str]); 15] = [
     ("ProbeField", &["off", "tcp", "{http: {path: /healthz}}"]),
     ("StickyField", &["path", "client_address", "{header: X-User}", "{cookie: session}"]),
     ("HostField", &["client", "origin", "{fixed: media.example}"]),
@@ -28,6 +28,10 @@ const SHAPES: [(&str, &[&str]); 11] = [
     ("ProxyProtocolFields", &["{from: [192.0.2.0/24]}"]),
     ("MirrorFields", &["{origin_pool: videos, share: 5%}"]),
     ("PinFields", &["{origin_pool: videos, origin: eu}"]),
+    ("QueryField", &["keep", "drop", "{only: [v]}", "{except: [utm_*]}"]),
+    ("SliceFields", &["{threshold: 8MiB, size: 2MiB}"]),
+    ("StatusTimes", &["{404: 10s, 410: 1m}"]),
+    ("BlockingReloadFields", &["{timeout: 20s}"]),
 ];
 
 /// What is expected of a mapping with these fields.
@@ -68,8 +72,9 @@ mod tests {
 
     use super::SHAPES;
     use crate::document::{
-        AccessLogField, CredentialsField, HedgingFields, HostField, KillSwitchActionField, MirrorFields, PinFields,
-        ProbeField, ProxyProtocolFields, RewriteField, StickyField,
+        AccessLogField, BlockingReloadFields, CredentialsField, HedgingFields, HostField, KillSwitchActionField,
+        MirrorFields, PinFields, ProbeField, ProxyProtocolFields, QueryField, RewriteField, SliceFields, StatusTimes,
+        StickyField,
     };
     use crate::read::read;
     use crate::yaml::read_stream;
@@ -98,5 +103,9 @@ mod tests {
         check::<ProxyProtocolFields>();
         check::<MirrorFields>();
         check::<PinFields>();
+        check::<QueryField>();
+        check::<SliceFields>();
+        check::<StatusTimes>();
+        check::<BlockingReloadFields>();
     }
 }

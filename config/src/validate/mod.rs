@@ -2,8 +2,10 @@
 //!
 //! Owns what makes sense. It goes on after every problem, and says nothing of what `read` already complained about.
 
+mod cache_key;
 mod cache_policy;
 mod certificate;
+mod cors;
 mod error_page;
 mod failover;
 mod geo;
@@ -11,6 +13,7 @@ mod header_field;
 mod health;
 mod host_pattern;
 mod kill_switch;
+mod media_delivery;
 mod names;
 mod networks;
 mod node;
@@ -96,7 +99,7 @@ fn cache_policies(
 ) -> BTreeMap<crate::ids::CachePolicyName, Arc<crate::model::CachePolicy>> {
     let mut policies = BTreeMap::new();
     let built_in = CachePolicyDocument::named(DEFAULT_CACHE_POLICY);
-    if let Some(policy) = cache_policy::built_in(&built_in) {
+    if let Some(policy) = cache_policy::convert(&built_in) {
         policies.insert(policy.name.clone(), Arc::new(policy));
     }
     for Written { document, place } in &documents.cache_policies {

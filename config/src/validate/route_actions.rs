@@ -1,6 +1,7 @@
 //! What a route does beside its destination.
 
 use super::Surroundings;
+use super::cors::cors;
 use super::header_field::{Direction, field_name};
 use super::path_pattern::check_path;
 use super::range::{check_duration, check_length};
@@ -52,7 +53,7 @@ pub(super) fn route_actions(
         timeouts: timeouts(&fields.timeouts, &place.field("timeouts"), report),
         body_bytes: fields.body_bytes.map(|size| body_bytes(size, &place.field("body_bytes"), surroundings, report)),
         websocket: fields.websocket,
-        cors: None,
+        cors: fields.cors.as_ref().map(|cors| self::cors(cors, &place.field("cors"), report)),
     }
 }
 

@@ -88,11 +88,20 @@ impl Tree {
         }
     }
 
-    /// Key and value of the entry of a mapping that has this text as its key.
+    /// Key and value of the entry of a mapping that has this key.
     pub(crate) fn entry(&self, id: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
         match self.content(id) {
-            Content::Mapping(entries) => entries.iter().copied().find(|entry| self.text(entry.0) == Some(key)),
+            Content::Mapping(entries) => entries.iter().copied().find(|entry| self.is_key(entry.0, key)),
             _ => None,
+        }
+    }
+
+    /// Keys are texts, or whole numbers such as a status.
+    fn is_key(&self, id: NodeId, key: &str) -> bool {
+        match self.content(id) {
+            Content::Text(text) => text == key,
+            Content::Integer(number) => key.parse() == Ok(*number),
+            _ => false,
         }
     }
 
