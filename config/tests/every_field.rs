@@ -7,9 +7,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{Method, StatusCode};
 use tidegate_config::load_texts;
 use tidegate_config::model::{
-    Continent, CountryCode, Credentials, Destination, Discovery, HealthCheck, HedgeDelay, KillSwitchAction, Model,
-    OriginLimits, OriginOrder, OriginPool, OutlierEjection, PathPattern, Probe, ProxyProtocolVersion, RetryPolicy,
-    Rewrite, RouteActions, ServerNamePolicy, Site, StickyKey, Template, TemplatePart, Variable,
+    CachePolicy, Coding, Continent, CorsRules, CountryCode, Credentials, Destination, Discovery, HealthCheck,
+    HedgeDelay, KillSwitchAction, Model, OriginLimits, OriginOrder, OriginPool, OutlierEjection, PathPattern, Probe,
+    ProxyProtocolVersion, QueryRule, RetryPolicy, Rewrite, RouteActions, ServerNamePolicy, SetCookieRule, Site,
+    StickyKey, Template, TemplatePart, Variable,
 };
 use tidegate_config::units::ByteSize;
 
@@ -33,6 +34,12 @@ fn site(fields: &str) -> Site {
          eu}}]}}\n---\nkind: site\nname: s\nhosts: [a.example]\n{fields}"
     );
     model(&text).sites[0].as_ref().clone()
+}
+
+fn policy(fields: &str) -> CachePolicy {
+    let text = format!("{NODE}{PLACES}---\nkind: cache_policy\nname: c\n{fields}");
+    let policies = model(&text).cache_policies;
+    policies.values().find(|policy| policy.name.as_str() == "c").expect("the policy").as_ref().clone()
 }
 
 fn text(text: &str) -> TemplatePart {
@@ -235,4 +242,91 @@ fn pages_are_read_with_the_configuration_and_switches_arrive() {
     assert!(matches!(&pin.action, KillSwitchAction::PinOrigin { pool, origin }
         if pool.as_str() == "q" && origin.as_str() == "a"));
     assert_eq!((&block.action, block.routes.len()), (&KillSwitchAction::Block(StatusCode::FORBIDDEN), 0));
+}
+
+#[test]
+fn policy_that_says_nothing_adds_media_slices_compression_and_blocking_reload_to_the_plain_one() {
+    let found = policy("");
+    let built_in = model(&format!("{NODE}{PLACES}")).cache_policies.into_values().next().expect("the built-in one");
+    let mut expected = CachePolicy::plain(found.name.clone());
+    (expected.heuristic, expected.honour_request_directives) = (true, false);
+    expected.media = Some(Default::default());
+    expected.slices = Some(Default::default());
+    expected.compression = Some(Default::default());
+    expected.blocking_reload = Some(Default::default());
+    assert_eq!(found, expected);
+    let mut built_in = built_in.as_ref().clone();
+    built_in.name = found.name.clone();
+    assert_eq!(built_in, expected);
+    let without = policy("media: null\nslices: null\ncompression: null\nblocking_reload: null\nprefetch: null\n");
+    expected.media = None;
+    (expected.slices, expected.compression, expected.blocking_reload) = (None, None, None);
+    assert_eq!(without, expected);
+}
+
+#[test]
+fn what_makes_a_key_arrives() {
+    let key = policy(
+        "key: {host: a.example, query: {only: [v, 'a b']}, sort_query: true, headers: [X-A], cookies: [id], country: \
+         true, device: true, no_vary_search: false}\n",
+    )
+    .key;
+    assert_eq!((key.host.as_deref(), key.sort_query), (Some("a.example"), true));
+    assert_eq!(key.query, QueryRule::Only(vec!["v".to_owned(), "a b".to_owned()]));
+    assert_eq!(key.headers, [http::HeaderName::from_static("x-a")]);
+    assert_eq!((key.cookies.as_slice(), key.country, key.device), (&["id".to_owned()][..], true, true));
+    assert!(!key.no_vary_search);
+    assert_eq!(policy("key: {query: drop}\n").key.query, QueryRule::Drop);
+    let except = QueryRule::Except(vec!["utm_*".to_owned()]);
+    assert_eq!(policy("key: {query: {except: ['utm_*']}}\n").key.query, except);
+}
+
+#[test]
+fn times_of_errors_and_of_stale_answers_arrive() {
+    let found =
+        policy("negative: {404: 10s, '410': 1m}\nstale: {while_revalidate: 1s, if_error: 0s}\nset_cookie: strip\n");
+    let seconds = |status: StatusCode, seconds| (status, Duration::from_secs(seconds));
+    assert_eq!(found.negative, [seconds(StatusCode::NOT_FOUND, 10), seconds(StatusCode::GONE, 60)]);
+    assert_eq!(found.stale.while_revalidate, Duration::from_secs(1));
+    assert_eq!((found.stale.if_error, found.set_cookie), (Some(Duration::ZERO), SetCookieRule::Strip));
+    assert_eq!(policy("set_cookie: never\n").set_cookie, SetCookieRule::Never);
+}
+
+#[test]
+fn delivery_of_media_arrives() {
+    let found = policy(
+        "slices: {threshold: 4MiB, size: 4MiB}\ncompression: {codings: [br, zstd], min: 1KiB, max: 2KiB}\nprefetch: \
+         {ahead: 8, rate: 1, cmcd: false}\ncmcd: {figures: false, priority: false, pacing: true}\nblocking_reload: \
+         {timeout: 1s}\n",
+    );
+    let slices = found.slices.expect("slices");
+    assert_eq!((slices.threshold, slices.size), (ByteSize::mib(4), ByteSize::mib(4)));
+    let compression = found.compression.expect("compression");
+    assert_eq!(compression.codings, [Coding::Brotli, Coding::Zstd]);
+    assert_eq!((compression.min, compression.max), (ByteSize::kib(1), ByteSize::kib(2)));
+    let prefetch = found.prefetch.expect("prefetch");
+    assert_eq!((prefetch.ahead, prefetch.rate, prefetch.cmcd), (8, 1, false));
+    assert_eq!((found.cmcd.figures, found.cmcd.priority, found.cmcd.pacing), (false, false, true));
+    assert_eq!(found.blocking_reload.expect("blocking reload").timeout, Duration::from_secs(1));
+    assert_eq!(policy("prefetch: {}\n").prefetch, Some(Default::default()));
+}
+
+#[test]
+fn cross_origin_sharing_arrives() {
+    let site = site(
+        "routes:\n  - {name: a, path: /a, origin_pool: p, cors: {}}\n  - {name: b, origin_pool: p, cors: {origins: \
+         ['https://*.example:8443', 'http://[::1]:8080'], credentials: true, methods: [PUT], headers: [X-A], expose: \
+         [Age], max_age: 2h}}\n",
+    );
+    assert_eq!(site.routes[0].actions.cors, Some(CorsRules::default()));
+    let cors = site.routes[1].actions.cors.as_ref().expect("sharing");
+    assert_eq!(
+        (cors.origins.as_slice(), cors.credentials),
+        (&["https://*.example:8443".to_owned(), "http://[::1]:8080".to_owned()][..], true)
+    );
+    assert_eq!((cors.methods.as_slice(), cors.expose.as_slice()), (&[Method::PUT][..], &[http::header::AGE][..]));
+    assert_eq!(
+        (cors.headers.as_slice(), cors.max_age),
+        (&[http::HeaderName::from_static("x-a")][..], Duration::from_secs(7200))
+    );
 }

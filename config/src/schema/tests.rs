@@ -21,7 +21,8 @@ fn to_json(tree: &Tree, node: NodeId) -> Value {
         Content::Sequence(elements) => elements.iter().map(|element| to_json(tree, *element)).collect(),
         Content::Mapping(entries) => {
             let entry = |(key, value): &(NodeId, NodeId)| {
-                (tree.text(*key).unwrap_or_default().to_owned(), to_json(tree, *value))
+                let number = || tree.content(*key).to_string();
+                (tree.text(*key).map_or_else(number, str::to_owned), to_json(tree, *value))
             };
             Value::Object(entries.iter().map(entry).collect::<Map<_, _>>())
         }
@@ -56,15 +57,31 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         }),
         ("additionalProperties", Value::Bool(false)) => {
             let known = schema.get("properties").and_then(Value::as_object);
-            let is_known = |name: &String| known.is_some_and(|known| known.contains_key(name));
+            let has_pattern = schema.get("patternProperties").is_some();
+            let is_known = |name: &String| {
+                known.is_some_and(|known| known.contains_key(name)) || (has_pattern && is_error_status(name))
+            };
             value.as_object().is_none_or(|object| object.keys().all(is_known))
         }
+        ("patternProperties", Value::Object(patterns)) => value.as_object().is_none_or(|object| {
+            assert_eq!(
+                patterns.keys().collect::<Vec<_>>(),
+                ["^[45][0-9]{2}$"],
+                "a pattern that this test does not judge"
+            );
+            let values = || object.iter().filter(|(name, _)| is_error_status(name)).map(|(_, value)| value);
+            patterns.values().all(|schema| values().all(|value| fits(root, schema, value)))
+        }),
         ("items", schema) => value.as_array().is_none_or(|items| items.iter().all(|item| fits(root, schema, item))),
         ("minimum", least) => value.as_f64().is_none_or(|number| least.as_f64().is_some_and(|least| number >= least)),
         ("maximum", most) => value.as_f64().is_none_or(|number| most.as_f64().is_some_and(|most| number <= most)),
         ("title" | "description" | "default" | "format" | "pattern" | "$schema" | "$defs", _) => true,
         other => panic!("a keyword that this test does not judge: {other:?}"),
     })
+}
+
+fn is_error_status(name: &str) -> bool {
+    name.len() == 3 && name.starts_with(['4', '5']) && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_type(name: &str, value: &Value) -> bool {
@@ -120,6 +137,15 @@ fn schema_refuses_what_loading_refuses() {
     check("{kind: site, name: a, hosts: [b], routes: [{name: c, split: {parts: [{share: 5, origin_pool: d}]}}]}");
     check("{kind: site, name: a, hosts: [b], routes: [], kill_switches: [{action: bypass_cache, until: c}]}");
     check("{kind: geo, name: a, overrides: [{country: DE}]}");
+    check("{kind: cache_policy, name: a, key: {query: only}}");
+    check("{kind: cache_policy, name: a, key: {query: {only: [v], except: [w]}}}");
+    check("{kind: cache_policy, name: a, negative: {missing: 10s}}");
+    check("{kind: cache_policy, name: a, negative: {'404': 10}}");
+    check("{kind: cache_policy, name: a, set_cookie: always}");
+    check("{kind: cache_policy, name: a, slices: off}");
+    check("{kind: cache_policy, name: a, compression: {codings: [deflate]}}");
+    check("{kind: cache_policy, name: a, prefetch: {ahead: 9}}");
+    check("{kind: site, name: a, hosts: [b], routes: [{name: c, cors: true}]}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn check_compression(fields: &CompressionFields, place: &Place<'_>, r
         }
     }
     let min = check_size(fields.min, LEAST_MIN..=MOST_MIN, &place.field("min"), report);
-    check_size(fields.max, min.min(MOST_MAX)..=MOST_MAX, &place.field("max"), report);
+    check_size(fields.max, min.clamp(LEAST_MIN, MOST_MIN)..=MOST_MAX, &place.field("max"), report);
 }
 
 pub(super) fn convert_compression(fields: &CompressionFields) -> CompressionRules {
