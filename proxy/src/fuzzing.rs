@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tidegate_config::model::Limits;
 
 use crate::client_identity;
+use crate::cmcd::{self, Cmcd};
 use crate::listener;
 use crate::listener::proxy_protocol::{Decoder, Progress};
 use crate::routing::{CanonicalHost, CanonicalPath};
@@ -19,7 +20,7 @@ use crate::routing::{CanonicalHost, CanonicalPath};
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("canonical_form", canonical_form),
     ("proxy_protocol", proxy_protocol),
     ("forwarded", forwarded),
@@ -27,6 +28,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("http1_chunks", http1_chunks),
     ("http3_fields", http3_fields),
     ("http3_head", http3_head),
+    ("cmcd", cmcd),
 ];
 
 /// The canonical form of a canonical form is itself.
@@ -151,6 +153,28 @@ fn http3_request(bytes: &[u8]) -> Option<(Request<()>, String)> {
         request = request.header(&line[..colon], &line[colon + 1..]);
     }
     Some((request.body(()).ok()?, authority.to_owned()))
+}
+
+/// What players say is read alike from the query and from a field, is bounded, and names no other host; and a target
+/// without it says nothing any more.
+pub fn cmcd(bytes: &[u8]) {
+    let mut fields = HeaderMap::new();
+    let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+    fields.insert(&cmcd::FIELDS[0], value);
+    let told = Cmcd::of(None, &fields).expect("there is a field");
+    let encoded = percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC);
+    let query = format!("a&CMCD={encoded}&b");
+    assert_eq!(Cmcd::of(Some(query.as_bytes()), &HeaderMap::new()).as_ref(), Some(&told));
+    if let Some(reference) = told.next.and_then(|next| next.reference) {
+        assert!(!reference.starts_with("//") && !reference.contains(['\\', '#', ' ', '"']), "{reference:?}");
+        let first = reference.split(['/', '?']).next().unwrap_or_default();
+        assert!(!first.contains(':'), "{reference:?}");
+    }
+    let without = cmcd::without_argument(format!("/p?{query}").as_bytes());
+    assert_eq!(without.as_deref(), Some(&b"/p?a&b"[..]));
+    if let Some(without) = cmcd::without_argument(bytes) {
+        assert_eq!(cmcd::without_argument(&without), None);
+    }
 }
 
 /// The limits of the commented example, which are the defaults.

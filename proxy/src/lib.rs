@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod cache;
 pub mod client_identity;
+pub mod cmcd;
 mod edge_application;
 mod edge_proxy;
 pub mod error_page;

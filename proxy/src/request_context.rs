@@ -11,6 +11,7 @@ use tidegate_config::ids::OriginName;
 
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
+use crate::cmcd::Cmcd;
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
 use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit, Trial};
@@ -82,6 +83,8 @@ pub(crate) struct MatchedRoute {
     pub(crate) websocket: bool,
     /// Target in origin form, kept where the route changes the fields of responses.
     pub(crate) target: Option<Box<[u8]>>,
+    /// What the client's player said of itself, where the policy has use for it; never in fills.
+    pub(crate) cmcd: Option<Box<Cmcd>>,
 }
 
 /// The cache's part.

@@ -34,8 +34,8 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
     let path = asked.target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let path = CanonicalPath::parse(path).map(CanonicalPath::into_string).unwrap_or_default();
     let (site, route) = (Arc::clone(&fill.site), Arc::clone(&fill.route));
-    let (path_as_sent, websocket, target) = (true, false, None);
-    context.route = Some(MatchedRoute { site, route, path, path_as_sent, pool: fill.pool, websocket, target });
+    let (path_as_sent, websocket, target, cmcd) = (true, false, None, None);
+    context.route = Some(MatchedRoute { site, route, path, path_as_sent, pool: fill.pool, websocket, target, cmcd });
     context.origin.journal = Arc::clone(&fill.journal).into();
     context.fill = Some(Box::new(fill.clone()));
     true

@@ -13,6 +13,7 @@ use super::enforce_kill_switches::enforce_kill_switches;
 use super::respond_error::{Audience, answer, answer_maintenance, redirect};
 use super::route_facts::{changes_responses, websocket_idle, with_facts};
 use crate::cache::key::Scheme;
+use crate::cmcd::{self, Cmcd};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::origin_form;
 use crate::request_context::{MatchedRoute, RequestContext};
@@ -167,7 +168,11 @@ fn matched(
         pool: PoolChoice::Own,
         websocket: false,
         target: None,
+        cmcd: None,
     };
+    if cmcd::is_used(&route.cache_policy) {
+        matched.cmcd = Cmcd::of(query(request.target), request.fields).map(Box::new);
+    }
     if let Destination::Pool { split: Some(split), .. } = &route.route.destination {
         let host = context.arrival.host.as_deref().unwrap_or_default();
         let tie = Tie { host, path: &matched.path, fields: request.fields, client: context.client.address };

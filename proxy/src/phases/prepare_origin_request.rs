@@ -12,8 +12,9 @@ use super::identify_client::connection_scheme;
 use super::route_facts::{body_bound, change_origin_request};
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
+use crate::cmcd;
 use crate::listener::{Protocol, body_ended, body_goes_on};
-use crate::origin::{authorise, host_field, origin_form, prefix_target};
+use crate::origin::{authorise, host_field, origin_form, prefix_target, set_target};
 use crate::request_context::RequestContext;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,6 +29,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     end_hop_by_hop(request, context);
     origin_target(request)?;
+    without_cmcd(request)?;
     forwarding_fields(request, context)?;
     own_fields(request, context)?;
     route_fields(request, context)?;
@@ -60,6 +62,17 @@ fn origin_target(request: &mut RequestHeader) -> Result<()> {
     }
     let target = target.to_vec();
     request.set_raw_path(&target)
+}
+
+/// What players say of themselves is for this node (CTA-5004); an origin that answered by it would answer one client.
+fn without_cmcd(request: &mut RequestHeader) -> Result<()> {
+    for name in &cmcd::FIELDS {
+        request.remove_header(name);
+    }
+    match cmcd::without_argument(origin_form(request)) {
+        Some(target) => set_target(request, &target),
+        None => Ok(()),
+    }
 }
 
 /// Says for whom the request is made. What a client claims of itself is not believed.
