@@ -65,11 +65,20 @@ pub struct FetchNotes {
     pub origin: Mutex<Option<OriginName>>,
     /// The origin that another fetch for the same response asks already: this one is a hedge and asks another.
     pub hedged: Option<OriginName>,
+    /// What it goes on with, where it asks for the rest of a response.
+    pub resumes: Option<BrokenOff>,
     /// Whether another origin could still be asked.
     further: AtomicBool,
     /// When the first origin was asked.
     first_attempt: OnceLock<Instant>,
     chance: watch::Sender<Chance>,
+}
+
+/// A response that broke off and whose rest is asked for.
+#[derive(Debug, Clone)]
+pub struct BrokenOff {
+    /// The origin that broke off, which is asked last.
+    pub origin: Option<OriginName>,
 }
 
 impl FetchNotes {
@@ -79,7 +88,8 @@ impl FetchNotes {
         self.first_attempt.get_or_init(|| now);
         let further = others > 0 && attempt < usize::from(pool.pool.attempts) && self.hedged.is_none();
         self.further.store(further, Ordering::Relaxed);
-        let may_hedge = others > 0 && attempt == 1 && self.hedged.is_none();
+        // Readers wait for the rest already, and it is paid for as a further attempt.
+        let may_hedge = others > 0 && attempt == 1 && self.hedged.is_none() && self.resumes.is_none();
         let delay = if may_hedge { Delay::new(pool, origin, now) } else { None };
         self.chance.send_replace(delay.map_or(Chance::Never, Chance::After));
     }
@@ -94,6 +104,8 @@ pub struct FillRequest {
     pub target: Bytes,
     /// End-to-end fields, `Host` included, without Range and preconditions.
     pub fields: HeaderMap,
+    /// Set where it asks for the rest of a response.
+    pub resumes: Option<BrokenOff>,
     /// Everything else.
     pub context: FillContext,
 }
@@ -105,6 +117,10 @@ impl FetchRequest for FillRequest {
 
     fn with_fields(&self, fields: HeaderMap) -> Self {
         Self { fields, ..self.clone() }
+    }
+
+    fn resuming(&self, fields: HeaderMap, after: Option<OriginName>) -> Self {
+        Self { fields, resumes: Some(BrokenOff { origin: after }), ..self.clone() }
     }
 }
 
@@ -211,7 +227,7 @@ async fn start(
         Ok(false) => return Err(internal("the fill's request was empty")),
         Err(error) => return Err(internal(&error.to_string())),
     }
-    let notes = Arc::new(FetchNotes { hedged, ..FetchNotes::default() });
+    let notes = Arc::new(FetchNotes { hedged, resumes: request.resumes.clone(), ..FetchNotes::default() });
     let context = FillContext { notes: Arc::clone(&notes), ..request.context.clone() };
     let context = Ctx::builder().body_mode(BodyMode::NoBody).user_ctx(Box::new(context)).build();
     let (prepared, handle) = spawner.create_subrequest(&parent, context);

@@ -37,7 +37,7 @@ pub use attempts::{Again, Attempt, AttemptJournal, AttemptNumber, AttemptOutcome
 pub use circuit::CircuitState;
 pub use credentials::AuthoriseError;
 pub use error_words::plainly;
-pub use fetcher::{FetchNotes, FillContext, FillRequest, SubrequestFetcher, status_of};
+pub use fetcher::{BrokenOff, FetchNotes, FillContext, FillRequest, SubrequestFetcher, status_of};
 pub use health::{HealthRegistry, OriginHealth, PoolHealth, Prober, Trial};
 pub use host_field::host_field;
 pub use overview::OriginOverview;

@@ -8,11 +8,11 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::handle_origin_failure::{Cost, attempt_ended, plan_attempt};
+use super::handle_origin_failure::{Cost, attempt_ended, pay_for_rest, plan_attempt};
 use super::route_facts::{bound_attempt, response_deadline};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::{
-    Again, AttemptOutcome, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit, peer,
+    Again, AttemptOutcome, BrokenOff, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit, peer,
 };
 use crate::request_context::{OriginContext, RequestContext};
 use crate::routing::{PoolChoice, Tie, seed};
@@ -75,10 +75,26 @@ fn begin(proxy: &EdgeProxy, session: &Session, context: &mut RequestContext) -> 
     if let Some(hedged) = context.fill.as_ref().and_then(|fill| fill.notes.hedged.as_ref()) {
         order.retain(|origin| origin.origin.name != *hedged);
     }
-    pool.protection.retries.request(now);
+    match context.fill.as_ref().and_then(|fill| fill.notes.resumes.as_ref()) {
+        Some(broken) => begin_resumption(&pool, &mut order, broken)?,
+        None => pool.protection.retries.request(now),
+    }
     (context.origin.order, context.origin.trial) = (order, trial);
     context.origin.pool = Some(Arc::clone(&pool));
     Ok(pool)
+}
+
+/// The rest of a response is asked for like a further attempt: at other origins first, and paid for.
+fn begin_resumption(pool: &CompiledPool, order: &mut Vec<Arc<CompiledOrigin>>, broken: &BrokenOff) -> Result<()> {
+    let is_broken = |origin: &Arc<CompiledOrigin>| Some(&origin.origin.name) == broken.origin.as_ref();
+    let place = order.iter().position(is_broken);
+    let failed = place.map(|place| order.remove(place));
+    order.extend(failed.clone());
+    if order.first().is_none_or(|next| pay_for_rest(pool, failed.as_deref(), next)) {
+        return Ok(());
+    }
+    let why = format!("the budget of pool {} for further attempts is spent", pool.pool.name);
+    Err(Error::explain(ErrorType::HTTPStatus(503), why).into_up())
 }
 
 /// The one origin that a kill switch names, whatever its health; none, as long as the configuration does not have it.

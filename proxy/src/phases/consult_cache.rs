@@ -145,6 +145,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
         method: request.method.clone(),
         target: Bytes::copy_from_slice(origin_form(request)),
         fields,
+        resumes: None,
         context: FillContext {
             snapshot: Arc::clone(&context.snapshot),
             site: Arc::clone(&matched.site),

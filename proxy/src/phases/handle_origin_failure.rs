@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 
 use super::choose_origin::{deadline, demand, reserve};
 use super::respond_error::{is_answered, is_replacement};
-use crate::origin::{Again, AttemptOutcome, CompiledOrigin, Exchange, Fate, was_over_before};
+use crate::origin::{Again, AttemptOutcome, CompiledOrigin, CompiledPool, Exchange, Fate, was_over_before};
 use crate::request_context::RequestContext;
 use crate::telemetry::{OriginOutcome, RetryReason};
 
@@ -253,9 +253,19 @@ fn may_go_on(context: &RequestContext) -> bool {
 
 fn pay(context: &RequestContext, reason: RetryReason, cost: Cost, next: &CompiledOrigin) -> bool {
     let Some(pool) = &context.origin.pool else { return false };
-    let (retry, protection, now) = (&pool.pool.retry, &pool.protection, Instant::now());
-    let free = cost == Cost::Nothing || moves_on(context, next, now);
-    let paid = free || protection.retries.spend(now, retry.budget, retry.budget_floor);
+    let free = cost == Cost::Nothing || moves_on(context.origin.current.as_deref(), next, Instant::now());
+    settle(pool, reason, free)
+}
+
+/// Pays for asking for the rest of a response that broke off at the one origin, at the next. Under the same rules as any
+/// further attempt.
+pub(super) fn pay_for_rest(pool: &CompiledPool, failed: Option<&CompiledOrigin>, next: &CompiledOrigin) -> bool {
+    settle(pool, RetryReason::Resume, moves_on(failed, next, Instant::now()))
+}
+
+fn settle(pool: &CompiledPool, reason: RetryReason, free: bool) -> bool {
+    let (retry, protection) = (&pool.pool.retry, &pool.protection);
+    let paid = free || protection.retries.spend(Instant::now(), retry.budget, retry.budget_floor);
     if paid {
         protection.metrics.retried(reason);
     } else {
@@ -267,7 +277,6 @@ fn pay(context: &RequestContext, reason: RetryReason, cost: Cost, next: &Compile
 /// Whether the origin that failed is avoided by now, and the next one is not. Everyone who was caught by an origin that
 /// hangs or died goes where new requests go: each is one request to an origin that works. A budget would let most of
 /// them fail, and save nobody's load. It counts again as soon as the next one is in doubt as well.
-fn moves_on(context: &RequestContext, next: &CompiledOrigin, now: Instant) -> bool {
-    let avoided = context.origin.current.as_ref().is_some_and(|failed| failed.is_avoided(now));
-    avoided && !next.is_avoided(now)
+fn moves_on(failed: Option<&CompiledOrigin>, next: &CompiledOrigin, now: Instant) -> bool {
+    failed.is_some_and(|failed| failed.is_avoided(now)) && !next.is_avoided(now)
 }

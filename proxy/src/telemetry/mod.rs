@@ -14,7 +14,7 @@ pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
     GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome,
     OriginMetrics, OriginOutcome, PoolMetrics, ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics,
-    RetryReason, SiteMetrics, StatusClass, WaiterGuard,
+    ResumeOutcome, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;
 pub use request_id::{RequestId, RequestIdSource};

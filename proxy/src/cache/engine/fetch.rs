@@ -68,4 +68,11 @@ pub trait FetchRequest: Clone + Send + Sync + 'static {
     /// The same request with these fields instead.
     #[must_use]
     fn with_fields(&self, fields: HeaderMap) -> Self;
+    /// The same request, for the rest of a response that broke off at this origin, with these fields instead. Others are
+    /// asked first.
+    #[must_use]
+    fn resuming(&self, fields: HeaderMap, after: Option<OriginName>) -> Self {
+        let _others_first = after;
+        self.with_fields(fields)
+    }
 }

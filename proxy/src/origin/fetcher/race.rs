@@ -25,7 +25,11 @@ pub(super) async fn first_head(
     request: &FillRequest,
 ) -> Result<(Running, FetchEvent), FetchError> {
     let (mut running, head) = race(spawner, request).await?;
-    if matches!(head, FetchEvent::Head { end: false, .. }) && request.method == Method::GET {
+    // What breaks off in the rest of a response is the business of who asked for the rest.
+    if request.resumes.is_none()
+        && matches!(head, FetchEvent::Head { end: false, .. })
+        && request.method == Method::GET
+    {
         match tokio::time::timeout(FIRST_PIECE, running.next()).await {
             Ok(Err(error)) => {
                 let Some(asked) = running.further_attempt(request) else { return Err(error) };

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use prometheus::{IntCounter, IntGauge};
 
 use super::family::Families;
-use super::labels::{EvictionCause, FillOutcome};
+use super::labels::{EvictionCause, FillOutcome, ResumeOutcome};
 
 /// What the cache holds at this moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub struct FillMetrics {
     in_flight: IntGauge,
     bytes: IntCounter,
     refused: IntCounter,
+    resumes: [IntCounter; ResumeOutcome::COUNT],
     collapsed: IntCounter,
     waiting: IntGauge,
 }
@@ -84,12 +85,18 @@ impl FillMetrics {
     pub(super) fn register(families: &Families<'_>) -> Self {
         let finished =
             families.counters("tidegate_fills_finished_total", "Fills that ended, by outcome.", &["outcome"]);
+        let resumes = families.counters(
+            "tidegate_fill_resumes_total",
+            "Requests for the rest of a body that broke off, by what came of them.",
+            &["outcome"],
+        );
         Self {
             started: families.counter("tidegate_fills_started_total", "Fills begun."),
             finished: FillOutcome::ALL.map(|outcome| finished.with_label_values(&[outcome.label()])),
             in_flight: families.gauge("tidegate_fills_in_flight", "Fills under way."),
             bytes: families.counter("tidegate_fill_bytes_total", "Body bytes that fills fetched from origins."),
             refused: families.counter("tidegate_fills_refused_total", "Fills not begun as too many were under way."),
+            resumes: ResumeOutcome::ALL.map(|outcome| resumes.with_label_values(&[outcome.label()])),
             collapsed: families.counter(
                 "tidegate_collapsed_requests_total",
                 "Requests that joined a fill another request had started.",
@@ -118,6 +125,11 @@ impl FillMetrics {
     /// Records a fill that was not begun because too many were under way.
     pub fn refused(&self) {
         self.refused.inc();
+    }
+
+    /// Records what came of asking for the rest of a body that broke off.
+    pub fn resumed(&self, outcome: ResumeOutcome) {
+        self.resumes[outcome as usize].inc();
     }
 
     /// Records a request that joined a fill of another one.

@@ -99,10 +99,24 @@ label_set!(
         Revalidated => "revalidated",
         /// The origin answered with what must not be stored.
         Uncacheable => "uncacheable",
-        /// The origin failed or broke off.
+        /// No response could be had.
         Failed => "failed",
+        /// The body broke off, and its rest could not be had.
+        Broken => "broken",
         /// Nobody was left to read it.
         Abandoned => "abandoned",
+    }
+);
+
+label_set!(
+    /// What came of asking for the rest of a body that broke off.
+    ResumeOutcome {
+        /// The body went on.
+        Resumed => "resumed",
+        /// The origin has another version, or no parts of it.
+        Denied => "denied",
+        /// No answer, an error, or the pool's budget was spent.
+        Failed => "failed",
     }
 );
 
@@ -163,6 +177,8 @@ label_set!(
         Status => "status",
         /// A connection that had been idle was closed just as it was used.
         Race => "race",
+        /// The rest of a body that broke off was asked for.
+        Resume => "resume",
     }
 );
 

@@ -34,7 +34,7 @@ pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
     CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome,
-    Rejection, ReloadOutcome, RetryReason, StatusClass,
+    Rejection, ReloadOutcome, ResumeOutcome, RetryReason, StatusClass,
 };
 use mirror::MirrorMetrics;
 use origin::OriginFamilies;

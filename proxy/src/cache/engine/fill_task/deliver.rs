@@ -9,7 +9,8 @@ use super::super::fetch::FetchRequest;
 use super::super::fills::Head;
 use super::super::object::Object;
 use super::super::recollection::{Audience, Mark};
-use super::response::{Arrival, Response, no_times};
+use super::arrival::Arrival;
+use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::StoredTimes;
@@ -158,7 +159,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 if not_stored.is_some() { FillOutcome::Uncacheable } else { FillOutcome::Streamed }
             }
             (Written::Abandoned, _) => FillOutcome::Abandoned,
-            (Written::Broken, _) => FillOutcome::Failed,
+            (Written::Broken, _) => FillOutcome::Broken,
         };
     }
 

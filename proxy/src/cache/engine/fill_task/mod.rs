@@ -3,9 +3,12 @@
 //! A fill belongs to no client: it runs on a runtime of its own and every client, the first included, only
 //! reads. However it ends (also by a panic), nobody is left waiting and no short body ends cleanly.
 
+mod arrival;
 mod deliver;
 mod guard;
+mod refetch;
 mod response;
+mod resumption;
 mod revalidate;
 
 use std::sync::Arc;
@@ -28,8 +31,9 @@ use crate::cache::rules::request_facts::{CacheMethod, RequestFacts};
 use crate::cache::rules::storability::{Assessment, NotStored, assess};
 use crate::media::{MediaClass, Presentation, inspect, recognise, recognise_error};
 
+use arrival::Arrival;
 pub(super) use guard::Guard;
-use response::{Arrival, Response};
+use response::Response;
 
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -138,6 +142,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 return self.fail(OriginFailure::Unreachable, error);
             }
         }
+        let refetch = self.engine.refetch(&self.order.request);
+        arrival.resume_by(status, &response.fields, response.origin.as_ref(), refetch);
         match self.assess(&response, arrival.first.as_ref()) {
             Ok(times) => self.share(response, times, arrival).await,
             Err(why) => self.hand_over(response, why, arrival).await,

@@ -1,11 +1,13 @@
 //! Byte ranges (RFC 9110 section 14): what is asked for, what of it exists, and the fields of the answer.
 
+mod content_range;
 mod multipart;
 mod parse;
 mod resolve;
 
 use http::HeaderValue;
 
+pub use content_range::ContentRange;
 pub use multipart::Multipart;
 pub use parse::{MAX_ASKED_RANGES, RangeRequest, RangeSpec};
 pub use resolve::{MAX_PARTS, Resolved};
