@@ -12,6 +12,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use gate::Gate;
@@ -35,9 +36,23 @@ pub struct Origin {
 /// What its connections share.
 #[derive(Debug, Default)]
 struct State {
-    scripts: Mutex<HashMap<(Option<String>, String), Script>>,
+    scripts: Mutex<HashMap<(Option<String>, String), Arc<Turns>>>,
     gates: Gates,
     records: Records,
+}
+
+/// Answers that are given one after another.
+#[derive(Debug)]
+struct Turns {
+    scripts: Vec<Script>,
+    given: AtomicUsize,
+}
+
+impl Turns {
+    fn next(&self) -> Option<Script> {
+        let turn = self.given.fetch_add(1, Ordering::Relaxed);
+        self.scripts.get(turn).or(self.scripts.last()).cloned()
+    }
 }
 
 impl Origin {
@@ -83,6 +98,14 @@ impl Origin {
         self.state.put(Some(host.to_owned()), path, script);
     }
 
+    /// Answers the first request for any of these paths of this host by the first of these scripts, the next request by
+    /// the next, and all beyond the last one by that.
+    pub fn on_host_in_turn(&self, host: &str, paths: &[String], scripts: Vec<Script>) {
+        let turns = Arc::new(Turns { scripts, given: AtomicUsize::new(0) });
+        let mut known = self.state.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(paths.iter().map(|path| ((Some(host.to_owned()), path.clone()), Arc::clone(&turns))));
+    }
+
     /// The gate that steps name; the same each time.
     #[must_use]
     pub fn gate(&self, name: &str) -> Gate {
@@ -125,7 +148,8 @@ impl Drop for Origin {
 
 impl State {
     fn put(&self, host: Option<String>, path: &str, script: Script) {
-        self.scripts.lock().unwrap_or_else(PoisonError::into_inner).insert((host, path.to_owned()), script);
+        let turns = Turns { scripts: vec![script], given: AtomicUsize::new(0) };
+        self.scripts.lock().unwrap_or_else(PoisonError::into_inner).insert((host, path.to_owned()), Arc::new(turns));
     }
 
     /// The script for this request; an unknown path gets a plain 404.
@@ -133,6 +157,7 @@ impl State {
         let scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
         let with_host = scripts.get(&(Some(host.to_owned()), path.to_owned()));
         let found = with_host.or_else(|| scripts.get(&(None, path.to_owned())));
-        found.cloned().unwrap_or_else(|| Script::status(404).text("the origin has no script for this path"))
+        let script = found.and_then(|turns| turns.next());
+        script.unwrap_or_else(|| Script::status(404).text("the origin has no script for this path"))
     }
 }

@@ -21,13 +21,20 @@ pub(super) fn select(script: &Script, request: &Recorded, size: u64) -> Selectio
     if script.semantics == Semantics::Verbatim || script.status != 200 {
         return Selection::Whole;
     }
-    if not_modified(script, request) {
-        return Selection::NotModified;
+    match script.semantics {
+        Semantics::Resource if not_modified(script, request) => return Selection::NotModified,
+        Semantics::Confirming if is_conditional(request) => return Selection::NotModified,
+        Semantics::Confirming => return Selection::Whole,
+        Semantics::Verbatim | Semantics::Resource | Semantics::Ranges => {}
     }
     match request.field("range") {
         Some(range) if request.method == "GET" && if_range_holds(script, request) => part(range, size),
         _ => Selection::Whole,
     }
+}
+
+fn is_conditional(request: &Recorded) -> bool {
+    request.field("if-none-match").is_some() || request.field("if-modified-since").is_some()
 }
 
 fn not_modified(script: &Script, request: &Recorded) -> bool {

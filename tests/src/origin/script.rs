@@ -69,6 +69,8 @@ pub enum Step {
     Close,
     /// Reset the connection.
     Reset,
+    /// Send this as it stands, such as an interim response before the head.
+    Raw(String),
 }
 
 /// Whether the request's conditions and ranges matter.
@@ -78,6 +80,10 @@ pub enum Semantics {
     Verbatim,
     /// If-None-Match, If-Modified-Since and single ranges are obeyed, from ETag and Last-Modified among the fields.
     Resource,
+    /// Single ranges are obeyed, and no conditions but If-Range.
+    Ranges,
+    /// 304 to every request with If-None-Match or If-Modified-Since, whatever they say; the whole to others.
+    Confirming,
 }
 
 impl Script {
@@ -160,6 +166,13 @@ impl Script {
     #[must_use]
     pub fn pausing_after(self, bytes: u64, gate: &str) -> Self {
         self.then(Step::Send(bytes)).then(Step::Gate(gate.to_owned()))
+    }
+
+    /// Regards so much of the request.
+    #[must_use]
+    pub fn semantics(mut self, semantics: Semantics) -> Self {
+        self.semantics = semantics;
+        self
     }
 
     /// Obeys conditions and single ranges.

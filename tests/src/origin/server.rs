@@ -139,6 +139,7 @@ impl<'a> Answer<'a> {
             Step::Send(bytes) => self.send(*bytes).await?,
             Step::Gate(name) => self.gates.gate(name).pass().await,
             Step::Pause(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
+            Step::Raw(bytes) => self.output.write_all(bytes.as_bytes()).await?,
             Step::Hang => std::future::pending().await,
             Step::Close => return Ok(Some(Connection::Close)),
             Step::Reset => return Ok(Some(Connection::Reset)),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its shared parts as well")]
 
 mod browser;
+mod cache_rules;
 mod curl;
 mod error_bodies;
 mod failover;

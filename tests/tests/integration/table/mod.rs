@@ -7,7 +7,7 @@ mod forwarding;
 mod freshness;
 mod keys;
 mod ranges;
-mod row;
+pub(crate) mod row;
 mod run;
 
 use row::Row;

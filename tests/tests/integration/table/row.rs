@@ -71,6 +71,8 @@ pub(crate) enum Field {
     Each(Vec<&'static str>),
     /// A number not below this.
     AtLeast(u64),
+    /// A number from the first to the second.
+    Between(u64, u64),
 }
 
 impl Row {
@@ -212,20 +214,23 @@ impl Expected {
 }
 
 impl Field {
-    fn fits(&self, values: &[&str]) -> bool {
+    pub(crate) fn fits(&self, values: &[&str]) -> bool {
         match self {
             Self::Is(value) => values == [value],
             Self::Absent => values.is_empty(),
             Self::Present => !values.is_empty(),
             Self::Contains(part) => values.iter().any(|value| value.contains(part)),
             Self::Each(all) => values == all,
+            Self::Between(low, high) => {
+                values.len() == 1 && values[0].parse().is_ok_and(|found: u64| (*low..=*high).contains(&found))
+            }
             Self::AtLeast(number) => values.len() == 1 && values[0].parse().is_ok_and(|found: u64| found >= *number),
         }
     }
 }
 
 impl Content {
-    fn difference(&self, script: &Script, request: &Request, response: &Response) -> Option<String> {
+    pub(crate) fn difference(&self, script: &Script, request: &Request, response: &Response) -> Option<String> {
         match self {
             Self::Any => None,
             Self::Empty => {
