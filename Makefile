@@ -37,7 +37,7 @@ lint: ## Check format, lints, licences and sources of dependencies
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/cargo-deny $(TARGET)/lint-tools --all-features check licenses bans sources
 
-bench: ## Compare with nginx, HAProxy and Caddy (see docs/benchmarks.md)
+bench: ## Compare with nginx, HAProxy, Varnish, Traffic Server and Caddy (see docs/benchmarks.md)
 	@tools/install build
 	bench/install-tools
 	cargo build --release --locked -p tidegate-cli -p tidegate-loadtest

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 
 # Program, Debian's package.
-TOOLS = {"nginx": "nginx", "haproxy": "haproxy", "caddy": "caddy", "wrk": "wrk", "h2load": "nghttp2-client",
+TOOLS = {"nginx": "nginx", "haproxy": "haproxy", "caddy": "caddy", "varnishd": "varnish",
+         "traffic_server": "trafficserver", "wrk": "wrk", "h2load": "nghttp2-client",
          "openssl": "openssl", "taskset": "util-linux", "setpriv": "util-linux"}
 
 

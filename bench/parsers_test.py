@@ -71,9 +71,10 @@ class Checking(unittest.TestCase):
 
 
 class Tables(unittest.TestCase):
-    def row(self, server, microseconds, rate):
-        run = {"requests_per_second": rate, "cpu_microseconds_per_request": microseconds, "server_busy": 1.0}
-        return {"case": "HTTP/1.1, 1 KiB", "server": server, "summary": tables.summarise([run])}
+    def row(self, server, microseconds, rate, size=1024):
+        run = {"requests_per_second": rate, "cpu_microseconds_per_request": microseconds, "server_busy": 1.0,
+               "cpu_seconds_per_gibibyte": microseconds * 1e-6 * 2**30 / size}
+        return {"case": "HTTP/1.1, 1 KiB", "bytes": size, "server": server, "summary": tables.summarise([run])}
 
     def test_ratios_are_to_the_first_server_of_a_case(self):
         rows = tables.with_ratios([self.row("Tidegate", 10, 50000), self.row("nginx", 12, 40000)])
@@ -84,7 +85,11 @@ class Tables(unittest.TestCase):
         failed = {"case": "HTTP/1.1, 1 KiB", "server": "Tidegate", "failed": "no hit\nafter 10 s"}
         rows = tables.with_ratios([failed, self.row("nginx", 12, 40000)])
         self.assertIn("failed: no hit after 10 s", tables.table_row(rows[0]))
-        self.assertIn("| 12.00 (12.00–12.00) |", tables.table_row(rows[1]))
+        self.assertIn("| 12.00 (12.00–12.00) | – |", tables.table_row(rows[1]))
+
+    def test_large_objects_have_their_cost_a_gibibyte(self):
+        row = tables.table_row(self.row("Tidegate", 500, 2000, size=4 * 1024 * 1024))
+        self.assertIn("| 500 (500–500) | 0.128 (0.128–0.128) | 2,000", row)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,62 @@ class Haproxy(Server):
         return words_of([self.program, "-v"]).splitlines()[0]
 
 
+class Varnish(Server):
+    """Varnish's cache in memory. It speaks no TLS."""
+
+    name, program, package = "Varnish", "varnishd", "varnish"
+    protocols = ("http1",)
+
+    def command(self):
+        configuration = write_template(self.folder, "varnish.vcl", {"origin": self.origin_port})
+        # `none`: changing users is for installations. One thread a connection is its design, whatever the pools.
+        return [self.program, "-F", "-j", "none", "-n", str(self.folder / "state"), "-f", str(configuration),
+                "-a", f"127.0.0.1:{self.http_port}", "-s", "default,256m", "-p", "thread_pools=1"]
+
+    def is_hit(self, fields):
+        # The request's own number and, on a hit, that of the request which filled the cache.
+        return len(fields.get("x-varnish", "").split()) == 2
+
+    def version(self):
+        return re.search(r"varnish-[\d.]+", words_of([self.program, "-V"]))[0]
+
+
+class TrafficServer(Server):
+    """Apache Traffic Server with its memory cache in front of a file."""
+
+    name, program, package = "Traffic Server", "traffic_server", "trafficserver"
+
+    def command(self):
+        for name in ("configuration", "cache", "state", "log"):
+            (self.folder / name).mkdir()
+        files = self.folder / "configuration"
+        # It refuses to run as root by name; `#-1` leaves the user as it is.
+        values = {"user": "#-1", "http": self.http_port, "https": self.https_port}
+        write_template(self.folder, "trafficserver.config", values).rename(files / "records.config")
+        (files / "remap.config").write_text(f"map / http://127.0.0.1:{self.origin_port}/\n")
+        (files / "ssl_multicert.config").write_text(
+            f"dest_ip=* ssl_cert_name={self.certificate.file} ssl_key_name={self.certificate.key}\n")
+        (files / "storage.config").write_text(f"{self.folder / 'cache'} 256M\n")
+        (files / "ip_allow.yaml").write_text(
+            "ip_allow: [{ apply: in, ip_addrs: 127.0.0.1, action: allow, methods: ALL }]\n")
+        for name in ("plugin.config", "cache.config", "hosting.config", "parent.config", "volume.config",
+                     "splitdns.config", "sni.yaml", "logging.yaml", "strategies.yaml", "socks.config"):
+            (files / name).touch()
+        return [self.program]
+
+    def environment(self):
+        return {"PROXY_CONFIG_CONFIG_DIR": str(self.folder / "configuration"),
+                "PROXY_CONFIG_LOCAL_STATE_DIR": str(self.folder / "state"),
+                "PROXY_CONFIG_LOG_LOGFILE_DIR": str(self.folder / "log")}
+
+    def is_hit(self, fields):
+        # Of its codes in Via: H is a fresh hit, R one in memory.
+        return re.search(r"\[[^\]]*c[HR]", fields.get("via", "")) is not None
+
+    def version(self):
+        return re.match(r"Traffic Server [\d.]+", words_of([self.program, "--version"]))[0]
+
+
 class Caddy(Server):
     """Caddy as a file server: the one packaged server here that speaks HTTP/3."""
 

@@ -3,12 +3,16 @@
 import statistics
 
 
+FIGURES = ("requests_per_second", "cpu_microseconds_per_request", "cpu_seconds_per_gibibyte", "server_busy")
+BULK_BYTES = 1024 * 1024  # from here on the body is what costs, and CPU a byte says more than CPU a request
+
+
 def summarise(runs):
     """Median, least and most of what each run gave."""
     def spread(name):
         values = [run[name] for run in runs]
         return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: spread(name) for name in ("requests_per_second", "cpu_microseconds_per_request", "server_busy")}
+    return {name: spread(name) for name in FIGURES}
 
 
 def with_ratios(rows):
@@ -38,9 +42,9 @@ def markdown(machine, options, versions, rows):
         f"{options['rounds']} rounds of {options['seconds']} s; server on core {options['server_core']}, load on core "
         f"{options['load_core']}; median (least–most).",
         "",
-        "| Case | Server | CPU µs a request | Requests/s | Server's core busy | "
+        "| Case | Server | CPU µs a request | CPU s a GiB | Requests/s | Server's core busy | "
         f"CPU, times {base}'s | Rate of {base}, times |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     return "\n".join(lines + [table_row(row) for row in rows])
 
@@ -48,7 +52,7 @@ def markdown(machine, options, versions, rows):
 def table_row(row):
     if "failed" in row:
         words = row["failed"].replace("\n", " ").replace("|", "/")[:300]
-        return f"| {row['case']} | {row['server']} | failed: {words} | | | | |"
+        return f"| {row['case']} | {row['server']} | failed: {words} | | | | | |"
     summary = row["summary"]
     def spread(name, form, scale=1):
         values = [form.format(summary[name][key] * scale) for key in ("median", "min", "max")]
@@ -59,6 +63,7 @@ def table_row(row):
     cells = [
         row["case"], row["server"],
         spread("cpu_microseconds_per_request", "{:.2f}" if small else "{:.0f}"),
+        spread("cpu_seconds_per_gibibyte", "{:.3f}") if row["bytes"] >= BULK_BYTES else "–",
         spread("requests_per_second", "{:,.0f}"),
         "{:.0f} %".format(summary["server_busy"]["median"] * 100),
         times("cpu_ratio"), times("rate_ratio"),
