@@ -1,27 +1,81 @@
 //! Cache keys.
 //!
 //! A key is made of canonical parts only (scheme, host, path, query), so that two spellings of one resource
-//! share an entry and two resources never do.
+//! share an entry and two resources never do; then of what a route's policy adds ([`parts`]). Owns how requests become
+//! keys; where what is stored under a key is found is the engine's business.
 
+mod arguments;
+mod device;
+mod parts;
+
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
+
+use tidegate_config::model::{CachePolicy, KeyRules};
+
+pub use arguments::{Directives, counting, counting_target};
+pub use device::Device;
+pub use parts::{COUNTRY, DEVICE, PartSources, has_parts, keep_cookies, told};
 
 /// Key of one resource, cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CacheKey(Arc<str>);
+pub struct CacheKey {
+    text: Arc<str>,
+    /// Bytes of the text that name the resource; parts follow.
+    resource: usize,
+}
+
+/// What is asked for, of which its policy makes a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Where its route keeps apart what different clients get from the same URL.
+    pub partition: Option<&'a str>,
+    /// Scheme of the URL.
+    pub scheme: Scheme,
+    /// Canonical host.
+    pub host: &'a str,
+    /// Canonical path.
+    pub path: &'a str,
+    /// Query as sent, without `?`.
+    pub query: Option<&'a [u8]>,
+}
+
+impl Target<'_> {
+    fn directives(&self, policy: &CachePolicy) -> Directives {
+        Directives::of(policy.blocking_reload.is_some(), self.path)
+    }
+}
 
 impl CacheKey {
-    /// Key of `scheme://host/path?query`, all in canonical form. The query is kept as sent, byte for byte: which
-    /// arguments matter is for the route's policy to say, and what is no UTF-8 is another query all the same.
+    /// Key of `scheme://host/path?query`, all in canonical form. The query is kept as it is, byte for byte, and what is
+    /// no UTF-8 is another query all the same.
     #[must_use]
     pub fn new(scheme: Scheme, host: &str, path: &str, query: Option<&[u8]>) -> Self {
-        Self::within(None, scheme, host, path, query)
+        Self::of_resource(&Target { partition: None, scheme, host, path, query })
     }
 
-    /// The same within a partition, which keeps apart what different clients get from the same URL. No partition's
-    /// key is ever one without, nor that of another partition: names of configuration have no spaces, so that the end
-    /// of one is always seen.
+    /// Key of a resource as a policy sees it: under the host and with the arguments that count. To be made complete by
+    /// [`Self::with_parts`] where the policy has parts; what is invalidated is the resource with all its parts.
     #[must_use]
-    pub fn within(partition: Option<&str>, scheme: Scheme, host: &str, path: &str, query: Option<&[u8]>) -> Self {
+    pub fn by(policy: &CachePolicy, target: &Target<'_>) -> Self {
+        let rules = &policy.key;
+        let query = counting(rules, target.directives(policy), target.query);
+        let host = rules.host.as_deref().unwrap_or(target.host);
+        Self::of_resource(&Target { host, query: query.as_deref(), ..*target })
+    }
+
+    /// A target in origin form as a fill sends it: without the arguments that its key does not have.
+    #[must_use]
+    pub fn sent_target<'t>(policy: &CachePolicy, path: &str, target: &'t [u8]) -> Cow<'t, [u8]> {
+        let directives = Directives::of(policy.blocking_reload.is_some(), path);
+        counting_target(&policy.key, directives, target).map_or(Cow::Borrowed(target), Cow::Owned)
+    }
+
+    /// No partition's key is ever one without, nor that of another partition: names of configuration have no spaces, so
+    /// that the end of one is always seen.
+    fn of_resource(target: &Target<'_>) -> Self {
+        let Target { partition, scheme, host, path, query } = *target;
         let query_length = query.map_or(0, |query| query.len() + 1);
         let mut text = String::with_capacity(
             partition.map_or(0, |name| name.len() + 1) + 8 + host.len() + path.len() + query_length,
@@ -38,19 +92,62 @@ impl CacheKey {
             // Each byte as the character of its number: no two queries become the same text.
             text.extend(query.iter().copied().map(char::from));
         }
-        Self(text.into())
+        Self { resource: text.len(), text: text.into() }
+    }
+
+    /// The key with the parts that the rules ask for. The epoch is that of the resource: what was stored before its
+    /// last invalidation, under whichever parts, is out of reach.
+    #[must_use]
+    pub fn with_parts(&self, rules: &KeyRules, sources: &PartSources<'_>, epoch: u64) -> Self {
+        let mut text = self.resource().to_owned();
+        parts::write(rules, sources, &mut text);
+        self.extended(text, epoch)
+    }
+
+    /// The key that stands for all whose queries differ in nothing that counts by `No-Vary-Search`: `rule` and `query`
+    /// are the texts of both. Its resource is the whole of it.
+    #[must_use]
+    pub fn modulo_search(&self, rule: &str, query: &str, epoch: u64) -> Self {
+        let text = format!("{}{}\nsearch {rule}?{query}", self.without_query(), self.parts());
+        let key = self.extended(text, epoch);
+        Self { resource: key.text.len(), ..key }
+    }
+
+    fn extended(&self, mut text: String, epoch: u64) -> Self {
+        if write!(text, "\nepoch {epoch}").is_err() {
+            log::warn!("a key without its epoch");
+        }
+        Self { resource: self.resource, text: text.into() }
     }
 
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// What of the key may stand in a log: queries carry access tokens.
+    /// The resource, without what its policy adds.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.text[..self.resource]
+    }
+
+    /// What its policy adds to the resource.
+    #[must_use]
+    pub fn parts(&self) -> &str {
+        &self.text[self.resource..]
+    }
+
+    /// Whether it has more than the resource.
+    #[must_use]
+    pub fn has_parts(&self) -> bool {
+        self.resource < self.text.len()
+    }
+
+    /// What of the key may stand in a log: queries carry access tokens, and so do fields and cookies.
     #[must_use]
     pub fn without_query(&self) -> &str {
-        self.0.split('?').next().unwrap_or_default()
+        self.resource().split(['?', '\n']).next().unwrap_or_default()
     }
 }
 
@@ -87,7 +184,9 @@ mod tests {
 
     #[test]
     fn partitions_share_no_key() {
-        let key = |partition: Option<&str>, host, path| CacheKey::within(partition, Scheme::Https, host, path, None);
+        let key = |partition: Option<&str>, host, path| {
+            CacheKey::of_resource(&Target { partition, scheme: Scheme::Https, host, path, query: None })
+        };
         assert_eq!(key(None, "a.test", "/"), CacheKey::new(Scheme::Https, "a.test", "/", None));
         let keys = [
             key(None, "a.test", "/"),
@@ -98,6 +197,43 @@ mod tests {
         ];
         for (number, key) in keys.iter().enumerate() {
             assert!(!keys[number + 1..].contains(key), "{key:?}");
+        }
+    }
+
+    fn policy() -> CachePolicy {
+        CachePolicy::plain(tidegate_config::ids::CachePolicyName::parse("p").unwrap())
+    }
+
+    fn target(query: &str) -> Target<'_> {
+        let query = Some(query.as_bytes());
+        Target { partition: None, scheme: Scheme::Https, host: "a.test", path: "/a", query }
+    }
+
+    #[test]
+    fn aliases_of_a_host_share_their_keys() {
+        let mut policy = policy();
+        assert_ne!(CacheKey::by(&policy, &target("")), CacheKey::by(&policy, &Target { host: "b.test", ..target("") }));
+        policy.key.host = Some("c.test".to_owned());
+        let key = CacheKey::by(&policy, &target("v"));
+        assert_eq!(key, CacheKey::by(&policy, &Target { host: "b.test", ..target("v") }));
+        assert_eq!(key.as_str(), "https://c.test/a?v");
+    }
+
+    #[test]
+    fn invalidated_resource_is_that_of_all_its_parts_and_a_new_epoch_reaches_none_of_them() {
+        let mut policy = policy();
+        policy.key.headers = vec![http::HeaderName::from_static("x-a")];
+        let resource = CacheKey::by(&policy, &target("v"));
+        let fields = |value| http::HeaderMap::from_iter([(http::HeaderName::from_static("x-a"), value)]);
+        let with = |value, epoch| {
+            let fields = fields(http::HeaderValue::from_static(value));
+            resource.with_parts(&policy.key, &PartSources { fields: &fields, country: None }, epoch)
+        };
+        let keys = [with("1", 0), with("2", 0), with("1", 1)];
+        for (number, key) in keys.iter().enumerate() {
+            assert_eq!((key.resource(), key.has_parts()), (resource.as_str(), true));
+            assert!(!keys[number + 1..].contains(key) && *key != resource, "{key:?}");
+            assert_eq!(key.without_query(), "https://a.test/a");
         }
     }
 

@@ -7,19 +7,23 @@ use http::{HeaderMap, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
+use tidegate_config::model::CachePolicy;
 use tokio::time::timeout_at;
 
 use super::Flow;
-use super::match_route::{Asked, query};
+use super::cache_key::{cache_key, reduce_to_key, selecting_fields};
+use super::match_route::Asked;
 use super::respond_error::answer;
 use super::route_facts::response_deadline;
-use super::serve_object::{Served, serve_object};
-use crate::cache::engine::{Answer, FetchError, Lookup, Passage};
-use crate::cache::key::{CacheKey, Scheme};
+use super::serve_object::{Served, length_of, serve_object};
+use crate::cache::compression::{Choice, Content, Representation, choose};
+use crate::cache::engine::{Answer, FetchError, Lookup, Object, Passage, Reader};
+use crate::cache::key::{COUNTRY, DEVICE, Scheme};
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
+use crate::media::USEFUL_FIRST_BYTES;
 use crate::origin::{FetchNotes, FillContext, FillRequest, origin_form};
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::routing::PoolChoice;
@@ -43,7 +47,7 @@ pub(super) async fn consult_cache(
 ) -> Result<Flow> {
     let Some(matched) = &context.route else { return Ok(Flow::Continue) };
     let request = session.req_header();
-    let key = cache_key(&Asked::of(request), context, matched);
+    let key = cache_key(proxy, &Asked::of(request), context, matched);
     if context.cache.passage.is_some() {
         // Kept from the cache by a kill switch; what it changes at the origin still makes stored responses invalid.
         context.cache.key = Some(key);
@@ -52,10 +56,11 @@ pub(super) async fn consult_cache(
     }
     let facts = RequestFacts::new(&request.method, &request.headers);
     let answered = {
+        let selecting = selecting_fields(&matched.route.cache_policy.key, &request.headers);
         let lookup = Lookup {
             key: &key,
             facts: &facts,
-            fields: &request.headers,
+            fields: &selecting,
             policy: &matched.route.cache_policy,
             path: &matched.path,
             may_fill: matched.path_as_sent,
@@ -73,7 +78,8 @@ pub(super) async fn consult_cache(
     context.cache.key = Some(key);
     match answered {
         Answer::Object { object, reader, outcome } => {
-            let served = Served { object, reader, outcome };
+            let (reader, representation) = represent(proxy, session.req_header(), matched, &object, reader).await;
+            let served = Served { object, reader, outcome, representation };
             serve_object(session, context, served).await.map(|()| Flow::Answered)
         }
         Answer::Pass(passage) => {
@@ -97,12 +103,45 @@ pub(super) async fn consult_cache(
     }
 }
 
-/// The key of what is asked for.
-pub(super) fn cache_key(request: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> CacheKey {
-    let scheme = context.client.scheme;
-    let host = context.arrival.host.as_deref().unwrap_or_default();
-    let partition = matched.route.partition(matched.pool);
-    CacheKey::within(partition, scheme, host, &matched.path, query(request.target))
+/// The body as this client gets it: coded, where it gains by that and the client accepts it.
+async fn represent(
+    proxy: &EdgeProxy,
+    request: &RequestHeader,
+    matched: &MatchedRoute,
+    object: &Object,
+    reader: Reader,
+) -> (Reader, Representation) {
+    let choice = chosen(&matched.route.cache_policy, &request.headers, &matched.path, object);
+    let coding = match choice {
+        Choice::Never => return (reader, Representation::Only),
+        Choice::Plain => return (reader, Representation::Plain),
+        Choice::Coded(coding) => coding,
+    };
+    if object.body.length().is_none() {
+        if !reader.soon_complete().await {
+            return (reader, Representation::Plain);
+        }
+        // Its length may say otherwise now that it is known.
+        if chosen(&matched.route.cache_policy, &request.headers, &matched.path, object) != choice {
+            return (reader, Representation::Plain);
+        }
+    }
+    match proxy.cache.code(&object.body, coding).await.and_then(|form| form.reader(0)) {
+        Some(coded) => (coded, Representation::Coded(coding)),
+        None => (reader, Representation::Plain),
+    }
+}
+
+/// Whether this client gets it coded, were there a coded form. What is not stored nobody gets so.
+pub(super) fn chosen(policy: &CachePolicy, request: &HeaderMap, path: &str, object: &Object) -> Choice {
+    if policy.compression.is_none() || object.not_stored.is_some() {
+        return Choice::Never;
+    }
+    let meta = &object.meta;
+    let first_bytes = object.body.blocks().first().map(|block| &block[..block.len().min(USEFUL_FIRST_BYTES)]);
+    let content =
+        Content { status: meta.status, fields: &meta.headers, path, length: length_of(object), first_bytes };
+    choose(policy, request, &content)
 }
 
 fn too_late() -> FetchError {
@@ -116,6 +155,7 @@ fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &Mat
     for name in SELECTING {
         fill.fields.remove(name);
     }
+    reduce_to_key(&mut fill, context, matched);
     FillRequest { method: Method::GET, ..fill }
 }
 
@@ -132,6 +172,9 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
     let mut fields: HeaderMap = request.headers.clone();
     hop_by_hop::strip_from_request(&mut fields);
     fields.remove(header::CONTENT_LENGTH);
+    for claim in [&DEVICE, &COUNTRY] {
+        fields.remove(claim);
+    }
     if !fields.contains_key(header::HOST) {
         let authority = request.uri.authority().map_or_else(
             || context.arrival.host.clone().unwrap_or_default(),

@@ -3,6 +3,7 @@
 
 mod admit_response_head;
 mod answer_options;
+mod cache_key;
 mod choose_origin;
 mod consult_cache;
 mod enforce_kill_switches;

@@ -8,8 +8,10 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
+use super::cache_key::told_of_client;
 use super::identify_client::connection_scheme;
 use super::route_facts::{body_bound, change_origin_request};
+use crate::cache::key::{COUNTRY, DEVICE};
 use crate::cache::rules::hop_by_hop;
 use crate::client_identity::{CLAIMS, ForwardingFields, OVERRIDES, Route};
 use crate::cmcd;
@@ -30,6 +32,7 @@ pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &Requ
     end_hop_by_hop(request, context);
     origin_target(request)?;
     without_cmcd(request)?;
+    key_fields(request, context)?;
     forwarding_fields(request, context)?;
     own_fields(request, context)?;
     route_fields(request, context)?;
@@ -73,6 +76,18 @@ fn without_cmcd(request: &mut RequestHeader) -> Result<()> {
         Some(target) => set_target(request, &target),
         None => Ok(()),
     }
+}
+
+/// Says what of the client makes the key of what is asked for; a fill has been told already.
+fn key_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let Some(matched) = context.route.as_ref().filter(|_| !context.is_fill()) else { return Ok(()) };
+    for name in [&DEVICE, &COUNTRY] {
+        request.remove_header(name);
+    }
+    for (name, value) in told_of_client(&request.headers, context, matched) {
+        request.insert_header(name, value)?;
+    }
+    Ok(())
 }
 
 /// Says for whom the request is made. What a client claims of itself is not believed.

@@ -9,12 +9,13 @@ mod http1;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
-use super::consult_cache::cache_key;
+use super::cache_key::{cache_key, selecting_fields};
+use super::consult_cache::chosen;
 use super::enforce_kill_switches::is_touched;
 use super::identify_client::{note_client, received_trace, refusal};
 use super::match_route::{Asked, Verdict, find};
@@ -22,12 +23,13 @@ use super::record_outcome::{Exchange, record};
 use super::serve_object::{PIECE, head_of, length_of, status_member};
 use super::shape_response::{HeadFields, finish_head};
 use super::{health, serve_object};
-use crate::cache::engine::{Lookup, Object, Outcome, Reader};
+use crate::cache::compression::{Choice, Representation};
+use crate::cache::engine::{Body, Coded, Lookup, Object, Outcome, Reader};
 use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::ConnectionInfo;
-use crate::request_context::RequestContext;
+use crate::request_context::{MatchedRoute, RequestContext};
 use crate::telemetry::CacheOutcome;
 
 pub(crate) use http1::Http1Hit;
@@ -36,6 +38,7 @@ pub(crate) use http1::Http1Hit;
 pub(crate) struct FreshHit {
     object: Arc<Object>,
     reader: Reader,
+    representation: Representation,
     length: u64,
     now: SystemTime,
     context: RequestContext,
@@ -61,11 +64,12 @@ impl FreshHit {
             return None;
         }
         matched.route.pool(matched.pool)?; // else this node answers by itself, whatever is stored
-        let key = cache_key(asked, &context, &matched);
+        let key = cache_key(proxy, asked, &context, &matched);
+        let selecting = selecting_fields(&matched.route.cache_policy.key, asked.fields);
         let lookup = Lookup {
             key: &key,
             facts: &facts,
-            fields: asked.fields,
+            fields: &selecting,
             policy: &matched.route.cache_policy,
             path: &matched.path,
             may_fill: false,
@@ -77,10 +81,15 @@ impl FreshHit {
         if object.meta.status != StatusCode::OK || length_of(&object) != Some(length) {
             return None;
         }
+        let represented = coded(&object, &matched, asked.fields)?;
+        let (representation, reader, length) = match represented {
+            (representation, Some(coded)) => (representation, coded.reader(0)?, coded.length()?),
+            (representation, None) => (representation, reader, length),
+        };
         context.arrival.trace = received_trace(asked.fields, context.arrival.request_id);
         context.cache.outcome = CacheOutcome::Hit;
         context.route = Some(matched);
-        Some(Self { object, reader, length, now, context })
+        Some(Self { object, reader, representation, length, now, context })
     }
 
     /// Adds what this hit has besides the stored fields.
@@ -93,6 +102,7 @@ impl FreshHit {
 
     fn head(&self) -> Result<ResponseHeader> {
         let mut fields = self.object.meta.headers.clone();
+        self.representation.describe(&mut fields);
         self.finish_head(&mut fields)?;
         head_of(self.object.meta.status, fields)
     }
@@ -106,6 +116,23 @@ impl FreshHit {
             session.write_response_body(bytes, last).await?;
         }
         Ok(())
+    }
+}
+
+/// The form of the body that this client gets, where it is another one. Nothing where it is still to be made.
+fn coded(
+    object: &Object,
+    matched: &MatchedRoute,
+    fields: &HeaderMap,
+) -> Option<(Representation, Option<Arc<Body>>)> {
+    match chosen(&matched.route.cache_policy, fields, &matched.path, object) {
+        Choice::Never => Some((Representation::Only, None)),
+        Choice::Plain => Some((Representation::Plain, None)),
+        Choice::Coded(coding) => match object.body.coded(coding) {
+            Coded::Form(form) => Some((Representation::Coded(coding), Some(form))),
+            Coded::Useless => Some((Representation::Plain, None)),
+            Coded::Unknown => None,
+        },
     }
 }
 

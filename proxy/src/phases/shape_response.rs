@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 use super::admit_response_head::admit_response_head;
 use super::match_route::query;
 use super::route_facts::change_response;
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, Target};
 use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::invalidation::{further_targets, invalidates};
@@ -227,8 +227,8 @@ fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &Respons
     let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
     // Whichever route or pool others have it from.
     let forget = |path: &str, query: Option<&[u8]>| {
-        for partition in matched.site.partitions(path) {
-            proxy.cache.invalidate(&CacheKey::within(partition, scheme, host, path, query));
+        for (partition, policy) in matched.site.stored_under(path) {
+            proxy.cache.invalidate(&CacheKey::by(policy, &Target { partition, scheme, host, path, query }));
         }
     };
     forget(&matched.path, query(origin_form(request)));

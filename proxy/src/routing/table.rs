@@ -189,13 +189,13 @@ impl SiteEntry {
         if allowed.is_empty() { RouteMatch::NotFound } else { RouteMatch::MethodNotAllowed(allowed) }
     }
 
-    /// Every place of the cache where something of this path may be stored.
-    pub fn partitions(&self, path: &str) -> impl Iterator<Item = Option<&str>> {
+    /// Every place of the cache where something of this path may be stored, with the policy that makes its keys.
+    pub fn stored_under(&self, path: &str) -> impl Iterator<Item = (Option<&str>, &CachePolicy)> {
         let on_path = self.routes.iter().filter(move |entry| takes_path(&entry.route.path, path));
-        let partitions = on_path.flat_map(|entry| {
-            entry.parts.iter().map(|part| Some(&*part.partition)).chain(entry.partition.as_deref().map(Some))
-        });
-        std::iter::once(None).chain(partitions)
+        on_path.flat_map(|entry| {
+            let parts = entry.parts.iter().map(|part| Some(&*part.partition));
+            parts.chain([entry.partition.as_deref()]).map(|partition| (partition, &*entry.cache_policy))
+        })
     }
 }
 

@@ -46,8 +46,9 @@ pub(super) enum Head {
 /// One fill, seen by those who wait for it.
 pub(super) struct Fill {
     head: watch::Sender<Head>,
-    /// A response that may not be shared, until the request that it was fetched with takes it.
-    unshared: Mutex<Option<Arc<Object>>>,
+    /// What only the request may have that the response was fetched with, until it takes it: a response that may not be
+    /// shared, or one with fields that may not.
+    own: Mutex<Option<Arc<Object>>>,
     /// Fields of the request that the fill sends; `Vary` compares waiters against them.
     pub(super) request_fields: HeaderMap,
     /// Whether the request that the fill sends carries Authorization.
@@ -61,7 +62,7 @@ impl Fill {
     pub(super) fn new(request_fields: HeaderMap, authorized: bool) -> Arc<Self> {
         let (head, _) = watch::channel(Head::Pending);
         let outdated = AtomicBool::new(false);
-        Arc::new(Self { head, unshared: Mutex::new(None), request_fields, authorized, outdated })
+        Arc::new(Self { head, own: Mutex::new(None), request_fields, authorized, outdated })
     }
 
     /// Tells everyone who waits.
@@ -71,8 +72,13 @@ impl Fill {
 
     /// Tells everyone who waits that the response is for one of them.
     pub(super) fn publish_unshared(&self, object: Arc<Object>) {
-        *self.unshared.lock() = Some(object);
+        self.keep_own(object);
         self.publish(Head::Unshared);
+    }
+
+    /// Keeps a response for the request that it was fetched with.
+    pub(super) fn keep_own(&self, object: Arc<Object>) {
+        *self.own.lock() = Some(object);
     }
 
     /// Fails what is still pending; what was published stays.
@@ -86,10 +92,10 @@ impl Fill {
         });
     }
 
-    /// Takes the response that may not be shared. Only for the request that started the fill: another one's session
-    /// must never read it.
-    pub(super) fn take_unshared(&self) -> Option<Arc<Object>> {
-        self.unshared.lock().take()
+    /// Takes what may not be shared. Only for the request that started the fill: another one's session must never read
+    /// it.
+    pub(super) fn take_own(&self) -> Option<Arc<Object>> {
+        self.own.lock().take()
     }
 
     /// Whether nothing has been found yet.
@@ -143,7 +149,7 @@ impl Default for FillsInFlight {
 
 impl FillsInFlight {
     fn shard(&self, key: &CacheKey) -> &Shard {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hasher.hash_one(key.resource());
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
@@ -177,7 +183,7 @@ impl FillsInFlight {
     /// and nothing of it is stored.
     pub(super) fn outdate(&self, key: &CacheKey) {
         self.shard(key).lock().retain(|known, fill| {
-            let other = known.primary != *key;
+            let other = known.primary.resource() != key.resource();
             if !other {
                 fill.outdated.store(true, Ordering::Release);
             }

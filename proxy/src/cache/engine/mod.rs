@@ -7,6 +7,8 @@
 mod answer;
 mod body;
 mod budget;
+mod coded;
+mod epochs;
 mod fetch;
 mod fill_task;
 mod fills;
@@ -21,26 +23,29 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use http::StatusCode;
-use tidegate_config::model::CacheMemory;
+use tidegate_config::model::{CacheMemory, Coding};
 use tokio::runtime::Handle;
 
 pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
+pub use coded::Coded;
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
 pub use memory::MemoryFigures;
 pub use object::Object;
 
+use super::key::CacheKey;
+use super::rules::decide::{
+    Decision, FetchReason, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error,
+};
+use super::rules::request_facts::CacheMethod;
+use crate::telemetry::Metrics;
 use budget::Budget;
+use coded::Workshop;
+use epochs::Epochs;
 use fill_task::{FillOrder, Guard, Starter};
 use fills::{Entered, Fill, FillsInFlight};
 use memory::{FullKey, MAX_WEIGHT, MemoryTier};
 use recollection::{Audience, Mark, Recollection};
-use waiting::Part;
-
-use super::key::CacheKey;
-use super::rules::decide::{Decision, FetchReason, OriginFailure, decide, may_serve_stale_on_error};
-use super::rules::request_facts::CacheMethod;
-use crate::telemetry::Metrics;
 
 /// How often a request whose variant turned out another one goes on to that variant's fill before it passes.
 const MAX_HOPS: usize = 3;
@@ -65,9 +70,11 @@ pub struct CacheEngine<R: FetchRequest> {
     bounds: Bounds,
     memory: MemoryTier,
     recollection: Recollection,
+    epochs: Epochs,
     fills: FillsInFlight,
     budget: Arc<Budget>,
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
+    workshop: Arc<Workshop>,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
@@ -100,8 +107,10 @@ impl<R: FetchRequest> CacheEngine<R> {
         Arc::new(Self {
             memory: MemoryTier::new(bounds.capacity, Arc::clone(&metrics)),
             recollection: Recollection::default(),
+            epochs: Epochs::default(),
             fills: FillsInFlight::default(),
             budget: Budget::new(bounds.fills, growing),
+            workshop: Workshop::new(bounds.capacity, runtime.clone(), Arc::clone(&metrics)),
             bounds,
             fetcher: OnceLock::new(),
             runtime,
@@ -125,8 +134,15 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// Forgets what is stored for a key, as after an unsafe method (RFC 9111 section 4.4). What is being fetched for
     /// it may be older than the change: it goes to those who wait for it, but nobody else, and is not stored.
     pub fn invalidate(&self, key: &CacheKey) {
+        self.epochs.advance(key);
         self.fills.outdate(key);
         self.memory.invalidate(key);
+    }
+
+    /// The epoch that keys with parts of this resource have to name.
+    #[must_use]
+    pub fn epoch(&self, key: &CacheKey) -> u64 {
+        self.epochs.of(key)
     }
 
     /// Answers a request that the route lets the cache see. `make_request` builds what a fill would send.
@@ -138,13 +154,17 @@ impl<R: FetchRequest> CacheEngine<R> {
             let (reason, stored) = match (decision, found.object) {
                 (Decision::Pass(reason), _) => return Answer::Pass(Passage::Rule(reason)),
                 (Decision::GatewayTimeout, _) => return Answer::GatewayTimeout,
-                (Decision::Serve(_), Some(object)) => return Answer::served(object, Outcome::Hit),
+                (Decision::Serve(Freshness::Fresh), Some(object)) => return Answer::served(object, Outcome::Hit),
+                (Decision::Serve(Freshness::StaleAccepted), Some(object)) => {
+                    return Answer::served(object, Outcome::Stale(WhyStale::Accepted));
+                }
                 (Decision::ServeAndRefresh, Some(object)) => {
                     if lookup.may_fill {
                         self.refresh(lookup, &found.key, &object, &make_request);
                     }
-                    return Answer::served(object, Outcome::Stale);
+                    return Answer::served(object, Outcome::Stale(WhyStale::WhileRevalidate));
                 }
+                (Decision::Fetch(FetchReason::Miss), _) if found.varies => (FetchReason::OtherVariant, None),
                 (Decision::Fetch(reason), stored) => (reason, stored),
                 (_, None) => (FetchReason::Miss, None),
             };
@@ -178,13 +198,13 @@ impl<R: FetchRequest> CacheEngine<R> {
         if let Some(failure) = self.recollection.recent_failure(key)
             && let Some(stale) = usable_stale(lookup, stored.as_ref(), failure)
         {
-            return Some(Answer::served(stale, Outcome::Stale));
+            return Some(Answer::served(stale, Outcome::Stale(WhyStale::Unasked)));
         }
         match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
             Joined::Fill(fill, part) => self.wait_for(lookup, &fill, part, reason).await,
             Joined::Settled(object) => Some(Answer::served(object, Outcome::Hit)),
             Joined::Refused => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
-                Some(stale) => Answer::served(stale, Outcome::Stale),
+                Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Unasked)),
                 None => Answer::Failed(too_many_fills()),
             }),
         }
@@ -243,7 +263,12 @@ impl<R: FetchRequest> CacheEngine<R> {
     pub fn stored(&self, lookup: &Lookup<'_>, now: SystemTime) -> Option<Arc<Object>> {
         let object = self.memory.find(lookup.key, lookup.fields).object?;
         let decision = decide(lookup.facts, Some(&object.meta), now, lookup.policy);
-        matches!(decision, Decision::Serve(_)).then_some(object)
+        (decision == Decision::Serve(Freshness::Fresh)).then_some(object)
+    }
+
+    /// A complete body in this coding, made if need be; `None` where it gains nothing or there is no room for it.
+    pub async fn code(&self, body: &Arc<Body>, coding: Coding) -> Option<Arc<Body>> {
+        self.workshop.form(body, coding).await
     }
 
     /// What is stored and stale, if it may stand in for a response that does not come in time (RFC 5861 section 4).
@@ -251,7 +276,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     pub fn stale_in_place(&self, lookup: &Lookup<'_>) -> Option<Answer> {
         let stored = self.memory.find(lookup.key, lookup.fields).object;
         let stale = usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
-        Some(Answer::served(stale, Outcome::Stale))
+        Some(Answer::served(stale, Outcome::Stale(WhyStale::Failed(None))))
     }
 
     fn fits(&self, length: Option<u64>) -> bool {

@@ -4,6 +4,8 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use crate::cache::key::{COUNTRY, DEVICE};
+
 /// Most field names that a Vary may list. Real ones name up to four; more would let one origin bloat every key.
 const MAX_NAMES: usize = 16;
 
@@ -30,6 +32,8 @@ impl VaryRule {
                     continue;
                 }
                 match HeaderName::from_bytes(element) {
+                    // What this node tells origins of a client is a part of the key itself, wherever it is told.
+                    Ok(name) if name == DEVICE || name == COUNTRY => {}
                     // `*` is a token and thus parses as a name.
                     Ok(name) if name.as_str() != "*" => names.push(name),
                     _ => return Self::Any,
@@ -70,6 +74,14 @@ impl VaryRule {
         self.write_variant_key(request, &mut key);
         key
     }
+}
+
+/// The value of a field as it counts in keys: what means the same is the same.
+#[must_use]
+pub fn normalised(name: &HeaderName, request: &HeaderMap) -> Vec<u8> {
+    let mut value = Vec::new();
+    write_normalised(name, request, &mut value);
+    value
 }
 
 fn write_normalised(name: &HeaderName, request: &HeaderMap, key: &mut Vec<u8>) {
