@@ -1,5 +1,6 @@
 //! The cache: the rules of HTTP caching ([`rules`], pure) and the engine that applies them.
 
+pub mod compression;
 pub mod engine;
 pub mod key;
 pub mod rules;

@@ -4,28 +4,31 @@
 //! request. What is not exactly this case, or cannot be read at a glance, takes the long way through the pipeline,
 //! which answers the same request the same way, only slower.
 
+mod hit_head;
 mod http1;
+mod http1_head;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 use pingora_core::protocols::http::ServerSession;
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
+use self::hit_head::HitHead;
 use super::cache_key::{cache_key, selecting_fields};
 use super::consult_cache::chosen;
 use super::enforce_kill_switches::is_touched;
 use super::identify_client::{note_client, received_trace, refusal};
 use super::match_route::{Asked, Verdict, find};
 use super::record_outcome::{Exchange, record};
+use super::route_facts::change_response;
 use super::serve_object::{PIECE, head_of, length_of, status_member};
-use super::shape_response::{HeadFields, finish_head};
+use super::shape_response::NodeFields;
 use super::{health, serve_object};
 use crate::cache::compression::{Choice, Representation};
 use crate::cache::engine::{Body, Coded, Lookup, Object, Outcome, Reader};
-use crate::cache::rules::cache_status::CACHE_STATUS;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::ConnectionInfo;
@@ -92,18 +95,20 @@ impl FreshHit {
         Some(Self { object, reader, representation, length, now, context })
     }
 
-    /// Adds what this hit has besides the stored fields.
-    fn finish_head(&self, head: &mut impl HeadFields) -> Result<()> {
-        head.set(header::CONTENT_LENGTH, self.length.into())?;
-        head.set(header::AGE, self.object.meta.times.age_seconds(self.now).into())?;
-        head.add(CACHE_STATUS, status_member(&self.object, Outcome::Hit, self.now).to_value())?;
-        finish_head(head, &self.context)
+    fn hit_head(&self) -> HitHead<'_> {
+        HitHead {
+            meta: &self.object.meta,
+            representation: self.representation,
+            length: self.length,
+            now: self.now,
+            member: status_member(&self.object, Outcome::Hit, self.now),
+            node: NodeFields::of(&self.context),
+        }
     }
 
     fn head(&self) -> Result<ResponseHeader> {
-        let mut fields = self.object.meta.headers.clone();
-        self.representation.describe(&mut fields);
-        self.finish_head(&mut fields)?;
+        let mut fields = self.hit_head().fields()?;
+        change_response(&mut fields, &self.context)?;
         head_of(self.object.meta.status, fields)
     }
 
@@ -151,6 +156,7 @@ pub(crate) async fn serve_fresh(
         status: session.response_written().map(|head| head.status),
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
+        ended: Instant::now(),
     };
     let error = written.as_ref().err();
     record(proxy, &exchange, error.map(|error| error as &dyn std::fmt::Display), &hit.context);

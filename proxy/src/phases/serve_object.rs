@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 
 use super::respond_error::{body_of, describe_page, may_be_replaced, replacement_of, vary_by_accept, write_whole};
 use super::shape_response::{finish_head, frame_body};
+use crate::cache::compression::Representation;
 use crate::cache::engine::{Object, Outcome, Reader};
 use crate::cache::rules::cache_status::{CACHE_STATUS, ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate, not_modified_fields};
@@ -28,6 +29,8 @@ pub(super) struct Served {
     pub(super) object: Arc<Object>,
     pub(super) reader: Reader,
     pub(super) outcome: Outcome,
+    /// What the reader reads.
+    pub(super) representation: Representation,
 }
 
 /// What is written behind the head.
@@ -40,18 +43,22 @@ enum Payload {
 
 /// Serves the object as the request asks for it.
 pub(super) async fn serve_object(session: &mut Session, context: &mut RequestContext, served: Served) -> Result<()> {
-    let Served { object, mut reader, outcome } = served;
+    let Served { object, mut reader, outcome, representation } = served;
     context.cache.outcome = outcome_label(outcome);
     context.cache.filled_by = match outcome {
-        Outcome::Hit | Outcome::Stale => None, // no origin was asked for this request
+        Outcome::Hit | Outcome::Stale(_) => None, // no origin was asked for this request
         Outcome::Miss { .. } | Outcome::Revalidated { .. } | Outcome::Unshared(_) => object.origin.clone(),
     };
     let request = session.req_header();
     let is_head = request.method == Method::HEAD;
     let (mut head, payload) = match evaluate(&request.headers, object.meta.status, &object.meta.validators()) {
-        Verdict::Full => whole_or_part(&request.headers, is_head, &object, &mut reader, context).await?,
+        Verdict::Full => {
+            whole_or_part(&request.headers, is_head, &object, representation, &mut reader, context).await?
+        },
         Verdict::NotModified => {
-            (head_of(StatusCode::NOT_MODIFIED, not_modified_fields(&object.meta.headers))?, Payload::Nothing)
+            let mut fields = not_modified_fields(&object.meta.headers);
+            representation.describe_unchanged(&mut fields);
+            (head_of(StatusCode::NOT_MODIFIED, fields)?, Payload::Nothing)
         }
         Verdict::PreconditionFailed => (bodiless_head(StatusCode::PRECONDITION_FAILED)?, Payload::Nothing),
     };
@@ -87,13 +94,14 @@ async fn whole_or_part(
     request: &HeaderMap,
     is_head: bool,
     object: &Object,
+    representation: Representation,
     reader: &mut Reader,
     context: &RequestContext,
 ) -> Result<(ResponseHeader, Payload)> {
     let meta = &object.meta;
     let ranged = !is_head && meta.status == StatusCode::OK && request.contains_key(header::RANGE);
     if !ranged {
-        return Ok((whole_head(object)?, Payload::Whole));
+        return Ok((whole_head(object, representation, reader)?, Payload::Whole));
     }
     let range = RangeRequest::parse(request, meta.etag.as_ref());
     let mut length = length_of(object);
@@ -105,10 +113,10 @@ async fn whole_or_part(
     }
     let total = length.unwrap_or(0);
     match resolved {
-        Resolved::Whole | Resolved::NeedsLength => Ok((whole_head(object)?, Payload::Whole)),
-        Resolved::Multi(_) if object.body.is_windowed() => Ok((whole_head(object)?, Payload::Whole)),
+        Resolved::Whole | Resolved::NeedsLength => Ok((whole_head(object, representation, reader)?, Payload::Whole)),
+        Resolved::Multi(_) if object.body.is_windowed() => Ok((whole_head(object, representation, reader)?, Payload::Whole)),
         Resolved::Single(part) => {
-            let mut head = head_of(StatusCode::PARTIAL_CONTENT, meta.headers.clone())?;
+            let mut head = head_of(StatusCode::PARTIAL_CONTENT, described(object, representation))?;
             head.insert_header(header::CONTENT_RANGE, part.content_range(total))?;
             head.insert_header(header::CONTENT_LENGTH, part.length())?;
             Ok((head, Payload::Part(part)))
@@ -116,7 +124,7 @@ async fn whole_or_part(
         Resolved::Multi(parts) => {
             let seed = context.arrival.request_id.as_u128();
             let frame = Multipart::new(&parts, total, meta.headers.get(header::CONTENT_TYPE), seed);
-            let mut head = head_of(StatusCode::PARTIAL_CONTENT, meta.headers.clone())?;
+            let mut head = head_of(StatusCode::PARTIAL_CONTENT, described(object, representation))?;
             head.insert_header(header::CONTENT_TYPE, frame.content_type.clone())?;
             head.insert_header(header::CONTENT_LENGTH, frame.content_length)?;
             Ok((head, Payload::Parts(frame)))
@@ -133,10 +141,20 @@ pub(super) fn length_of(object: &Object) -> Option<u64> {
     object.meta.body_length.or_else(|| object.body.length())
 }
 
-fn whole_head(object: &Object) -> Result<ResponseHeader> {
-    let mut head = head_of(object.meta.status, object.meta.headers.clone())?;
+fn described(object: &Object, representation: Representation) -> HeaderMap {
+    let mut fields = object.meta.headers.clone();
+    representation.describe(&mut fields);
+    fields
+}
+
+fn whole_head(object: &Object, representation: Representation, reader: &Reader) -> Result<ResponseHeader> {
+    let mut head = head_of(object.meta.status, described(object, representation))?;
     let bodiless = object.meta.status == StatusCode::NO_CONTENT;
-    if let (Some(length), false) = (length_of(object), bodiless) {
+    let length = match representation {
+        Representation::Only | Representation::Plain => length_of(object),
+        Representation::Coded(_) => reader.complete_length(),
+    };
+    if let (Some(length), false) = (length, bodiless) {
         head.insert_header(header::CONTENT_LENGTH, length)?;
     }
     Ok(head)
@@ -222,7 +240,7 @@ pub(super) fn truncated(error: crate::cache::engine::BodyError) -> Box<Error> {
 fn outcome_label(outcome: Outcome) -> CacheOutcome {
     match outcome {
         Outcome::Hit => CacheOutcome::Hit,
-        Outcome::Stale => CacheOutcome::Stale,
+        Outcome::Stale(_) => CacheOutcome::Stale,
         Outcome::Revalidated { .. } => CacheOutcome::Revalidated,
         Outcome::Miss { collapsed: true, .. } => CacheOutcome::Collapsed,
         Outcome::Miss { .. } | Outcome::Unshared(_) => CacheOutcome::Miss,
@@ -233,7 +251,8 @@ pub(super) fn status_member(object: &Object, outcome: Outcome, now: SystemTime) 
     let ttl = Some(object.meta.times.ttl(now));
     let forward = |reason, status, stored, collapsed| StatusOutcome::Forward { reason, status, stored, collapsed };
     match outcome {
-        Outcome::Hit | Outcome::Stale => Member { outcome: StatusOutcome::Hit, ttl, detail: None },
+        Outcome::Hit => Member { outcome: StatusOutcome::Hit, ttl, detail: None },
+        Outcome::Stale(why) => Member::stale(why, object.meta.times.ttl(now)),
         Outcome::Revalidated { collapsed } => {
             let status = Some(StatusCode::NOT_MODIFIED);
             Member { outcome: forward(ForwardReason::Stale, status, true, collapsed), ttl, detail: None }

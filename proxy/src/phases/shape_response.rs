@@ -12,13 +12,12 @@ use super::admit_response_head::admit_response_head;
 use super::match_route::query;
 use super::route_facts::change_response;
 use crate::cache::key::{CacheKey, Target};
-use crate::cache::rules::cache_status::CACHE_STATUS;
+use crate::cache::rules::cache_status::{CACHE_STATUS, Member};
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::origin_form;
 use crate::request_context::RequestContext;
-use crate::route_actions::HeaderSection;
 use crate::routing::{CanonicalPath, split_target};
 
 /// Names the node that answered, for players and for operators.
@@ -34,10 +33,31 @@ pub(super) trait HeadFields {
     fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
     /// Adds a line after those that are there.
     fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
+    /// Sets a field to what many responses share.
+    fn set_shared(&mut self, name: HeaderName, value: &HeaderValue) -> Result<()> {
+        self.set(name, value.clone())
+    }
+    /// Adds a line that many responses share.
+    fn add_shared(&mut self, name: HeaderName, value: &HeaderValue) -> Result<()> {
+        self.add(name, value.clone())
+    }
+    /// Sets a field to a number.
+    fn set_number(&mut self, name: HeaderName, number: u64) -> Result<()> {
+        self.set(name, number.into())
+    }
+    /// Sets a field to an id that never comes again: in the table of HTTP/2's compression (RFC 7541 section 7.1.3) it
+    /// would only drive out what does, so it is marked as never to be entered there.
+    fn set_unique(&mut self, name: HeaderName, id: &[u8]) -> Result<()> {
+        let mut value = HeaderValue::from_bytes(id).or_err(ErrorType::InvalidHTTPHeader, "request id")?;
+        value.set_sensitive(true);
+        self.set(name, value)
+    }
+    /// Adds our member of `Cache-Status`, on a line of its own.
+    fn add_cache_status(&mut self, member: &Member) -> Result<()> {
+        self.add(CACHE_STATUS, member.to_value())
+    }
     /// Whether it has a Date.
     fn has_date(&self) -> bool;
-    /// The section itself, where it can still be changed.
-    fn section(&mut self) -> Option<&mut dyn HeaderSection>;
 }
 
 impl HeadFields for ResponseHeader {
@@ -51,10 +71,6 @@ impl HeadFields for ResponseHeader {
 
     fn has_date(&self) -> bool {
         self.headers.contains_key(header::DATE)
-    }
-
-    fn section(&mut self) -> Option<&mut dyn HeaderSection> {
-        Some(self)
     }
 }
 
@@ -72,42 +88,74 @@ impl HeadFields for HeaderMap {
     fn has_date(&self) -> bool {
         self.contains_key(header::DATE)
     }
-
-    fn section(&mut self) -> Option<&mut dyn HeaderSection> {
-        Some(self)
-    }
 }
 
 /// Adds the fields that every response carries, and makes the route's changes.
-pub(super) fn finish_head(head: &mut impl HeadFields, context: &RequestContext) -> Result<()> {
-    head.set(EDGE, context.snapshot.edge.clone())?;
-    head.add(SERVER_TIMING, context.snapshot.server_timing.clone())?;
-    head.set(REQUEST_ID, request_id(context)?)?;
-    if !head.has_date() {
-        let now = httpdate::fmt_http_date(SystemTime::now());
-        head.set(header::DATE, HeaderValue::try_from(now).or_err(ErrorType::InvalidHTTPHeader, "date")?)?;
+pub(super) fn finish_head(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    NodeFields::of(context).add_to(head, SystemTime::now())?;
+    change_response(head, context)
+}
+
+/// What every response gets from this node, before the route changes anything.
+pub(super) struct NodeFields<'a> {
+    pub(super) edge: &'a HeaderValue,
+    pub(super) server_timing: &'a HeaderValue,
+    pub(super) request_id: [u8; 32],
+    /// Where HTTP/3 is offered.
+    pub(super) alt_svc: Option<&'a HeaderValue>,
+}
+
+impl<'a> NodeFields<'a> {
+    pub(super) fn of(context: &'a RequestContext) -> Self {
+        Self {
+            edge: &context.snapshot.edge,
+            server_timing: &context.snapshot.server_timing,
+            request_id: context.arrival.request_id.to_hex(),
+            alt_svc: own_alt_svc(context),
+        }
     }
-    if let Some(alt_svc) = own_alt_svc(context) {
-        head.set(header::ALT_SVC, alt_svc.clone())?;
+
+    /// Adds them, and a Date where none is.
+    pub(super) fn add_to(&self, head: &mut impl HeadFields, now: SystemTime) -> Result<()> {
+        head.set_shared(EDGE, self.edge)?;
+        head.add_shared(SERVER_TIMING, self.server_timing)?;
+        head.set_unique(REQUEST_ID, &self.request_id)?;
+        if !head.has_date() {
+            let now = httpdate::fmt_http_date(now);
+            head.set(header::DATE, HeaderValue::try_from(now).or_err(ErrorType::InvalidHTTPHeader, "date")?)?;
+        }
+        match self.alt_svc {
+            Some(alt_svc) => head.set_shared(header::ALT_SVC, alt_svc),
+            None => Ok(()),
+        }
     }
-    match head.section() {
-        Some(section) => change_response(section, context),
-        None => Ok(()),
+
+    /// Whether they take the place of a stored field of this name.
+    pub(super) fn replaces(&self, name: &HeaderName) -> bool {
+        match replaced(name) {
+            Replaced::Never => false,
+            Replaced::Sometimes => self.alt_svc.is_some(),
+            Replaced::Always => true,
+        }
     }
 }
 
-/// The request's id, which never comes again: in the table of HTTP/2's compression (RFC 7541 section 7.1.3) it would
-/// only drive out what does, so it is marked as never to be entered there.
-fn request_id(context: &RequestContext) -> Result<HeaderValue> {
-    let id = HeaderValue::from_bytes(&context.arrival.request_id.to_hex());
-    let mut id = id.or_err(ErrorType::InvalidHTTPHeader, "request id")?;
-    id.set_sensitive(true);
-    Ok(id)
+/// When [`NodeFields`] replace a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replaced {
+    Never,
+    /// Where this node has one of its own.
+    Sometimes,
+    Always,
 }
 
-/// Whether [`finish_head`] replaces a field of this name.
-pub(super) fn is_replaced(name: &HeaderName, context: &RequestContext) -> bool {
-    *name == EDGE || *name == REQUEST_ID || (*name == header::ALT_SVC && own_alt_svc(context).is_some())
+/// Whether they replace a field of this name, in general.
+pub(super) fn replaced(name: &HeaderName) -> Replaced {
+    match name {
+        name if *name == EDGE || *name == REQUEST_ID => Replaced::Always,
+        name if *name == header::ALT_SVC => Replaced::Sometimes,
+        _ => Replaced::Never,
+    }
 }
 
 /// HTTP/3 is offered over TLS only: its certificate must be the one of the same origin (RFC 7838 section 2.1).

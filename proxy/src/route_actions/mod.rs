@@ -4,6 +4,7 @@
 //! Everything here but the sending of copies is pure: what it needs of a request comes in as [`Facts`] or as the
 //! parts it looks at. It knows neither phases nor sessions; which route a request takes is for `routing` to say.
 
+mod cors;
 mod fields;
 mod mirror;
 mod rewrite;
@@ -11,6 +12,7 @@ mod split;
 mod template;
 mod websocket;
 
+pub use cors::{Grant, SHARING_FIELDS, Sharing, preflight, withhold};
 pub use fields::{HeaderSection, apply, is_empty};
 pub use mirror::{MIRROR_FIELD, MirrorSender, is_chosen};
 pub use rewrite::origin_target;

@@ -11,7 +11,7 @@ mod trace_context;
 
 pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
-    AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
+    AccessLogCounters, CacheMetrics, CacheOutcome, CompressionOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
     GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome,
     OriginMetrics, OriginOutcome, PoolMetrics, ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics,
     ResumeOutcome, RetryReason, SiteMetrics, StatusClass, WaiterGuard,

@@ -10,20 +10,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use pingora_error::Result;
 
-use super::{Asked, Exchange, FreshHit, HeadFields, PIECE, RequestContext, record};
+use super::http1_head::Http1Head;
+use super::{Asked, Exchange, FreshHit, PIECE, RequestContext, record};
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::{ConnectionInfo, ReadyResponse};
 use crate::phases::route_facts::changes_responses;
-use crate::phases::shape_response::is_replaced;
-use crate::route_actions::HeaderSection;
 
 /// Fields of a request that is read here. Browsers send some twenty; more go the long way.
 const MAX_FIELDS: usize = 48;
 
-/// Room for the head of a usual response.
-const USUAL_HEAD: usize = 1024;
+/// A body up to this length is copied behind its head, so that both leave in one piece: a copy of a page costs less
+/// than a second buffer for the kernel to gather.
+const SHORT_BODY: usize = 8 << 10;
 
 /// A hit with the request it answers.
 pub(crate) struct Http1Hit {
@@ -31,6 +30,8 @@ pub(crate) struct Http1Hit {
     hit: FreshHit,
     target: Box<[u8]>,
     fields: HeaderMap,
+    /// Bytes of the body that leave with the head.
+    with_head: u64,
 }
 
 impl Http1Hit {
@@ -56,7 +57,7 @@ impl Http1Hit {
             fields: &fields,
         };
         let hit = FreshHit::find(proxy, &asked, connection)?;
-        Some(Self { proxy: Arc::clone(proxy), hit, target: target.into(), fields })
+        Some(Self { proxy: Arc::clone(proxy), hit, target: target.into(), fields, with_head: 0 })
     }
 }
 
@@ -80,23 +81,34 @@ fn plain_fields(parsed: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     Some(fields)
 }
 
+impl FreshHit {
+    /// Its head as HTTP/1.1 sends it, with room for a body of this length.
+    fn http1_head(&self, room: usize) -> Option<Vec<u8>> {
+        if !self.context.route.as_ref().is_some_and(changes_responses) {
+            return self.hit_head().http1(room).ok();
+        }
+        // A route changes what is a list of fields.
+        let mut head = Http1Head::ok(room);
+        for (name, value) in &self.head().ok()?.headers {
+            head.line(name, value);
+        }
+        Some(head.end())
+    }
+}
+
 impl ReadyResponse for Http1Hit {
     fn head(&mut self) -> Option<Vec<u8>> {
-        let mut head = Http1Head::with_status_line();
-        if self.hit.context.route.as_ref().is_some_and(changes_responses) {
-            for (name, value) in &self.hit.head().ok()?.headers {
-                head.line(name, value);
-            }
-        } else {
-            for (name, value) in &self.hit.object.meta.headers {
-                if !is_replaced(name, &self.hit.context) && *name != header::CONTENT_LENGTH {
-                    head.line(name, value);
-                }
-            }
-            self.hit.finish_head(&mut head).ok()?;
+        let short = usize::try_from(self.hit.length).ok().filter(|length| *length <= SHORT_BODY);
+        let mut text = self.hit.http1_head(short.unwrap_or_default())?;
+        if short.is_none() {
+            self.hit.context.response.first_byte = Some(Instant::now());
+            return Some(text);
         }
-        self.hit.context.response.first_byte = Some(Instant::now());
-        Some(head.end())
+        while let Some(piece) = self.hit.reader.next_stored(PIECE) {
+            self.with_head += piece.len() as u64;
+            text.extend_from_slice(&piece);
+        }
+        Some(text)
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {
@@ -104,6 +116,10 @@ impl ReadyResponse for Http1Hit {
     }
 
     fn sent(&mut self, body_bytes: u64, error: Option<&io::Error>) {
+        let ended = Instant::now();
+        // What leaves in one piece has its first byte and its last at one time.
+        self.hit.context.response.first_byte.get_or_insert(ended);
+        let with_head = if error.is_some() { 0 } else { self.with_head };
         let asked = Asked {
             method: &Method::GET,
             raw_target: &self.target,
@@ -113,58 +129,9 @@ impl ReadyResponse for Http1Hit {
             fields: &self.fields,
         };
         let status = Some(StatusCode::OK);
-        let exchange = Exchange { asked, status, request_bytes: 0, response_bytes: body_bytes };
+        let response_bytes = body_bytes + with_head;
+        let exchange = Exchange { asked, status, request_bytes: 0, response_bytes, ended };
         let context: &RequestContext = &self.hit.context;
         record(&self.proxy, &exchange, error.map(|error| error as &dyn Display), context);
-    }
-}
-
-/// A response's header section as bytes.
-struct Http1Head {
-    text: Vec<u8>,
-    dated: bool,
-}
-
-impl Http1Head {
-    fn with_status_line() -> Self {
-        let mut text = Vec::with_capacity(USUAL_HEAD);
-        text.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        Self { text, dated: false }
-    }
-
-    fn line(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.dated |= *name == header::DATE;
-        // In lower case, as in HTTP/2 and HTTP/3: case means nothing in a field's name (RFC 9110 section 5.1).
-        self.text.extend_from_slice(name.as_str().as_bytes());
-        self.text.extend_from_slice(b": ");
-        self.text.extend_from_slice(value.as_bytes());
-        self.text.extend_from_slice(b"\r\n");
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.text.extend_from_slice(b"connection: keep-alive\r\n\r\n");
-        self.text
-    }
-}
-
-impl HeadFields for Http1Head {
-    /// The stored fields that are replaced have been left out before.
-    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
-        self.line(&name, &value);
-        Ok(())
-    }
-
-    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
-        self.line(&name, &value);
-        Ok(())
-    }
-
-    fn has_date(&self) -> bool {
-        self.dated
-    }
-
-    /// Where a route changes fields, the head is not made line by line.
-    fn section(&mut self) -> Option<&mut dyn HeaderSection> {
-        None
     }
 }

@@ -239,6 +239,18 @@ label_set!(
 );
 
 label_set!(
+    /// What became of compressing a stored body.
+    CompressionOutcome {
+        /// It is kept compressed.
+        Coded => "coded",
+        /// It did not get shorter.
+        Useless => "useless",
+        /// Too many waited, or there was no memory for it.
+        Refused => "refused",
+    }
+);
+
+label_set!(
     /// What became of a copy of a request for another pool.
     MirrorOutcome {
         /// It was answered, and the answer thrown away.

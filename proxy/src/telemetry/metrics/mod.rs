@@ -5,6 +5,7 @@
 //! others already count (the cache's usage) is read at each scrape instead of counted twice.
 
 mod cache;
+mod compression;
 mod connections;
 mod family;
 mod geo;
@@ -25,15 +26,16 @@ use arc_swap::ArcSwapOption;
 use parking_lot::RwLock;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 use tidegate_config::ids::{Generation, OriginName, PoolName, SiteName};
-use tidegate_config::model::OriginPool;
+use tidegate_config::model::{Coding, OriginPool};
 
 pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard};
+use compression::CompressionMetrics;
 use connections::ConnectionMetrics;
 use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
-    CacheOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome,
+    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome,
     Rejection, ReloadOutcome, ResumeOutcome, RetryReason, StatusClass,
 };
 use mirror::MirrorMetrics;
@@ -78,6 +80,7 @@ pub struct Metrics {
     fills: FillMetrics,
     geo: GeoMetrics,
     kill_switches: KillSwitchMetrics,
+    compression: CompressionMetrics,
     mirror: MirrorMetrics,
     process: ProcessMetrics,
     resolver: ResolverMetrics,
@@ -130,6 +133,7 @@ impl Metrics {
             fills: FillMetrics::register(&families),
             geo: GeoMetrics::register(&families),
             kill_switches: KillSwitchMetrics::register(&families),
+            compression: CompressionMetrics::register(&families),
             mirror: MirrorMetrics::register(&families),
             process: ProcessMetrics::register(&families),
             resolver: ResolverMetrics::register(&families),
@@ -237,6 +241,11 @@ impl Metrics {
     #[must_use]
     pub fn kill_switches(&self) -> &KillSwitchMetrics {
         &self.kill_switches
+    }
+
+    /// Records what became of compressing a stored body.
+    pub fn compressed(&self, coding: Coding, outcome: CompressionOutcome) {
+        self.compression.compressed(coding, outcome);
     }
 
     /// Records what became of a copy of a request for another pool.

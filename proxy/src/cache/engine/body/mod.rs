@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::coded::Forms;
 use blocks::Whole;
 use growth::{Growth, Keeping, Room};
 
@@ -54,6 +55,8 @@ pub struct Body {
     next_reader: AtomicUsize,
     /// Set once when complete and kept whole: readers then take no lock.
     whole: OnceLock<Whole>,
+    /// The same content in other codings.
+    pub(super) forms: Forms,
 }
 
 impl Body {
@@ -74,6 +77,7 @@ impl Body {
             room: Notify::new(),
             next_reader: AtomicUsize::new(0),
             whole: OnceLock::new(),
+            forms: Forms::new(),
         })
     }
 
@@ -109,6 +113,14 @@ impl Body {
         self.growth.lock().push(bytes);
         self.grown.notify_waiters();
         Ok(())
+    }
+
+    /// Appends a piece to a body that is kept, which has always room.
+    pub(super) fn put(&self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.growth.lock().push(bytes);
+            self.grown.notify_waiters();
+        }
     }
 
     async fn wait_for_room(&self) -> Result<(), Abandoned> {

@@ -66,6 +66,12 @@ impl Reader {
         self.body.whole.get().is_some_and(|whole| self.position >= whole.length)
     }
 
+    /// Length of the body, once complete.
+    #[must_use]
+    pub fn complete_length(&self) -> Option<u64> {
+        self.body.length()
+    }
+
     /// Waits until a kept body is complete and tells its length; `None` for a window, which nobody can wait for.
     pub async fn length_when_complete(&self) -> Result<Option<u64>, BodyError> {
         loop {
