@@ -142,7 +142,12 @@ impl<S> ClientStream<S> {
 }
 
 impl<S> ClientStream<Gathering<S>> {
-    /// A handle to what this connection gathers.
+    /// What this connection gathers.
+    pub(super) fn gathering(&self) -> &Gathering<S> {
+        &self.inner
+    }
+
+    /// A handle to it.
     pub(super) fn gathered(&self) -> Gathering<S> {
         self.inner.handle()
     }

@@ -140,6 +140,21 @@ impl<S: AsyncWrite + Unpin> CoalescingIo<S> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
+    /// Writes what is whole already, behind what was gathered and without gathering it.
+    pub(super) fn poll_write_straight(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.unsent = true;
+        ready!(self.poll_drain(context))?;
+        match slices {
+            // One buffer is cheaper for the kernel than a list of one.
+            [only] => Pin::new(&mut self.inner).poll_write(context, only),
+            _ => Pin::new(&mut self.inner).poll_write_vectored(context, slices),
+        }
+    }
+
     /// Copies what fits, once there is room for anything.
     fn poll_gather(&mut self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if self.room() == 0 {

@@ -32,6 +32,20 @@ impl<S> Gathering<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Gathering<S> {
+    /// Writes all of these and flushes, without gathering them. `sent` counts the bytes that were taken, also when an
+    /// error ends it.
+    pub(super) async fn send(&self, mut slices: &mut [IoSlice<'_>], sent: &mut u64) -> io::Result<()> {
+        while !slices.is_empty() {
+            let written = poll_fn(|context| self.0.lock().poll_write_straight(context, slices)).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            *sent += written as u64;
+            IoSlice::advance_slices(&mut slices, written);
+        }
+        poll_fn(|context| Pin::new(&mut *self.0.lock()).poll_flush(context)).await
+    }
+
     /// Runs `work` and, each time it has to wait, sends off what it has written so far.
     pub(super) async fn send_off_while_waiting<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -55,12 +55,14 @@ pub(super) struct Closing {
     signal: watch::Receiver<bool>,
     /// Absent once it has begun.
     begins: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Who is woken when it begins.
+    waker: Option<Waker>,
 }
 
 impl Closing {
     pub(super) fn new(signal: watch::Receiver<bool>) -> Self {
         let begins: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(turned_on(signal.clone()));
-        Self { signal, begins: Some(begins) }
+        Self { signal, begins: Some(begins), waker: None }
     }
 
     pub(super) fn signal(&self) -> &watch::Receiver<bool> {
@@ -75,9 +77,17 @@ impl Closing {
     /// Ready once, when it begins.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(begins) = &mut self.begins else { return Poll::Pending };
+        // Every request comes by here, and hardly ever has anything happened since the last one: whoever is registered
+        // is woken by the next change.
+        let is_registered = self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if is_registered && matches!(self.signal.has_changed(), Ok(false)) {
+            return Poll::Pending;
+        }
         let outcome = begins.as_mut().poll(context);
         if outcome.is_ready() {
             self.begins = None;
+        } else {
+            self.waker = Some(context.waker().clone());
         }
         outcome
     }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::StatusCode;
 use http::header;
@@ -29,6 +30,8 @@ pub(super) struct Exchange<'a> {
     pub(super) status: Option<StatusCode>,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
+    /// When it was over.
+    pub(super) ended: Instant,
 }
 
 /// Records a finished request.
@@ -53,6 +56,7 @@ pub(crate) fn record_outcome(
         status: session.response_written().map(|head| head.status),
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
+        ended: Instant::now(),
     };
     let error = error.map(plainly);
     record(proxy, &exchange, error.as_ref().map(|error| error as &dyn Display), context);
@@ -65,7 +69,7 @@ pub(super) fn record(
     error: Option<&dyn Display>,
     context: &RequestContext,
 ) {
-    let duration = context.arrival.instant.elapsed();
+    let duration = exchange.ended.duration_since(context.arrival.instant);
     let figures = RequestFigures {
         protocol: context.connection.as_ref().map_or(Protocol::Http1, |connection| connection.protocol),
         status: exchange.status.or(context.response.status).unwrap_or_else(client_left),

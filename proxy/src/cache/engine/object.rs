@@ -27,13 +27,18 @@ const OVERHEAD: usize = 1536;
 /// What a field's place in a `HeaderMap` takes, used or kept free: name, value, links and index.
 const FIELD_PLACE: usize = 112;
 
+/// What a field's line has beside name and value: a colon, a space and the line end.
+const LINE_OVERHEAD: usize = 4;
+
 impl Object {
     /// Bytes that this object is accounted for in the memory tier.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let headers = &self.meta.headers;
         let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let fields = texts + headers.capacity() * FIELD_PLACE;
+        // Once more as they are written: see `StoredMeta::written`.
+        let written = texts + headers.len() * LINE_OVERHEAD;
+        let fields = texts + written + headers.capacity() * FIELD_PLACE;
         self.body.length().unwrap_or(0) + (fields + OVERHEAD) as u64
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Owns its spelling; the engine knows what happened.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -115,12 +113,9 @@ impl Member {
     #[must_use]
     pub fn to_value(&self) -> HeaderValue {
         let mut text = Vec::with_capacity(USUAL_LENGTH);
-        // Writing to a Vec cannot fail; were it to, the bare name is still a valid member.
-        let written = self.write(&mut text);
-        match HeaderValue::from_maybe_shared(Bytes::from(text)) {
-            Ok(value) if written.is_ok() => value,
-            _ => HeaderValue::from_static(CACHE_NAME),
-        }
+        self.write(&mut text);
+        // What is written below is visible ASCII; were it not, the bare name is still a valid member.
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(CACHE_NAME))
     }
 
     /// Adds it after what caches nearer to the origin wrote: on a line of its own, which is the same list
@@ -129,14 +124,17 @@ impl Member {
         headers.append(CACHE_STATUS, self.to_value());
     }
 
-    fn write(&self, text: &mut Vec<u8>) -> std::io::Result<()> {
+    /// Appends it as text.
+    pub fn write(&self, text: &mut Vec<u8>) {
         text.extend_from_slice(CACHE_NAME.as_bytes());
         match self.outcome {
             Outcome::Hit => text.extend_from_slice(b"; hit"),
             Outcome::Forward { reason, status, stored, collapsed } => {
-                write!(text, "; fwd={}", reason.as_str())?;
+                text.extend_from_slice(b"; fwd=");
+                text.extend_from_slice(reason.as_str().as_bytes());
                 if let Some(status) = status {
-                    write!(text, "; fwd-status={}", status.as_u16())?;
+                    text.extend_from_slice(b"; fwd-status=");
+                    text.extend_from_slice(status.as_str().as_bytes());
                 }
                 if stored {
                     text.extend_from_slice(b"; stored");
@@ -147,12 +145,13 @@ impl Member {
             }
         }
         if let Some(ttl) = self.ttl {
-            write!(text, "; ttl={ttl}")?;
+            text.extend_from_slice(b"; ttl=");
+            text.extend_from_slice(itoa::Buffer::new().format(ttl).as_bytes());
         }
         if let Some(detail) = self.detail {
-            write!(text, "; detail={detail}")?;
+            text.extend_from_slice(b"; detail=");
+            text.extend_from_slice(detail.as_bytes());
         }
-        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use super::entity_tag::EntityTag;
 use super::freshness::{FreshnessSource, StoredTimes};
 use super::request_facts::RequestFacts;
 use super::vary::VaryRule;
+use super::written_fields::WrittenFields;
 
 /// What is stored under a key and variant, without its body.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct StoredMeta {
     pub last_modified: Option<SystemTime>,
     /// Length of the whole body, where known.
     pub body_length: Option<u64>,
+    /// Its fields as HTTP/1.1 writes them, once a hit has.
+    pub written: WrittenFields,
 }
 
 /// Fields that a response gets beside the stored ones: Age, Cache-Status and those of the node.
@@ -43,7 +46,8 @@ impl StoredMeta {
         let vary = VaryRule::from_headers(&headers);
         let etag = EntityTag::from_headers(&headers);
         let last_modified = super::http_date::only(&headers, &http::header::LAST_MODIFIED);
-        Self { status, headers, times, vary, etag, last_modified, body_length }
+        let written = WrittenFields::default();
+        Self { status, headers, times, vary, etag, last_modified, body_length, written }
     }
 
     /// Its validators.

@@ -17,6 +17,7 @@ pub mod request_facts;
 pub mod storability;
 pub mod stored_fields;
 pub mod vary;
+pub mod written_fields;
 
 mod http_date;
 

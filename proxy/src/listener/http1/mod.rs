@@ -10,7 +10,7 @@ mod head;
 
 use std::fmt::Debug;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::task::Poll;
 
 use bytes::BytesMut;
@@ -40,6 +40,10 @@ pub(super) fn head_length(bytes: &[u8], limits: &Limits) -> Option<usize> {
         Head::Partial | Head::Refused(_) => None,
     }
 }
+
+/// Pieces of a stored body handed to the kernel in one call: it takes what its buffer holds, so that more calls than
+/// that only cost. With pieces of 256 KiB more than a socket's buffer takes by default.
+const PIECES_AT_ONCE: usize = 16;
 
 /// What came of waiting for a request.
 enum Next {
@@ -81,7 +85,7 @@ pub(super) async fn serve<A, S>(
         };
         let last = served == limits.requests_per_connection || wait.is_over();
         if !last && let Some((ready, response_head)) = ready_response(&*context.app, &head) {
-            if write_ready(&mut stream, ready, response_head).await.is_err() {
+            if write_ready(&stream, ready, response_head).await.is_err() {
                 return;
             }
             stream.end_request();
@@ -103,9 +107,9 @@ fn ready_response<A: Application>(app: &A, head: &[u8]) -> Option<(Box<dyn Ready
     Some((ready, response_head))
 }
 
-/// Writes a response that is there. Its header section and a short body leave together.
+/// Writes a response that is there, as much of it at once as may be.
 async fn write_ready<S>(
-    stream: &mut ClientStream<S>,
+    stream: &ClientStream<Gathering<S>>,
     mut ready: Box<dyn ReadyResponse>,
     head: Vec<u8>,
 ) -> io::Result<()>
@@ -113,17 +117,39 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut sent = 0;
-    let written = async {
-        stream.write_all(&head).await?;
-        while let Some(piece) = ready.next_piece() {
-            stream.write_all(&piece).await?;
-            sent += piece.len() as u64;
-        }
-        stream.flush().await
-    };
-    let written = written.await;
-    ready.sent(sent, written.as_ref().err());
+    let written = write_pieces(stream.gathering(), &mut *ready, &head, &mut sent).await;
+    ready.sent(sent.saturating_sub(head.len() as u64), written.as_ref().err());
     written
+}
+
+async fn write_pieces<S>(
+    stream: &Gathering<S>,
+    ready: &mut dyn ReadyResponse,
+    head: &[u8],
+    sent: &mut u64,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Some(first) = ready.next_piece() else {
+        return stream.send(&mut [IoSlice::new(head)], sent).await;
+    };
+    let mut head = Some(head);
+    let mut next = Some(first);
+    while let Some(first) = next.take() {
+        let mut pieces = vec![first];
+        while pieces.len() < PIECES_AT_ONCE {
+            let Some(piece) = ready.next_piece() else { break };
+            pieces.push(piece);
+        }
+        if pieces.len() == PIECES_AT_ONCE {
+            next = ready.next_piece();
+        }
+        let bodies = pieces.iter().map(|piece| IoSlice::new(piece));
+        let mut slices: Vec<_> = head.take().map(IoSlice::new).into_iter().chain(bodies).collect();
+        stream.send(&mut slices, sent).await?;
+    }
+    Ok(())
 }
 
 fn new_session<S>(

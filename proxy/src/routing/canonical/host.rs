@@ -66,8 +66,9 @@ impl<'a> CanonicalHost<'a> {
             };
             return Ok((ipv6_literal(authority, literal)?, port));
         }
-        let (name, port) = match authority.split_once(':') {
-            Some((name, digits)) => (name, parse_port(digits)?),
+        // By bytes: searching for a character is made for longer texts than a host, and every request has one.
+        let (name, port) = match authority.bytes().position(|byte| byte == b':') {
+            Some(colon) => (&authority[..colon], parse_port(&authority[colon + 1..])?),
             None => (authority, None),
         };
         Ok((name_or_ipv4(name)?, port))
@@ -163,7 +164,10 @@ fn check_labels(name: &str) -> Result<bool, HostError> {
 }
 
 fn ends_in_number(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = name.bytes().rposition(|byte| byte == b'.').map_or(name, |dot| &name[dot + 1..]);
+    if last.starts_with(|first: char| !first.is_ascii_digit()) {
+        return false;
+    }
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
     last.bytes().all(|byte| byte.is_ascii_digit())
         || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
