@@ -9,7 +9,7 @@ use super::body::Reader;
 use super::fetch::FetchError;
 use super::object::Object;
 use crate::cache::key::CacheKey;
-use crate::cache::rules::decide::{FetchReason, PassReason};
+use crate::cache::rules::decide::{FetchReason, PassReason, WhyStale};
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::cache::rules::storability::NotStored;
 
@@ -36,8 +36,8 @@ pub struct Lookup<'a> {
 pub enum Outcome {
     /// Stored and fresh.
     Hit,
-    /// Stored and stale, allowed by stale-while-revalidate or stale-if-error.
-    Stale,
+    /// Stored and stale, and served all the same.
+    Stale(WhyStale),
     /// Fetched for this request.
     Miss {
         /// Why what was stored, if anything, could not be used.

@@ -90,6 +90,8 @@ pub(super) struct Found {
     pub(super) key: FullKey,
     /// What is stored there.
     pub(super) object: Option<Arc<Object>>,
+    /// Whether the key has variants.
+    pub(super) varies: bool,
 }
 
 /// Where a response belongs.
@@ -135,15 +137,15 @@ impl MemoryTier {
     pub(super) fn find(&self, primary: &CacheKey, fields: &HeaderMap) -> Found {
         let plain = FullKey::plain(primary.clone());
         match self.entries.get(&plain) {
-            None => Found { key: plain, object: None },
-            Some(Entry::Stored(object)) => Found { key: plain, object: Some(object) },
+            None => Found { key: plain, object: None, varies: false },
+            Some(Entry::Stored(object)) => Found { key: plain, object: Some(object), varies: false },
             Some(Entry::Varies(variation)) => {
                 let key = variation.key(plain.primary, fields);
                 let object = match self.entries.get(&key) {
                     Some(Entry::Stored(object)) => Some(object),
                     _ => None,
                 };
-                Found { key, object }
+                Found { key, object, varies: true }
             }
         }
     }

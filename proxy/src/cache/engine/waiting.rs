@@ -10,20 +10,9 @@ use super::fetch::FetchRequest;
 use super::fills::{Fill, Head};
 use super::object::Object;
 use super::{CacheEngine, usable_stale};
-use crate::cache::rules::decide::{Decision, FetchReason, decide, may_share};
+use crate::cache::rules::decide::{FetchReason, Part, WhyStale, may_read};
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
-
-/// A request's part in a fill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// The fill was started with this request: its response is this request's own.
-    Starter,
-    /// It joined before the response came.
-    Early,
-    /// It joined when the response was there already and may have aged.
-    Late,
-}
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// Waits for a fill. `None` when what it fetches is not for this request: look again.
@@ -46,6 +35,7 @@ impl<R: FetchRequest> CacheEngine<R> {
                 if let Some(refusal) = not_for(lookup, fill, part, &object) {
                     return refusal.into();
                 }
+                let object = if part == Part::Starter { fill.take_own().unwrap_or(object) } else { object };
                 let outcome = if part == Part::Late && object.body.is_complete() {
                     Outcome::Hit // all but stored: nothing was fetched or waited for
                 } else if revalidated {
@@ -57,7 +47,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             }
             Head::Unshared => unshared(lookup, fill, part),
             Head::Failed { error, failure, stale } => Some(match usable_stale(lookup, stale.as_ref(), failure) {
-                Some(stale) => Answer::served(stale, Outcome::Stale),
+                Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(failure.status()))),
                 None => Answer::Failed(error),
             }),
             Head::Pending => Some(Answer::Pass(Passage::Late)),
@@ -87,15 +77,7 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
         return Some(Refusal::LookAgain);
     }
     let now = SystemTime::now();
-    let shareable = match part {
-        Part::Starter => true,
-        Part::Early => may_share(lookup.facts, &object.meta, now),
-        Part::Late => {
-            let decision = decide(lookup.facts, Some(&object.meta), now, lookup.policy);
-            matches!(decision, Decision::Serve(_) | Decision::ServeAndRefresh)
-        }
-    };
-    if !shareable {
+    if !may_read(lookup.facts, &object.meta, part, now, lookup.policy) {
         return Some(Refusal::Pass(Passage::Unshareable));
     }
     // Of a window only the whole can be had.
@@ -107,7 +89,7 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
 /// fetched with one, as their own response may well be shareable.
 fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part) -> Option<Answer> {
     if part == Part::Starter
-        && let Some(object) = fill.take_unshared()
+        && let Some(object) = fill.take_own()
     {
         let why = object.not_stored.unwrap_or(NotStored::NoStore);
         return Some(Answer::served(object, Outcome::Unshared(why)));

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::decide::{FetchReason, PassReason};
+use super::decide::{FetchReason, PassReason, WhyStale};
 
 /// The field.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -67,6 +67,7 @@ impl From<FetchReason> for ForwardReason {
     fn from(reason: FetchReason) -> Self {
         match reason {
             FetchReason::Miss => Self::UriMiss,
+            FetchReason::OtherVariant => Self::VaryMiss,
             FetchReason::Stale => Self::Stale,
             FetchReason::Request => Self::Request,
         }
@@ -107,6 +108,22 @@ impl Member {
     #[must_use]
     pub fn hit(ttl: i64) -> Self {
         Self { outcome: Outcome::Hit, ttl: Some(ttl), detail: None }
+    }
+
+    /// Something stale: a hit with a negative `ttl`, or what came of asking an origin that failed; the detail says why it
+    /// was served all the same.
+    #[must_use]
+    pub fn stale(why: WhyStale, ttl: i64) -> Self {
+        let (outcome, detail) = match why {
+            WhyStale::WhileRevalidate => (Outcome::Hit, "stale-while-revalidate"),
+            WhyStale::Accepted => (Outcome::Hit, "max-stale"),
+            WhyStale::Unasked => (Outcome::Hit, "stale-if-error"),
+            WhyStale::Failed(status) => {
+                let reason = ForwardReason::Stale;
+                (Outcome::Forward { reason, status, stored: false, collapsed: false }, "stale-if-error")
+            }
+        };
+        Self { outcome, ttl: Some(ttl), detail: Some(detail) }
     }
 
     /// As a field value.

@@ -75,6 +75,19 @@ pub enum PassReason {
     Authorization,
 }
 
+/// Why something stale is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WhyStale {
+    /// The origin, or the policy in its place, allows it while it is renewed in the background (RFC 5861 section 3).
+    WhileRevalidate,
+    /// The client does (`max-stale`, RFC 9111 section 5.2.1.2).
+    Accepted,
+    /// The origin was asked for this request and failed (RFC 5861 section 4), with this status if it answered.
+    Failed(Option<StatusCode>),
+    /// The origin was not asked: it has just failed, or this node has too much to do.
+    Unasked,
+}
+
 /// Whether what is served is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Freshness {
@@ -89,6 +102,8 @@ pub enum Freshness {
 pub enum FetchReason {
     /// Nothing is stored.
     Miss,
+    /// Only variants are stored that other requests select (RFC 9111 section 4.1).
+    OtherVariant,
     /// What is stored is stale, or always needs validation.
     Stale,
     /// What is stored is fresh, but the client wants better (`no-cache`, `max-age`, `min-fresh`).
@@ -208,15 +223,47 @@ fn reuse_stale(times: &StoredTimes, wishes: &RequestDirectives, now: SystemTime)
     Decision::Fetch(FetchReason::Stale)
 }
 
-/// `max-age=0` is what a reload sends: it wants the origin asked even in the very moment of storing.
+/// `max-age=0` is what a reload sends: it wants the origin asked even in the very moment of storing. What is immutable
+/// does not change with its age, so that only `no-cache`, the forced reload, has it validated (RFC 8246 section 2).
 fn is_young_enough(times: &StoredTimes, wishes: &RequestDirectives, now: SystemTime) -> bool {
+    let is_constant = times.immutable && times.is_fresh(now);
     let in_age = wishes.max_age.is_none_or(|limit| !limit.is_zero() && times.current_age(now) <= limit);
-    in_age && !wishes.no_cache
+    (in_age || is_constant) && !wishes.no_cache
 }
 
 fn stays_fresh_enough(times: &StoredTimes, wishes: &RequestDirectives, now: SystemTime) -> bool {
     let left = times.lifetime.saturating_sub(times.current_age(now));
     wishes.min_fresh.is_none_or(|wanted| left >= wanted)
+}
+
+/// What a request had to do with a fetch whose header section has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The fetch was started with this request: its response is this request's own.
+    Starter,
+    /// It waited already when the response came.
+    Early,
+    /// It came when the response was there and may have aged: what is stored would be no different.
+    Late,
+}
+
+/// Whether a request may have the response of a fetch that it started or joined. The caller has compared the variants.
+#[must_use]
+pub fn may_read(
+    request: &RequestFacts,
+    arrived: &StoredMeta,
+    part: Part,
+    now: SystemTime,
+    policy: &CachePolicy,
+) -> bool {
+    match part {
+        Part::Starter => true,
+        Part::Early => may_share(request, arrived, now),
+        Part::Late => {
+            let decision = decide(request, Some(arrived), now, policy);
+            matches!(decision, Decision::Serve(_) | Decision::ServeAndRefresh)
+        }
+    }
 }
 
 /// Whether a request that waited for a fetch may have its response, which arrived for another request: what reuse
@@ -226,7 +273,8 @@ fn stays_fresh_enough(times: &StoredTimes, wishes: &RequestDirectives, now: Syst
 pub fn may_share(request: &RequestFacts, arrived: &StoredMeta, now: SystemTime) -> bool {
     let times = &arrived.times;
     let authorized = !request.authorization || times.authorized_reuse;
-    request.is_cacheable_method() && authorized && !times.no_cache && times.is_fresh(now)
+    let bridged = !times.must_revalidate && times.staleness(now) < times.stale_while_revalidate;
+    request.is_cacheable_method() && authorized && !times.no_cache && (times.is_fresh(now) || bridged)
 }
 
 /// Whether a stale response may be served because the origin failed (RFC 5861 section 4, RFC 9111 section 4.2.4).
@@ -245,21 +293,33 @@ pub fn may_serve_stale_on_error(
     if forbidden || unauthorized || !failure.is_error() {
         return false;
     }
-    times.staleness(now) <= allowed_on_error(times, &wishes, failure)
+    times.staleness(now) <= allowed_on_error(stored, &wishes, failure)
 }
 
-/// The staleness that the origin or the client allow on an error, or that being cut off allows by itself.
-fn allowed_on_error(times: &StoredTimes, wishes: &RequestDirectives, failure: OriginFailure) -> Duration {
-    let shared_only = times.source == FreshnessSource::SMaxAge;
-    let client = if shared_only { None } else { wishes.stale_if_error };
+/// The staleness that the origin, the policy or the client allow on an error, or that being cut off allows by itself.
+/// An error that was stored stands in for no other one unless the origin said so: that it was there once helps nobody.
+fn allowed_on_error(stored: &StoredMeta, wishes: &RequestDirectives, failure: OriginFailure) -> Duration {
+    let times = &stored.times;
+    let is_error = stored.status.is_client_error() || stored.status.is_server_error();
+    let strict = times.source == FreshnessSource::SMaxAge || is_error;
+    let client = if strict { None } else { wishes.stale_if_error };
     let silent = match failure {
-        OriginFailure::Unreachable if !shared_only => DISCONNECTED_STALENESS,
+        OriginFailure::Unreachable if !strict => DISCONNECTED_STALENESS,
         OriginFailure::Unreachable | OriginFailure::Status(_) => Duration::ZERO,
     };
     times.stale_if_error.max(client).unwrap_or(silent)
 }
 
 impl OriginFailure {
+    /// The status that it answered.
+    #[must_use]
+    pub fn status(self) -> Option<StatusCode> {
+        match self {
+            Self::Unreachable => None,
+            Self::Status(status) => Some(status),
+        }
+    }
+
     /// Whether it counts as an error (RFC 5861 section 4: 500, 502, 503 and 504, and no answer at all).
     #[must_use]
     pub fn is_error(self) -> bool {

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
-use tidegate_config::model::{CachePolicy, MediaDefaults};
+use tidegate_config::model::{CachePolicy, MediaDefaults, StaleRules};
 
 use super::directives::{DirectiveSource, MAX_DELTA_SECONDS, ResponseDirectives, Seconds, delta_seconds};
 use super::http_date;
@@ -23,6 +23,8 @@ pub enum FreshnessSource {
     Expires,
     /// A tenth of the time since Last-Modified (RFC 9111 section 4.2.2).
     Heuristic,
+    /// The policy's word on this status (`negative`).
+    Negative,
     /// The table for recognised media.
     Media,
     /// Nothing: stale from the start, usable after validation only.
@@ -34,6 +36,25 @@ impl FreshnessSource {
     #[must_use]
     pub fn is_explicit(self) -> bool {
         matches!(self, Self::SMaxAge | Self::MaxAge | Self::Expires)
+    }
+
+    /// Whether it is this node's own word, which counts from arrival.
+    fn is_ours(self) -> bool {
+        matches!(self, Self::Negative | Self::Media)
+    }
+
+    /// A short, stable label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SMaxAge => "s-maxage",
+            Self::MaxAge => "max-age",
+            Self::Expires => "expires",
+            Self::Negative => "negative",
+            Self::Media => "media",
+            Self::Heuristic => "heuristic",
+            Self::Absent => "none",
+        }
     }
 }
 
@@ -56,7 +77,7 @@ pub struct StoredTimes {
     pub must_revalidate: bool,
     /// `no-cache`: never served without validation.
     pub no_cache: bool,
-    /// `immutable`.
+    /// `immutable`: while fresh it need not be validated for a client that merely reloads (RFC 8246 section 2).
     pub immutable: bool,
     /// Whether it may answer requests with Authorization (RFC 9111 section 3.5).
     pub authorized_reuse: bool,
@@ -133,21 +154,37 @@ pub fn compute(input: &FreshnessInput<'_>) -> StoredTimes {
     let directives = input.directives;
     let (source, lifetime) = lifetime(input);
     let grace = |stated: Option<Seconds>| stated.and_then(Seconds::valid);
+    let policy_grace = policy_grace(input, source);
     StoredTimes {
         response_time: input.response_time,
         corrected_initial_age: corrected_initial_age(input, source),
         lifetime,
         source,
-        stale_while_revalidate: grace(directives.stale_while_revalidate).unwrap_or_default(),
-        stale_if_error: grace(directives.stale_if_error).or_else(|| media_stale_if_error(input, source)),
+        stale_while_revalidate: grace(directives.stale_while_revalidate)
+            .or_else(|| policy_grace.map(|stale| stale.while_revalidate))
+            .unwrap_or_default(),
+        stale_if_error: grace(directives.stale_if_error)
+            .or_else(|| policy_grace.and_then(|stale| stale.if_error))
+            .or_else(|| media_stale_if_error(input, source)),
         must_revalidate: directives.must_revalidate || directives.proxy_revalidate,
-        no_cache: directives.no_cache.applies_to(input.headers),
+        no_cache: directives.no_cache.binds(input.headers),
         immutable: directives.immutable,
-        authorized_reuse: directives.public || directives.must_revalidate || directives.s_maxage.is_some(),
+        authorized_reuse: directives.permit_authorized_reuse(),
     }
 }
 
-/// The freshness lifetime, by the order of RFC 9111 section 4.2.1; what the origin states always wins.
+/// What the policy says of stale answers, where it has a say: not on errors, which should end soon; not against
+/// `s-maxage`, which forbids what the origin itself does not allow (RFC 9111 section 5.2.2.10); and not on playlists of
+/// the media table, which has its own word on them, as players of a stale live playlist stand still.
+fn policy_grace<'a>(input: &FreshnessInput<'a>, source: FreshnessSource) -> Option<&'a StaleRules> {
+    let is_error = input.status.is_client_error() || input.status.is_server_error();
+    let is_playlist = source == FreshnessSource::Media && matches!(input.media, Some(MediaClass::Playlist(_)));
+    let applies = !is_error && !is_playlist && input.directives.s_maxage.is_none();
+    applies.then_some(&input.policy.stale)
+}
+
+/// The freshness lifetime, by the order of RFC 9111 section 4.2.1; what the origin states always wins, then what the
+/// operator says of this status, then what is usual for media.
 fn lifetime(input: &FreshnessInput<'_>) -> (FreshnessSource, Duration) {
     let directives = input.directives;
     if let Some(seconds) = directives.s_maxage {
@@ -158,6 +195,9 @@ fn lifetime(input: &FreshnessInput<'_>) -> (FreshnessSource, Duration) {
     }
     if directives.source != DirectiveSource::Targeted && input.headers.contains_key(header::EXPIRES) {
         return (FreshnessSource::Expires, expires_lifetime(input));
+    }
+    if let Some((_, lifetime)) = input.policy.negative.iter().find(|(status, _)| *status == input.status) {
+        return (FreshnessSource::Negative, *lifetime);
     }
     if let Some(lifetime) = media_lifetime(input) {
         return (FreshnessSource::Media, lifetime);
@@ -221,12 +261,12 @@ pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
 }
 
 /// RFC 9111 section 4.2.3. The apparent age is reckoned in whole seconds, as Date has no fraction: otherwise a response
-/// could arrive almost a second old. It is left out for our own media defaults, which count from arrival: an origin
+/// could arrive almost a second old. It is left out for what is our own word and counts from arrival: an origin
 /// whose clock is slow would else lose its live playlists' second or two of freshness.
 fn corrected_initial_age(input: &FreshnessInput<'_>, source: FreshnessSource) -> Duration {
     let arrived = http_date::whole_seconds(input.response_time);
     let apparent = match source {
-        FreshnessSource::Media => Duration::ZERO,
+        ours if ours.is_ours() => Duration::ZERO,
         _ => arrived.duration_since(date(input)).unwrap_or_default(),
     };
     let delay = input.response_time.duration_since(input.request_time).unwrap_or_default();
@@ -243,7 +283,8 @@ fn stated_age(headers: &HeaderMap) -> Duration {
     delta_seconds(first.trim_ascii()).unwrap_or_default()
 }
 
-/// Sets the lifetime of a playlist once its body is known; explicit freshness of the origin stays as it is.
+/// Sets the lifetime of a playlist once its body is known; explicit freshness of the origin, and what the operator says,
+/// stay as they are.
 #[must_use]
 pub fn finalize_playlist(times: StoredTimes, facts: &PlaylistFacts, defaults: &MediaDefaults) -> StoredTimes {
     if times.source != FreshnessSource::Media {

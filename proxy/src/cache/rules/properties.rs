@@ -113,7 +113,7 @@ fn store(response: &HeaderMap, status: StatusCode, media: Option<MediaClass>) ->
         presentation: Presentation::Unknown,
     });
     let mut fields = response.clone();
-    stored_fields::prepare(&mut fields, now());
+    drop(stored_fields::prepare(&mut fields, now(), &policy));
     times.ok().map(|times| StoredMeta::new(status, fields, times, Some(1000)))
 }
 

@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode, header};
-use tidegate_config::model::CachePolicy;
+use tidegate_config::model::{CachePolicy, SetCookieRule};
 
-use super::directives::{FieldScope, ResponseDirectives};
+use super::directives::ResponseDirectives;
 use super::entity_tag::EntityTag;
 use super::freshness::{self, FreshnessInput, FreshnessSource, StoredTimes};
 use super::http_date;
 use super::request_facts::{CacheMethod, RequestFacts};
+use super::stored_fields;
 use super::vary::VaryRule;
 use crate::media::{MediaClass, Presentation};
 
@@ -49,13 +50,13 @@ pub enum NotStored {
     Partial,
     /// The origin said `no-store`.
     NoStore,
-    /// The origin said `private`, or listed a field that is present in a qualified `private` or `no-cache`.
+    /// The origin said `private`, or listed in a qualified one a field without which nothing can be stored.
     Private,
     /// The request had Authorization and nothing allows a shared cache to reuse the response.
     Authorization,
     /// `Vary: *`, or a Vary that cannot be understood.
     VaryStar,
-    /// Set-Cookie without explicit freshness or `public`.
+    /// Set-Cookie, which the policy does not store at all or not without explicit freshness or `public`.
     SetCookie,
     /// No freshness, and nothing that would make a stale copy useful.
     NoFreshness,
@@ -106,7 +107,7 @@ pub fn assess(input: &Assessment<'_>) -> Result<StoredTimes, NotStored> {
         media: input.media,
         presentation: input.presentation,
     });
-    check_set_cookie(input.headers, &directives, &times)?;
+    check_set_cookie(input, &directives, &times)?;
     check_use(input, &directives, &times)?;
     Ok(times)
 }
@@ -148,16 +149,11 @@ fn check_directives(input: &Assessment<'_>, directives: &ResponseDirectives) -> 
     if directives.no_store && !directives.must_understand {
         return Err(NotStored::NoStore);
     }
-    // Fields kept to one client cannot be stored, and stripping them would take them from that client too, as a
-    // fill belongs to nobody. So a response that carries one is not stored.
-    let qualified_no_cache = matches!(directives.no_cache, FieldScope::Fields(_));
-    if directives.private.applies_to(input.headers)
-        || qualified_no_cache && directives.no_cache.applies_to(input.headers)
-    {
+    // What a qualified form names is left out of what is stored (`stored_fields::prepare`).
+    if directives.private.binds(input.headers) {
         return Err(NotStored::Private);
     }
-    let authorized = directives.public || directives.must_revalidate || directives.s_maxage.is_some();
-    if input.request.authorization && !authorized {
+    if input.request.authorization && !directives.permit_authorized_reuse() {
         return Err(NotStored::Authorization); // RFC 9111 section 3.5
     }
     if VaryRule::from_headers(input.headers) == VaryRule::Any {
@@ -169,12 +165,20 @@ fn check_directives(input: &Assessment<'_>, directives: &ResponseDirectives) -> 
 /// RFC 9111 section 7.3 lets caches store Set-Cookie and relies on the origin's directives. Silence is no permission to
 /// hand one client's session to others, so only freshness that the origin stated, or `public`, stores it.
 fn check_set_cookie(
-    headers: &HeaderMap,
+    input: &Assessment<'_>,
     directives: &ResponseDirectives,
     times: &StoredTimes,
 ) -> Result<(), NotStored> {
-    let permitted = times.source.is_explicit() || directives.public;
-    if headers.contains_key(header::SET_COOKIE) && !permitted { Err(NotStored::SetCookie) } else { Ok(()) }
+    let permitted = match input.policy.set_cookie {
+        // A cookie that the origin itself keeps out of caches needs no more care.
+        SetCookieRule::WhenExplicit => {
+            let withheld = stored_fields::is_withheld(&header::SET_COOKIE, directives, input.policy);
+            withheld || times.source.is_explicit() || directives.public
+        }
+        SetCookieRule::Never => false,
+        SetCookieRule::Strip => true,
+    };
+    if input.headers.contains_key(header::SET_COOKIE) && !permitted { Err(NotStored::SetCookie) } else { Ok(()) }
 }
 
 /// Whether a stored copy could ever answer a request: fresh for a while, or worth validating, or allowed when stale.

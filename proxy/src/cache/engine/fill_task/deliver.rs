@@ -37,14 +37,29 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
         self.guard.body = Some(Arc::clone(&body));
         let mut fields = response.fields;
-        stored_fields::prepare(&mut fields, response.response_time);
+        let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         drop_odd_length(&mut fields, length);
         let meta = StoredMeta::new(response.status, fields, times, length);
         self.announce_variant(&meta);
         let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: None, origin: response.origin });
+        self.keep_own(&object, withheld);
         self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: false, stored: keeps });
         let written = self.write(&body, arrival, keeps).await;
         self.close(written, &object);
+    }
+
+    /// Keeps the fields that are for one client alone, with a form of the response that has them, for the request that
+    /// the response was fetched with.
+    pub(super) fn keep_own(&self, shared: &Object, withheld: HeaderMap) {
+        if withheld.is_empty() || self.order.starter == Starter::Background {
+            return;
+        }
+        let mut meta = shared.meta.clone();
+        for (name, value) in &withheld {
+            meta.headers.append(name, value.clone());
+        }
+        let (body, origin) = (Arc::clone(&shared.body), shared.origin.clone());
+        self.fill.keep_own(Arc::new(Object { meta, body, not_stored: shared.not_stored, origin }));
     }
 
     /// Whether the body will be kept. Memory for a declared length is reserved, any other reserves as it grows.

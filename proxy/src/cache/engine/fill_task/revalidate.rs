@@ -33,10 +33,11 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// The stored body with new metadata.
     fn renew(&self, stale: &Arc<Object>, response: Response, times: StoredTimes) {
         let mut fields = response.fields;
-        stored_fields::prepare(&mut fields, response.response_time);
+        let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
         let object = Object { meta, body: Arc::clone(&stale.body), not_stored: None, origin: response.origin };
         let object = self.finalized(object);
+        self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
         self.guard.withdraw(); // from now on it is a hit
         self.fill.publish(Head::Ready { object, revalidated: true, stored: true });

@@ -24,7 +24,7 @@ async fn stale_stands_in_for_a_fill_that_is_refused() {
     rig.store(get("/a"), &["cache-control: max-age=0, stale-if-error=60"], "old").await;
     let _other = rig.waiting(get("/b"));
     let _exchange = rig.accept().await;
-    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale);
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::Unasked));
 }
 
 /// Half of the capacity may grow at the same time: two of these four.

@@ -130,3 +130,48 @@ async fn loop_that_a_fill_is_refused_for_is_the_matter_of_its_own_request() {
         }
     }
 }
+
+#[tokio::test]
+async fn private_fields_reach_the_request_they_were_fetched_with_and_nobody_else() {
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7.
+    for directive in ["private", "no-cache"] {
+        let rig = Rig::new();
+        let line = format!("cache-control: max-age=60, {directive}=\"x-user\"");
+        let (starter, other) = (rig.waiting(get("/a")), rig.waiting(get("/a")));
+        rig.accept().await.answer(200, &[&line, "x-user: starter", "x-kept: 1"], "hello");
+        let (starter, other) = (starter.await.object(), other.await.object());
+        rig.idle().await;
+        let stored = rig.ask(get("/a")).await.object();
+        assert_eq!(stored.outcome, Outcome::Hit);
+        let users = [&starter, &other, &stored].map(|got| got.object.meta.headers.get("x-user").cloned());
+        assert_eq!(users, [Some(HeaderValue::from_static("starter")), None, None], "{directive}");
+        for got in [starter, other, stored] {
+            assert_eq!(got.object.meta.headers.get("x-kept").unwrap(), "1");
+            assert_eq!(got.text().await.as_deref(), Ok("hello"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn private_fields_of_a_confirmation_reach_its_request_alone() {
+    let rig = Rig::new();
+    rig.store(get("/a"), &["cache-control: max-age=0, private=\"x-user\"", "etag: \"1\""], "hello").await;
+    let (starter, other) = (rig.waiting(get("/a")), rig.waiting(get("/a")));
+    let exchange = rig.accept().await;
+    exchange.head(304, &["cache-control: max-age=60, private=\"x-user\"", "etag: \"1\"", "x-user: starter"]);
+    exchange.end();
+    assert_eq!(starter.await.object().object.meta.headers.get("x-user").unwrap(), "starter");
+    assert!(!other.await.object().object.meta.headers.contains_key("x-user"));
+    rig.idle().await;
+    assert!(!rig.stored("/a", &[]).unwrap().meta.headers.contains_key("x-user"));
+}
+
+#[tokio::test]
+async fn private_fields_are_nobodys_when_their_request_has_left() {
+    let rig = Rig::new();
+    let (starter, other) = (rig.waiting(get("/a")), rig.waiting(get("/a")));
+    drop(starter);
+    rig.accept().await.answer(200, &["cache-control: max-age=60, private=\"x-user\"", "x-user: starter"], "hello");
+    assert!(!other.await.object().object.meta.headers.contains_key("x-user"));
+    rig.idle().await;
+}

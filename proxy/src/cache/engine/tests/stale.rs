@@ -11,7 +11,7 @@ async fn stale_is_served_at_once_and_renewed_by_one_fill_in_the_background() {
     rig.store(get("/a"), WHILE_REVALIDATING, "old").await;
     for ask in [get("/a"), get("/a"), head("/a")] {
         let got = rig.ask(ask).await.object();
-        assert_eq!(got.outcome, Outcome::Stale);
+        assert_eq!(got.outcome, Outcome::Stale(WhyStale::WhileRevalidate));
         assert_eq!(got.text().await.as_deref(), Ok("old"));
     }
     rig.accept().await.answer(200, &["cache-control: max-age=60"], "new");
@@ -24,7 +24,7 @@ async fn stale_is_served_at_once_and_renewed_by_one_fill_in_the_background() {
 async fn head_may_start_the_renewal_and_what_it_fetches_is_stored() {
     let rig = Rig::new();
     rig.store(get("/a"), WHILE_REVALIDATING, "old").await;
-    assert_eq!(rig.ask(head("/a")).await.object().outcome, Outcome::Stale);
+    assert_eq!(rig.ask(head("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
     rig.accept().await.answer(200, &["cache-control: max-age=60"], "new");
     rig.idle().await;
     assert_eq!(rig.ask(get("/a")).await.object().text().await.as_deref(), Ok("new"));
@@ -34,11 +34,11 @@ async fn head_may_start_the_renewal_and_what_it_fetches_is_stored() {
 async fn renewal_that_fails_is_not_tried_again_at_once() {
     let rig = Rig::new();
     rig.store(get("/a"), WHILE_REVALIDATING, "old").await;
-    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale);
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
     rig.accept().await.fail();
     rig.idle().await;
     for _ in 0..20 {
-        assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale);
+        assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
     }
     assert_eq!(rig.fetches(), 2);
 }
@@ -47,36 +47,37 @@ async fn renewal_that_fails_is_not_tried_again_at_once() {
 async fn renewal_that_turns_out_private_is_for_nobody_and_not_tried_again_at_once() {
     let rig = Rig::new();
     rig.store(get("/a"), WHILE_REVALIDATING, "old").await;
-    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale);
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
     let exchange = rig.accept().await;
     exchange.head(200, &["cache-control: private"]);
     exchange.body("one client's");
     exchange.hung_up().await;
     rig.idle().await;
-    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale);
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
     assert_eq!(rig.fetches(), 2);
 }
 
 #[tokio::test]
 async fn stale_stands_in_for_an_error_for_no_answer_and_for_a_body_that_never_comes() {
-    let misbehave: [fn(Exchange); 4] = [
-        |exchange| exchange.answer(503, &[], "down"),
-        Exchange::fail,
-        drop,
-        |exchange| exchange.head(200, &["cache-control: max-age=60", "content-length: 5"]),
+    let misbehave: [(fn(Exchange), Option<StatusCode>); 4] = [
+        (|exchange| exchange.answer(503, &[], "down"), Some(StatusCode::SERVICE_UNAVAILABLE)),
+        (Exchange::fail, None),
+        (drop, None),
+        (|exchange| exchange.head(200, &["cache-control: max-age=60", "content-length: 5"]), None),
     ];
-    for misbehave in misbehave {
+    for (misbehave, status) in misbehave {
         let rig = Rig::new();
         rig.store(get("/a"), IF_ERROR, "old").await;
         let waiting = [rig.waiting(get("/a")), rig.waiting(get("/a"))];
         misbehave(rig.accept().await);
         for asking in waiting {
             let got = soon("the answer", asking).await.object();
-            assert_eq!(got.outcome, Outcome::Stale);
+            assert_eq!(got.outcome, Outcome::Stale(WhyStale::Failed(status)));
             assert_eq!(got.text().await.as_deref(), Ok("old"));
         }
         rig.idle().await;
-        assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale, "without asking again so soon");
+        let again = rig.ask(get("/a")).await.object().outcome;
+        assert_eq!(again, Outcome::Stale(WhyStale::Unasked), "without asking again so soon");
         assert_eq!(rig.fetches(), 2);
     }
 }
@@ -110,7 +111,7 @@ async fn each_waiter_decides_by_its_own_wishes_whether_stale_will_do() {
         };
         rig.accept().await.fail();
         assert_eq!(soon("the answer", strict).await.failure().status, 504);
-        assert_eq!(soon("the answer", lenient).await.object().outcome, Outcome::Stale);
+        assert_eq!(soon("the answer", lenient).await.object().outcome, Outcome::Stale(WhyStale::Failed(None)));
     }
 }
 

@@ -40,6 +40,18 @@ fn members_are_written_as_rfc_9211_asks() {
 }
 
 #[test]
+fn something_stale_is_told_with_its_reason() {
+    // RFC 9211 sections 2.1, 2.2 and 2.5: a hit was not forwarded, and what is forwarded is no hit.
+    let check = |why: WhyStale, expected: &str| assert_eq!(Member::stale(why, -7).to_value(), expected);
+    check(WhyStale::WhileRevalidate, "tidegate; hit; ttl=-7; detail=stale-while-revalidate");
+    check(WhyStale::Accepted, "tidegate; hit; ttl=-7; detail=max-stale");
+    check(WhyStale::Unasked, "tidegate; hit; ttl=-7; detail=stale-if-error");
+    check(WhyStale::Failed(None), "tidegate; fwd=stale; ttl=-7; detail=stale-if-error");
+    let down = WhyStale::Failed(Some(StatusCode::BAD_GATEWAY));
+    check(down, "tidegate; fwd=stale; fwd-status=502; ttl=-7; detail=stale-if-error");
+}
+
+#[test]
 fn our_member_follows_those_nearer_to_the_origin() {
     let mut headers = fields(&["Cache-Status: shield; hit"]);
     Member::hit(1).append_to(&mut headers);

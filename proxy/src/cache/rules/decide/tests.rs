@@ -12,7 +12,7 @@ fn stored(cache_control: &str) -> StoredMeta {
     let lines = [line.as_str(), "ETag: \"a\""];
     let times = Exchange::default().assess(&lines).unwrap();
     let mut headers = fields(&lines);
-    stored_fields::prepare(&mut headers, now());
+    drop(stored_fields::prepare(&mut headers, now(), &policy()));
     StoredMeta::new(StatusCode::OK, headers, times, Some(10))
 }
 
@@ -66,6 +66,21 @@ fn wishes_of_the_client_are_met_by_rfc_9111_section_5_2_1() {
     check("max-age=60", &["Cache-Control: max-stale, max-age=65"], 70, STALE);
     check("max-age=60, must-revalidate", &["Cache-Control: max-stale"], 70, STALE);
     check("s-maxage=60", &["Cache-Control: max-stale"], 70, STALE);
+}
+
+#[test]
+fn an_immutable_response_is_validated_by_force_only_while_it_is_fresh() {
+    // RFC 8246 section 2.
+    let reload = ["Cache-Control: max-age=0"];
+    check("max-age=60, immutable", &reload, 10, FRESH);
+    check("max-age=60", &reload, 10, UNWANTED);
+    check("max-age=60, immutable", &["Cache-Control: max-age=5"], 10, FRESH);
+    check("max-age=60, immutable", &["Cache-Control: no-cache"], 10, UNWANTED);
+    check("max-age=60, immutable", &["Cache-Control: max-age=0, no-cache"], 10, UNWANTED);
+    check("max-age=60, immutable", &["Pragma: no-cache"], 10, UNWANTED);
+    check("max-age=60, immutable", &["Cache-Control: min-fresh=55"], 10, UNWANTED);
+    check("max-age=60, immutable", &reload, 60, STALE);
+    check("max-age=60, immutable, no-cache", &reload, 10, STALE);
 }
 
 #[test]
@@ -142,6 +157,25 @@ fn a_waiter_shares_what_reuse_would_allow() {
     check("max-age=60", &["Authorization: x"], 0, false);
     check("max-age=60, public", &["Authorization: x"], 0, true);
     check("max-age=60", &[], 60, false);
+    // What may be served stale while it is revalidated may be shared as well (RFC 5861 section 3).
+    check("max-age=0, stale-while-revalidate=30", &[], 0, true);
+    check("max-age=0, stale-while-revalidate=30", &[], 30, false);
+    check("max-age=0, stale-while-revalidate=30, must-revalidate", &[], 0, false);
+}
+
+#[test]
+fn who_started_a_fetch_reads_what_comes_and_who_comes_late_reads_what_could_be_stored() {
+    let check = |cache_control: &str, request: &[&str], part: Part, expected: bool| {
+        let meta = stored(cache_control);
+        assert_eq!(may_read(&get(request), &meta, part, now(), &policy()), expected, "{cache_control} {part:?}");
+    };
+    let reload = ["Cache-Control: max-age=0"];
+    check("no-cache", &[], Part::Starter, true);
+    check("no-cache", &[], Part::Early, false);
+    check("no-cache", &[], Part::Late, false);
+    check("max-age=60", &reload, Part::Early, true);
+    check("max-age=60", &reload, Part::Late, false);
+    check("max-age=60", &[], Part::Late, true);
 }
 
 #[test]
@@ -178,13 +212,30 @@ fn stale_response_is_served_when_origin_is_down() {
 }
 
 #[test]
+fn a_stored_error_stands_in_for_another_only_by_the_origins_word() {
+    let check = |status: u16, cache_control: &str, failure: OriginFailure, expected: bool| {
+        let meta = StoredMeta { status: StatusCode::from_u16(status).unwrap(), ..stored(cache_control) };
+        let served = may_serve_stale_on_error(&get(&[]), &meta, failure, after(70), &policy());
+        assert_eq!(served, expected, "{status} {cache_control}");
+    };
+    let (gone, down) = (OriginFailure::Unreachable, OriginFailure::Status(StatusCode::SERVICE_UNAVAILABLE));
+    for status in [404, 410, 500, 503] {
+        check(status, "max-age=60", gone, false);
+        check(status, "max-age=60", down, false);
+    }
+    check(404, "max-age=60, stale-if-error=30", gone, true);
+    check(404, "max-age=60, stale-if-error=30", down, true);
+    check(301, "max-age=60", gone, true);
+}
+
+#[test]
 fn stored_fields_lose_age_and_gain_a_date() {
     let mut headers = fields(&["Age: 5", "Connection: x-hop", "X-Hop: 1", "X-Kept: 1"]);
-    stored_fields::prepare(&mut headers, now());
+    drop(stored_fields::prepare(&mut headers, now(), &policy()));
     assert_eq!(headers, fields(&["X-Kept: 1", "Date: Tue, 14 Nov 2023 22:13:20 GMT"]));
     let dated = "Date: Mon, 13 Nov 2023 00:00:00 GMT";
     let mut headers = fields(&[dated]);
-    stored_fields::prepare(&mut headers, now());
+    drop(stored_fields::prepare(&mut headers, now(), &policy()));
     assert_eq!(headers, fields(&[dated]));
     assert!(stored("max-age=1").headers.contains_key(header::DATE));
 }

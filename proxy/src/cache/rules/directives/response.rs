@@ -6,6 +6,22 @@ use super::Seconds;
 use super::scan::{self, Argument, Directive};
 use super::structured;
 
+/// Fields that say what the stored bytes are, for whom, and for how long: a copy without one of them would mean
+/// something else.
+const INDISPENSABLE: [HeaderName; 11] = [
+    header::AGE,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::ETAG,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::VARY,
+];
+
 /// Which fields a `no-cache` or `private` is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FieldScope {
@@ -19,13 +35,23 @@ pub enum FieldScope {
 }
 
 impl FieldScope {
-    /// Whether it touches a response with these fields: a qualified form does only where one of its fields is present.
+    /// Whether it is about the whole of a response with these fields: unqualified, or about a field without which what
+    /// is stored could not be used.
     #[must_use]
-    pub fn applies_to(&self, headers: &HeaderMap) -> bool {
+    pub fn binds(&self, headers: &HeaderMap) -> bool {
         match self {
             Self::Absent => false,
             Self::Whole => true,
-            Self::Fields(names) => names.iter().any(|name| headers.contains_key(name)),
+            Self::Fields(names) => names.iter().any(|name| INDISPENSABLE.contains(name) && headers.contains_key(name)),
+        }
+    }
+
+    /// The fields that it names.
+    #[must_use]
+    pub fn names(&self) -> &[HeaderName] {
+        match self {
+            Self::Absent | Self::Whole => &[],
+            Self::Fields(names) => names,
         }
     }
 
@@ -93,6 +119,12 @@ impl ResponseDirectives {
         from_target.unwrap_or_else(|| Self::from_cache_control(headers))
     }
 
+    /// Whether a shared cache may answer others with a response to a request with Authorization (RFC 9111 section 3.5).
+    #[must_use]
+    pub fn permit_authorized_reuse(&self) -> bool {
+        self.public || self.must_revalidate || self.s_maxage.is_some_and(|stated| stated.valid().is_some())
+    }
+
     fn from_cache_control(headers: &HeaderMap) -> Self {
         let mut directives = Self::default();
         for line in headers.get_all(header::CACHE_CONTROL) {
@@ -105,7 +137,7 @@ impl ResponseDirectives {
     }
 
     /// Unknown directives are ignored. An argument where none belongs does not weaken a restriction, but it voids
-    /// `public` and `must-understand`, which would loosen one.
+    /// `public`, `immutable` and `must-understand`, which would loosen one.
     fn take(&mut self, directive: &Directive<'_>) {
         let bare = directive.argument == Argument::None;
         let keep_first = |slot: &mut Option<Seconds>| {
@@ -122,7 +154,7 @@ impl ResponseDirectives {
             () if directive.is("must-revalidate") => self.must_revalidate = true,
             () if directive.is("proxy-revalidate") => self.proxy_revalidate = true,
             () if directive.is("no-transform") => self.no_transform = true,
-            () if directive.is("immutable") => self.immutable = true,
+            () if directive.is("immutable") => self.immutable |= bare,
             () if directive.is("public") => self.public |= bare,
             () if directive.is("must-understand") => self.must_understand |= bare,
             () => {}

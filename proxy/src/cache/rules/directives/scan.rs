@@ -1,7 +1,11 @@
 //! Walks the comma-separated directives of one Cache-Control line (RFC 9111 section 5.2), without allocating.
 //!
-//! Tolerant as deployed servers demand: empty elements are skipped, anything unparsable becomes an argument that is
-//! [`Argument::Malformed`], and a quoted string may hide commas.
+//! Tolerant as deployed servers demand: empty elements are skipped, a quoted string may hide commas, and where an element
+//! is broken (a missing comma, a semicolon in its place, a quote that never closes) every word of it counts as a
+//! directive with an argument that is [`Argument::Malformed`]. Such an argument tightens and never loosens, so that no
+//! slip of an origin makes a cache keep what it was told not to.
+
+use tidegate_config::field::is_token_byte;
 
 use super::{Seconds, delta_seconds};
 
@@ -17,11 +21,11 @@ pub(super) struct Directive<'a> {
 pub(super) enum Argument<'a> {
     /// Nothing.
     None,
-    /// A token, or whatever else stood there without quotes.
+    /// A token, or nothing behind an equals sign.
     Token(&'a [u8]),
     /// The inside of a quoted string, with its escapes.
     Quoted(&'a [u8]),
-    /// White space around the equals sign, an open quote, or text after the closing one.
+    /// Anything else: white space around the equals sign, an open quote, words without a comma between them.
     Malformed,
 }
 
@@ -43,59 +47,92 @@ impl<'a> Directive<'a> {
 }
 
 /// The directives of one field line.
-pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
-    let mut rest = line;
-    std::iter::from_fn(move || {
+pub(super) fn directives(line: &[u8]) -> Directives<'_> {
+    Directives { rest: line, broken: &[], quotes: true }
+}
+
+/// Walks a line.
+pub(super) struct Directives<'a> {
+    rest: &'a [u8],
+    /// What is left of a broken element.
+    broken: &'a [u8],
+    /// Whether quotes still mean something: not behind one that never closes.
+    quotes: bool,
+}
+
+impl<'a> Iterator for Directives<'a> {
+    type Item = Directive<'a>;
+
+    fn next(&mut self) -> Option<Directive<'a>> {
         loop {
-            if rest.is_empty() {
+            if let Some(word) = self.broken_word() {
+                return Some(Directive { name: word, argument: Argument::Malformed });
+            }
+            if self.rest.is_empty() {
                 return None;
             }
-            let end = element_end(rest);
-            let element = rest[..end].trim_ascii();
-            rest = rest.get(end + 1..).unwrap_or_default();
-            if !element.is_empty() {
-                return Some(split(element));
+            let end = self.element_end();
+            let element = self.rest[..end].trim_ascii();
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            match split(element) {
+                Some(directive) => return Some(directive),
+                None => self.broken = element,
             }
         }
-    })
+    }
 }
 
-/// Where the next comma outside of a quoted string stands, or the end.
-fn element_end(text: &[u8]) -> usize {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (index, byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return index,
-            _ => {}
+impl<'a> Directives<'a> {
+    /// The next word of a broken element.
+    fn broken_word(&mut self) -> Option<&'a [u8]> {
+        let start = self.broken.iter().position(|byte| is_token_byte(*byte))?;
+        let (word, rest) = token(&self.broken[start..]);
+        self.broken = rest;
+        Some(word)
+    }
+
+    /// Where the next comma outside of a quoted string stands, or the end.
+    fn element_end(&mut self) -> usize {
+        let mut open = None;
+        let mut escaped = false;
+        for (index, byte) in self.rest.iter().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if open.is_some() => escaped = true,
+                b'"' if self.quotes => open = if open.is_some() { None } else { Some(index) },
+                b',' if open.is_none() => return index,
+                _ => {}
+            }
         }
+        // A string that never closes hides nothing.
+        let Some(quote) = open else { return self.rest.len() };
+        self.quotes = false;
+        self.rest[quote..].iter().position(|byte| *byte == b',').map_or(self.rest.len(), |comma| quote + comma)
     }
-    text.len()
 }
 
-fn split(element: &[u8]) -> Directive<'_> {
-    let Some(equals) = element.iter().position(|byte| *byte == b'=') else {
-        return Directive { name: element, argument: Argument::None };
+/// Splits a token off the front.
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().take_while(|byte| is_token_byte(**byte)).count())
+}
+
+/// An element as a directive; nothing when it is empty or broken.
+fn split(element: &[u8]) -> Option<Directive<'_>> {
+    let (name, rest) = token(element);
+    if name.is_empty() {
+        return None;
+    }
+    let argument = match rest {
+        [] => Argument::None,
+        [b'=', b'"', inner @ .., b'"'] if is_one_string(inner) => Argument::Quoted(inner),
+        [b'=', value @ ..] if token(value).1.is_empty() => Argument::Token(value),
+        _ => return None,
     };
-    let (name, value) = (&element[..equals], &element[equals + 1..]);
-    let spaced = name.trim_ascii_end().len() != name.len() || value.trim_ascii_start().len() != value.len();
-    let argument = if spaced { Argument::Malformed } else { argument(value) };
-    Directive { name: name.trim_ascii_end(), argument }
-}
-
-fn argument(value: &[u8]) -> Argument<'_> {
-    match value {
-        [b'"', inner @ .., b'"'] if element_is_one_string(inner) => Argument::Quoted(inner),
-        [b'"', ..] => Argument::Malformed,
-        _ => Argument::Token(value),
-    }
+    Some(Directive { name, argument })
 }
 
 /// Whether no unescaped quote stands inside and the last character is not an escape of the closing quote.
-fn element_is_one_string(inner: &[u8]) -> bool {
+fn is_one_string(inner: &[u8]) -> bool {
     let mut escaped = false;
     for byte in inner {
         match byte {

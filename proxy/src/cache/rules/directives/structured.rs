@@ -44,17 +44,14 @@ enum Value<'a> {
 }
 
 /// Sets a directive; of duplicates the last counts (RFC 9651 section 4.2.2). A value of the wrong type leaves the
-/// directive unset (RFC 9213 section 2.1).
+/// directive unset, also where an earlier one had set it (RFC 9213 section 2.1).
 fn apply(directives: &mut ResponseDirectives, key: &[u8], value: &Value<'_>) {
-    let flag = |slot: &mut bool| {
-        if let Value::Boolean(stated) = value {
-            *slot = *stated;
-        }
-    };
+    let flag = |slot: &mut bool| *slot = *value == Value::Boolean(true);
     let number = |slot: &mut Option<Seconds>| {
-        if let Value::Integer(stated) = value {
-            *slot = Some(seconds(*stated));
-        }
+        *slot = match value {
+            Value::Integer(stated) => Some(seconds(*stated)),
+            _ => None,
+        };
     };
     match key {
         b"max-age" => number(&mut directives.max_age),
@@ -84,9 +81,8 @@ fn seconds(stated: i64) -> Seconds {
 fn scope(slot: &mut FieldScope, value: &Value<'_>) {
     match value {
         Value::Boolean(true) => *slot = FieldScope::Whole,
-        Value::Boolean(false) => *slot = FieldScope::Absent,
         Value::Text(list) => *slot = field_names(list).map_or(FieldScope::Whole, FieldScope::Fields),
-        Value::Integer(_) | Value::Other => {}
+        Value::Boolean(false) | Value::Integer(_) | Value::Other => *slot = FieldScope::Absent,
     }
 }
 
@@ -181,7 +177,10 @@ impl<'a> Reader<'a> {
             }
             b'%' => {
                 self.take(b'%');
-                self.string().map(|_| Value::Other)
+                match self.string()? {
+                    Value::Text(text) if is_display_text(text) => Some(Value::Other),
+                    _ => None,
+                }
             }
             b'*' | b'a'..=b'z' | b'A'..=b'Z' => {
                 self.take_while(is_token_character);
@@ -240,6 +239,29 @@ impl<'a> Reader<'a> {
         self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
         self.take(b':').then_some(Value::Other)
     }
+}
+
+/// Whether a string can be that of a Display String: what is escaped is UTF-8, in lower case (RFC 9651 section 4.2.10).
+fn is_display_text(text: &[u8]) -> bool {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let hexadecimal = |byte: &u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let [high, low, after @ ..] = rest else { return false };
+        let (Some(high), Some(low)) = (hexadecimal(high), hexadecimal(low)) else { return false };
+        bytes.push(high << 4 | low);
+        rest = after;
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// RFC 9651 section 3.3.4: token characters of RFC 9110, colon and slash.

@@ -61,6 +61,62 @@ fn a_broken_number_is_remembered_as_invalid_so_that_the_response_is_stale() {
 }
 
 #[test]
+fn a_slip_of_the_origin_never_hides_a_restriction_nor_grants_a_permission() {
+    // RFC 9111 section 4.2.1: in doubt the most restrictive.
+    let check = |value: &str, no_store: bool, whole: bool, public: bool, max_age: Option<Seconds>| {
+        let directives = response(&[&format!("Cache-Control: {value}")]);
+        let private = directives.private == FieldScope::Whole;
+        assert_eq!((directives.no_store, private, directives.public), (no_store, whole, public), "{value}");
+        assert_eq!(directives.max_age, max_age, "{value}");
+    };
+    let (no, yes, broken) = (false, true, Some(Seconds::Invalid));
+    check("private no-store", yes, yes, no, None);
+    check("no-store; private", yes, yes, no, None);
+    check("max-age=60 no-store", yes, no, no, broken);
+    check("max-age=60; private", no, yes, no, broken);
+    check("max-age=60; public", no, no, no, broken);
+    check("public max-age=60", no, no, no, broken);
+    check("max-age=\"60, private", no, yes, no, broken);
+    check("foo=\"open, private, max-age=60", no, yes, no, valid(60));
+    check("foo=\"closed, private\", max-age=60", no, no, no, valid(60));
+    check("foo=(private), public", no, yes, yes, None);
+    check("=no-store", yes, no, no, None);
+    check("no-storex, x-private", no, no, no, None);
+    check("public, max-age=60", no, no, yes, valid(60));
+}
+
+#[test]
+fn a_line_of_open_quotes_takes_no_longer_than_it_is_long() {
+    let line = "\"a,\\".repeat(16_000);
+    assert!(!response(&[&format!("Cache-Control: {line}")]).no_store);
+}
+
+#[test]
+fn conflicting_directives_are_all_kept_for_the_rules_to_weigh() {
+    let directives = response(&["Cache-Control: public, private, no-cache, max-age=60, no-store, s-maxage=0"]);
+    assert!(directives.public && directives.no_store);
+    assert_eq!((&directives.private, &directives.no_cache), (&FieldScope::Whole, &FieldScope::Whole));
+    assert_eq!((directives.max_age, directives.s_maxage), (valid(60), valid(0)));
+}
+
+#[test]
+fn a_permission_for_authorized_reuse_must_be_well_formed() {
+    // RFC 9111 section 3.5.
+    let check = |value: &str, expected: bool| {
+        let directives = response(&[&format!("Cache-Control: {value}")]);
+        assert_eq!(directives.permit_authorized_reuse(), expected, "{value}");
+    };
+    check("public", true);
+    check("must-revalidate", true);
+    check("s-maxage=0", true);
+    check("s-maxage=\"9\"", true);
+    check("s-maxage=x", false);
+    check("s-maxage", false);
+    check("public=1", false);
+    check("max-age=60, proxy-revalidate, immutable", false);
+}
+
+#[test]
 fn several_lines_are_one_list() {
     let directives = response(&["Cache-Control: public", "Cache-Control: max-age=5, s-maxage=7", "Cache-Control:"]);
     assert!(directives.public);
@@ -119,13 +175,14 @@ fn the_first_valid_targeted_field_replaces_cache_control() {
     check(&[plain, "CDN-Cache-Control: max-age=1, max-age=60"], DirectiveSource::Targeted, valid(60));
     check(&[plain, "CDN-Cache-Control: public", "CDN-Cache-Control: max-age=60"], DirectiveSource::Targeted, valid(60));
     check(
-        &[plain, "CDN-Cache-Control: a=(1 \"x\" t);q, b=:YQ==:, c=@17, d=?0, e=1.5, max-age=60"],
+        &[plain, "CDN-Cache-Control: a=(1 \"x\" t);q, b=:YQ==:, f=%\"f%c3%bc\", c=@17, d=?0, e=1.5, max-age=60"],
         DirectiveSource::Targeted,
         valid(60),
     );
     check(&["CDN-Cache-Control: max-age=-1"], DirectiveSource::Targeted, Some(Seconds::Invalid));
     // Values of another type than the directive's are dropped, the field stays valid (section 2.1).
-    for value in ["max-age=\"60\"", "max-age=1.5", "max-age=abc", "max-age", "max-age=(60)"] {
+    let wrong = ["max-age=\"60\"", "max-age=1.5", "max-age=abc", "max-age", "max-age=(60)", "max-age=60, max-age=x"];
+    for value in wrong {
         check(&[plain, &format!("CDN-Cache-Control: {value}")], DirectiveSource::Targeted, None);
     }
 }
@@ -148,6 +205,10 @@ fn a_malformed_targeted_field_is_ignored_as_a_whole() {
         "a=(1(2))",
         "max-age=60;",
         "=1",
+        "a=%\"%E4\"",
+        "a=%\"%ff\"",
+        "a=%\"%f\"",
+        "a=@x",
     ] {
         let directives = response(&["Cache-Control: max-age=1", &format!("CDN-Cache-Control: {value}")]);
         assert_eq!(directives.source, DirectiveSource::CacheControl, "{value}");

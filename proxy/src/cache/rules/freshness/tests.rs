@@ -94,6 +94,8 @@ fn initial_age_follows_rfc_9111_section_4_2_3() {
     check(0, &[&date("Date", 500)], 0); // the origin's clock runs ahead
     check(0, &["Age: 10, 20"], 10); // section 5.1
     check(0, &["Age: 10", "Age: 20"], 10);
+    check(0, &["Age: x, 20"], 0);
+    check(0, &["Age: ", "Age: 20"], 0);
     for broken in ["Age: -1", "Age: 1.5", "Age: x", "Age:", "Age: \"1\""] {
         check(0, &[broken], 0);
     }
@@ -204,13 +206,116 @@ fn directives_reach_the_times() {
 }
 
 #[test]
-fn a_qualified_no_cache_matters_only_with_its_field_present() {
+fn a_qualified_no_cache_asks_for_validation_only_where_its_field_cannot_be_left_out() {
+    // RFC 9111 section 5.2.2.4: without the field the response may be used.
     let check = |response: &[&str], expected: bool| {
         assert_eq!(times(&Exchange::default(), response).no_cache, expected, "{response:?}");
     };
     check(&["Cache-Control: no-cache"], true);
     check(&["Cache-Control: no-cache=\"x-user\""], false);
-    check(&["Cache-Control: no-cache=\"x-user\"", "X-User: me"], true);
+    check(&["Cache-Control: no-cache=\"x-user\"", "X-User: me"], false);
+    check(&["Cache-Control: no-cache=\"x-user, content-type\"", "Content-Type: text/plain"], true);
+    check(&["Cache-Control: no-cache=\"content-type\""], false);
+    check(&["Cache-Control: no-cache=\"x-user\", no-cache", "X-User: me"], true);
+}
+
+#[test]
+fn odd_expires_makes_a_response_stale() {
+    // RFC 9111 sections 4.2.1 and 5.3.
+    let here = date("Date", 0);
+    for odd in ["0", "-1", "", "now", "1700000100", "Tue, 14 Nov 2023 23:13:20", "\"Tue, 14 Nov 2023 23:13:20 GMT\""] {
+        let times = times(&Exchange::default(), &[&format!("Expires: {odd}"), &here]);
+        assert_eq!((times.source, times.lifetime), (FreshnessSource::Expires, Duration::ZERO), "{odd}");
+    }
+    // Two in one line are no date; of two lines the first counts.
+    let both = "Expires: Tue, 14 Nov 2023 23:13:20 GMT, Tue, 14 Nov 2023 23:13:20 GMT";
+    assert_eq!(times(&Exchange::default(), &[both, &here]).lifetime, Duration::ZERO);
+    assert_eq!(times(&Exchange::default(), &["Expires: 0", &date("Expires", 60), &here]).lifetime, Duration::ZERO);
+}
+
+#[test]
+fn dates_before_1970_and_far_ahead_are_reckoned_with() {
+    let check = |response: &[&str], age: u64, lifetime: u64| {
+        let times = times(&Exchange::default(), response);
+        let reckoned = (times.corrected_initial_age.as_secs(), times.lifetime.as_secs());
+        assert_eq!(reckoned, (age, lifetime), "{response:?}");
+    };
+    let moon = "Date: Sun, 20 Jul 1969 20:17:40 GMT";
+    let max_age = "Cache-Control: max-age=60";
+    // A clock that stood still in 1969 says that the response is that old (section 4.2.3).
+    check(&[max_age, moon], 1_700_000_000 + 14_182_940, 60);
+    check(&["Expires: Sun, 20 Jul 1969 20:18:40 GMT", moon], 1_700_000_000 + 14_182_940, 60);
+    check(&["Expires: Sun, 20 Jul 1969 20:18:40 GMT", &date("Date", 0)], 0, 0);
+    check(&[max_age, "Date: Mon, 01 Jan 0001 00:00:00 GMT"], 1 << 31, 60);
+    check(&["Expires: Fri, 31 Dec 9999 23:59:59 GMT", &date("Date", 0)], 0, 1 << 31);
+    check(&[max_age, "Date: Fri, 31 Dec 9999 23:59:59 GMT"], 0, 60);
+}
+
+#[test]
+fn an_age_beyond_all_bounds_makes_a_response_stale_and_overflows_nothing() {
+    for age in ["2147483648", "9223372036854775808", "18446744073709551616", &"9".repeat(1000)] {
+        let lines = [format!("Age: {age}"), "Cache-Control: max-age=99999999999".to_owned()];
+        let times = times(&Exchange::default(), &lines.each_ref().map(String::as_str));
+        assert!(!times.is_fresh(now()), "{age}");
+        assert_eq!((times.age_seconds(now()), times.ttl(now())), (1 << 31, 0), "{age}");
+        assert_eq!(times.age_seconds(after(1 << 40)), 1 << 31, "{age}");
+        assert!(times.staleness(after(1 << 40)) > Duration::from_secs(1 << 39), "{age}");
+    }
+}
+
+#[test]
+fn the_policy_says_how_long_a_status_is_kept_where_the_origin_is_silent() {
+    let mut policy = media_policy();
+    policy.negative = vec![(StatusCode::NOT_FOUND, seconds_of(7)), (StatusCode::SERVICE_UNAVAILABLE, seconds_of(3))];
+    let check = |status: u16, media: Option<MediaClass>, response: &[&str], expected: (FreshnessSource, u64)| {
+        let exchange = Exchange { status, media, policy: policy.clone(), ..Exchange::default() };
+        let times = times(&exchange, response);
+        assert_eq!((times.source, times.lifetime.as_secs()), expected, "{status} {response:?}");
+    };
+    let negative = |seconds| (FreshnessSource::Negative, seconds);
+    check(404, None, &[], negative(7));
+    check(404, Some(MediaClass::Segment), &[], negative(7)); // before the table
+    check(404, None, &["Cache-Control: max-age=60"], (FreshnessSource::MaxAge, 60));
+    check(404, None, &["Expires: 0"], (FreshnessSource::Expires, 0));
+    check(404, None, &["Cache-Control: public"], negative(7));
+    check(503, None, &[], negative(3));
+    check(500, None, &[], (FreshnessSource::Absent, 0));
+    check(200, None, &[], (FreshnessSource::Absent, 0));
+    // Our own word counts from arrival.
+    let exchange = Exchange { status: 404, policy: policy.clone(), ..Exchange::default() };
+    assert_eq!(times(&exchange, &[&date("Date", -100), "Age: 2"]).corrected_initial_age, seconds_of(2));
+}
+
+#[test]
+fn the_policy_allows_stale_answers_where_the_origin_neither_allows_nor_forbids_them() {
+    let mut policy = media_policy();
+    policy.stale.while_revalidate = seconds_of(20);
+    policy.stale.if_error = Some(seconds_of(30));
+    let check = |status: u16, media: Option<MediaClass>, response: &[&str], expected: (u64, Option<u64>)| {
+        let exchange = Exchange { status, media, policy: policy.clone(), ..Exchange::default() };
+        let times = times(&exchange, response);
+        let graces = (times.stale_while_revalidate.as_secs(), times.stale_if_error.map(|grace| grace.as_secs()));
+        assert_eq!(graces, expected, "{status} {response:?}");
+    };
+    check(200, None, &["Cache-Control: max-age=60"], (20, Some(30)));
+    check(200, None, &["Cache-Control: max-age=60, stale-while-revalidate=1"], (1, Some(30)));
+    check(200, None, &["Cache-Control: max-age=60, stale-if-error=0"], (20, Some(0)));
+    check(200, None, &["Cache-Control: s-maxage=60"], (0, None)); // RFC 9111 section 5.2.2.10
+    check(200, None, &["Cache-Control: s-maxage=60, stale-if-error=5"], (0, Some(5)));
+    check(404, None, &["Cache-Control: max-age=60"], (0, None));
+    check(503, None, &["Cache-Control: max-age=60"], (0, None));
+    check(200, Some(MediaClass::Segment), &[], (20, Some(30)));
+    check(200, Some(MediaClass::Playlist(PlaylistKind::Hls)), &[], (0, None)); // the table's word comes with its body
+    check(200, Some(MediaClass::Playlist(PlaylistKind::Hls)), &["Cache-Control: max-age=60"], (20, Some(30)));
+}
+
+#[test]
+fn every_source_of_freshness_has_a_label_of_its_own() {
+    use FreshnessSource::{Absent, Expires, Heuristic, MaxAge, Media, Negative, SMaxAge};
+    let sources = [SMaxAge, MaxAge, Expires, Negative, Media, Heuristic, Absent];
+    let labels: std::collections::HashSet<_> = sources.iter().map(|source| source.label()).collect();
+    assert_eq!(labels.len(), sources.len());
+    assert_eq!(sources.map(FreshnessSource::is_explicit), [true, true, true, false, false, false, false]);
 }
 
 #[test]

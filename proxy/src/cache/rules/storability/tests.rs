@@ -1,5 +1,7 @@
 //! Which responses a shared cache stores.
 
+use std::time::Duration;
+
 use http::Method;
 
 use super::*;
@@ -24,8 +26,8 @@ fn directives_of_the_origin_decide() {
     check(&plain, &["Cache-Control: max-age=60, no-store"], Err(NotStored::NoStore));
     check(&plain, &["Cache-Control: max-age=60, private"], Err(NotStored::Private));
     check(&plain, &["Cache-Control: max-age=60, private=\"set-cookie\""], MAX_AGE);
-    check(&plain, &["Cache-Control: max-age=60, private=\"set-cookie\"", COOKIE], Err(NotStored::Private));
-    check(&plain, &["Cache-Control: max-age=60, no-cache=\"set-cookie\"", COOKIE], Err(NotStored::Private));
+    check(&plain, &["Cache-Control: max-age=60, private=\"set-cookie\"", COOKIE], MAX_AGE);
+    check(&plain, &["Cache-Control: max-age=60, no-cache=\"set-cookie\"", COOKIE], MAX_AGE);
     check(&plain, &["Cache-Control: no-store", "CDN-Cache-Control: max-age=60"], MAX_AGE); // RFC 9213 section 2.2
     check(&plain, &[FRESH, "CDN-Cache-Control: no-store"], Err(NotStored::NoStore));
 }
@@ -128,6 +130,63 @@ fn set_cookie_needs_the_origins_word() {
     check(&heuristic, &[modified, COOKIE], Err(NotStored::SetCookie));
     let media = Exchange { policy: media_policy(), media: Some(MediaClass::Segment), ..Exchange::default() };
     check(&media, &[COOKIE], Err(NotStored::SetCookie));
+}
+
+#[test]
+fn qualified_forms_keep_out_only_what_they_name() {
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7.
+    let plain = Exchange::default();
+    for directive in ["private", "no-cache"] {
+        let line = format!("Cache-Control: max-age=60, {directive}=\"x-user, set-cookie\"");
+        check(&plain, &[&line, "X-User: me", COOKIE], MAX_AGE);
+    }
+    // A copy without its content type would be another thing.
+    let (private, no_cache) =
+        ("Cache-Control: max-age=60, private=\"content-type\"", "Cache-Control: no-cache=\"vary\"");
+    check(&plain, &[private, "Content-Type: text/plain"], Err(NotStored::Private));
+    check(&plain, &[private], MAX_AGE);
+    check(&plain, &[no_cache, "Vary: accept"], Err(NotStored::NoFreshness));
+    check(&plain, &[no_cache, "Vary: accept", ETAG], Ok(FreshnessSource::Absent));
+}
+
+#[test]
+fn cookies_are_stored_as_the_policy_says() {
+    let ruled = |rule: SetCookieRule| {
+        let mut policy = heuristic_policy();
+        policy.set_cookie = rule;
+        Exchange { policy, ..Exchange::default() }
+    };
+    let modified = "Last-Modified: Tue, 14 Nov 2000 00:00:00 GMT";
+    check(&ruled(SetCookieRule::Never), &[FRESH, COOKIE], Err(NotStored::SetCookie));
+    check(&ruled(SetCookieRule::Never), &[FRESH], MAX_AGE);
+    check(&ruled(SetCookieRule::Strip), &[FRESH, COOKIE], MAX_AGE);
+    check(&ruled(SetCookieRule::Strip), &[modified, COOKIE], Ok(FreshnessSource::Heuristic));
+    check(&ruled(SetCookieRule::Strip), &["Cache-Control: private", COOKIE], Err(NotStored::Private));
+    check(&ruled(SetCookieRule::WhenExplicit), &[modified, COOKIE], Err(NotStored::SetCookie));
+    check(
+        &ruled(SetCookieRule::WhenExplicit),
+        &[modified, COOKIE, "Cache-Control: private=\"set-cookie\""],
+        Ok(FreshnessSource::Heuristic),
+    );
+}
+
+#[test]
+fn statuses_that_the_policy_names_are_kept_where_the_origin_is_silent() {
+    let named = |status: u16| {
+        let mut policy = policy();
+        policy.negative =
+            [404, 429, 503].map(|status| (StatusCode::from_u16(status).unwrap(), Duration::from_secs(5))).to_vec();
+        Exchange { status, policy, ..Exchange::default() }
+    };
+    for status in [404, 503] {
+        check(&named(status), &[], Ok(FreshnessSource::Negative));
+        check(&named(status), &["Cache-Control: no-store"], Err(NotStored::NoStore));
+        check(&named(status), &["Cache-Control: private"], Err(NotStored::Private));
+        check(&named(status), &["Cache-Control: max-age=0"], Err(NotStored::NoFreshness));
+        check(&named(status), &[COOKIE], Err(NotStored::SetCookie));
+    }
+    check(&named(500), &[], Err(NotStored::NoFreshness));
+    check(&named(429), &[], Err(NotStored::Status)); // RFC 6585 section 4
 }
 
 #[test]
