@@ -221,6 +221,7 @@ async fn write_rest(session: &mut Session, reader: &mut Reader) -> Result<()> {
 
 async fn write_range(session: &mut Session, reader: &mut Reader, part: ByteRange, last: bool) -> Result<()> {
     reader.move_to(part.start);
+    reader.read_until(part.end);
     let mut left = part.length();
     while left > 0 {
         let limit = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);

@@ -3,18 +3,27 @@
 //! Owns what is stored and how keys vary. Eviction is moka's TinyLFU, which keeps objects asked for often against a
 //! scan of objects asked for once.
 
+mod shelf;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+use super::body::Body;
 use super::object::Object;
+use super::slices::Sliced;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::vary::VaryRule;
 use crate::telemetry::{EvictionCause, Metrics};
+
+pub(super) use shelf::Shelf;
+use shelf::Orphans;
 
 /// A key together with the request fields that select one of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +49,8 @@ impl FullKey {
 enum Entry {
     Stored(Arc<Object>),
     Varies(Variation),
+    /// One slice of an object whose head is elsewhere.
+    Slice(Arc<Body>),
 }
 
 /// How a key varies.
@@ -75,14 +86,26 @@ impl Variation {
 /// Bytes an entry is accounted for that only says how a key varies.
 const VARIES_WEIGHT: usize = 512;
 
+/// Bytes that a slice is accounted for beside its own: its place in the index and the bookkeeping of its body.
+const SLICE_WEIGHT: u64 = 1024;
+
+/// Share of the tier's capacity that heads of objects in slices may take beside it.
+const HEADS_SHARE: u64 = 64;
+
 /// Largest accounted weight of one entry, moka's limit. Larger objects are never stored.
 pub(super) const MAX_WEIGHT: u32 = u32::MAX;
 
 /// The memory tier.
 pub(super) struct MemoryTier {
-    entries: Cache<FullKey, Entry, ahash::RandomState>,
+    entries: Entries,
+    /// Objects in slices, without these. By last use: were a new one turned away for what is popular already, each range
+    /// of its object would begin with nothing.
+    heads: Cache<FullKey, Arc<Object>, ahash::RandomState>,
+    orphans: Orphans,
     next_generation: AtomicU64,
 }
+
+type Entries = Cache<FullKey, Entry, ahash::RandomState>;
 
 /// What is known of a request's key.
 pub(super) struct Found {
@@ -120,30 +143,41 @@ impl MemoryTier {
                 let weight = match entry {
                     Entry::Stored(object) => object.weight(),
                     Entry::Varies(_) => VARIES_WEIGHT as u64,
+                    Entry::Slice(body) => body.length().unwrap_or(0) + SLICE_WEIGHT,
                 };
                 u32::try_from(weight + key.weight() as u64).unwrap_or(MAX_WEIGHT)
             })
             .eviction_listener(move |_, entry, cause| {
-                if let Entry::Stored(_) = entry {
+                if let Entry::Stored(_) | Entry::Slice(_) = entry {
                     metrics.cache().evicted(eviction_cause(cause));
                 }
             })
             // Keyed at random, as keys come from outside, and several times faster than the standard one.
             .build_with_hasher(ahash::RandomState::new());
-        Self { entries, next_generation: AtomicU64::new(0) }
+        let heads = Cache::builder()
+            .max_capacity((capacity / HEADS_SHARE).max(1 << 20))
+            .weigher(|key: &FullKey, object: &Arc<Object>| {
+                u32::try_from(object.weight() + key.weight() as u64).unwrap_or(MAX_WEIGHT)
+            })
+            .eviction_policy(EvictionPolicy::lru())
+            .build_with_hasher(ahash::RandomState::new());
+        Self { entries, heads, orphans: Orphans::default(), next_generation: AtomicU64::new(0) }
     }
 
     /// What is stored for this key and these request fields.
     pub(super) fn find(&self, primary: &CacheKey, fields: &HeaderMap) -> Found {
         let plain = FullKey::plain(primary.clone());
         match self.entries.get(&plain) {
-            None => Found { key: plain, object: None, varies: false },
+            None | Some(Entry::Slice(_)) => {
+                let object = self.heads.get(&plain);
+                Found { key: plain, object, varies: false }
+            }
             Some(Entry::Stored(object)) => Found { key: plain, object: Some(object), varies: false },
             Some(Entry::Varies(variation)) => {
                 let key = variation.key(plain.primary, fields);
                 let object = match self.entries.get(&key) {
                     Some(Entry::Stored(object)) => Some(object),
-                    _ => None,
+                    _ => self.heads.get(&key),
                 };
                 Found { key, object, varies: true }
             }
@@ -178,23 +212,59 @@ impl MemoryTier {
     pub(super) fn store(&self, primary: &CacheKey, fields: &HeaderMap, object: Arc<Object>) {
         let place = self.place(primary, &object.meta.vary, fields);
         self.learn(&place);
-        self.entries.insert(place.key, Entry::Stored(object));
+        if object.body.in_slices().is_some() {
+            self.heads.insert(place.key.clone(), object);
+            self.entries.invalidate(&place.key);
+        } else {
+            self.heads.invalidate(&place.key);
+            self.entries.insert(place.key, Entry::Stored(object));
+        }
+    }
+
+    /// Forgets one version of an object in slices, if it is still the one that is stored.
+    pub(super) fn forget_version(&self, key: &FullKey, version: &Arc<Sliced>) {
+        let stored = self.heads.get(key);
+        if stored.is_some_and(|object| object.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version))) {
+            self.heads.invalidate(key);
+        }
+    }
+
+    /// A place for the slices of a new version of an object.
+    pub(super) fn shelf(&self, primary: &CacheKey) -> Shelf {
+        self.clear_away();
+        let version = self.next_generation.fetch_add(1, Ordering::Relaxed);
+        let (entries, orphans) = (self.entries.clone(), Arc::clone(&self.orphans));
+        Shelf { entries, orphans, primary: primary.clone(), version, stored: Mutex::default() }
+    }
+
+    /// Takes out slices of versions that nobody can ask for any more.
+    fn clear_away(&self) {
+        let orphans = std::mem::take(&mut *self.orphans.lock());
+        for orphan in orphans {
+            self.entries.invalidate(&orphan);
+        }
     }
 
     /// Forgets one variant.
     pub(super) fn remove(&self, key: &FullKey) {
         self.entries.invalidate(key);
+        self.heads.invalidate(key);
     }
 
     /// Forgets what is stored for a key. All variants get out of reach: their rule is gone with the plain entry.
     pub(super) fn invalidate(&self, primary: &CacheKey) {
-        self.entries.invalidate(&FullKey::plain(primary.clone()));
+        let plain = FullKey::plain(primary.clone());
+        self.entries.invalidate(&plain);
+        self.heads.invalidate(&plain);
     }
 
     /// Figures for metrics. Brings moka's pending bookkeeping up to date first.
     pub(super) fn figures(&self) -> MemoryFigures {
+        self.clear_away();
         self.entries.run_pending_tasks();
-        MemoryFigures { bytes: self.entries.weighted_size(), entries: self.entries.entry_count() }
+        self.heads.run_pending_tasks();
+        let bytes = self.entries.weighted_size() + self.heads.weighted_size();
+        MemoryFigures { bytes, entries: self.entries.entry_count() + self.heads.entry_count() }
     }
 }
 

@@ -15,6 +15,7 @@ mod fills;
 mod memory;
 mod object;
 mod recollection;
+mod slices;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -148,6 +149,17 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// Answers a request that the route lets the cache see. `make_request` builds what a fill would send.
     pub async fn answer(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Answer {
         for _ in 0..MAX_HOPS {
+            let answer = self.find_or_fetch(lookup, &make_request).await;
+            if let Some(answer) = self.with_slices(lookup, answer, &make_request).await {
+                return answer;
+            }
+        }
+        Answer::Pass(Passage::Late)
+    }
+
+    /// What is stored, or what a fill brings.
+    async fn find_or_fetch(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: &(impl Fn() -> R + Sync)) -> Answer {
+        for _ in 0..MAX_HOPS {
             let now = SystemTime::now();
             let found = self.memory.find(lookup.key, lookup.fields);
             let decision = decide(lookup.facts, found.object.as_ref().map(|object| &object.meta), now, lookup.policy);
@@ -160,7 +172,7 @@ impl<R: FetchRequest> CacheEngine<R> {
                 }
                 (Decision::ServeAndRefresh, Some(object)) => {
                     if lookup.may_fill {
-                        self.refresh(lookup, &found.key, &object, &make_request);
+                        self.refresh(lookup, &found.key, &object, make_request);
                     }
                     return Answer::served(object, Outcome::Stale(WhyStale::WhileRevalidate));
                 }
@@ -168,7 +180,7 @@ impl<R: FetchRequest> CacheEngine<R> {
                 (Decision::Fetch(reason), stored) => (reason, stored),
                 (_, None) => (FetchReason::Miss, None),
             };
-            if let Some(answer) = self.fetch_through(lookup, &found.key, reason, stored, &make_request).await {
+            if let Some(answer) = self.fetch_through(lookup, &found.key, reason, stored, make_request).await {
                 return answer;
             }
         }
@@ -276,6 +288,9 @@ impl<R: FetchRequest> CacheEngine<R> {
     pub fn stale_in_place(&self, lookup: &Lookup<'_>) -> Option<Answer> {
         let stored = self.memory.find(lookup.key, lookup.fields).object;
         let stale = usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
+        if stale.body.in_slices().is_some_and(|sliced| !sliced.is_complete()) {
+            return None; // the rest would have to be fetched
+        }
         Some(Answer::served(stale, Outcome::Stale(WhyStale::Failed(None))))
     }
 

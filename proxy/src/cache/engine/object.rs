@@ -31,7 +31,13 @@ const FIELD_PLACE: usize = 112;
 const LINE_OVERHEAD: usize = 4;
 
 impl Object {
-    /// Bytes that this object is accounted for in the memory tier.
+    /// How many of its slices are stored, and how many there are, where it is stored in slices.
+    #[must_use]
+    pub fn slices(&self) -> Option<(u64, u64)> {
+        self.body.in_slices().map(|sliced| sliced.present())
+    }
+
+    /// Bytes that this object is accounted for in the memory tier; slices are entries of their own.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let headers = &self.meta.headers;

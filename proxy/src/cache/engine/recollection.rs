@@ -41,6 +41,10 @@ const MARK_LIFETIME: Duration = Duration::from_secs(10);
 /// would get one try after the other for each popular object, and each client would wait for its time-out.
 const FAILURE_BACK_OFF: Duration = Duration::from_secs(2);
 
+/// How long a key's origin is remembered as one that gives no parts, or none that can be believed. Origins come to know
+/// ranges, or get a validator, by deployments; asking in vain costs a request.
+const NO_PARTS_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
 /// Accounted bytes of each kind of memory; keys are as long as clients make them.
 const CAPACITY: u64 = 8 << 20;
 
@@ -50,6 +54,7 @@ const OVERHEAD: usize = 256;
 pub(super) struct Recollection {
     marks: Cache<(FullKey, Audience), Mark>,
     failures: Cache<FullKey, OriginFailure>,
+    no_parts: Cache<FullKey, ()>,
 }
 
 impl Default for Recollection {
@@ -64,7 +69,12 @@ impl Default for Recollection {
             .weigher(|key: &FullKey, _: &OriginFailure| weight(key))
             .time_to_live(FAILURE_BACK_OFF)
             .build();
-        Self { marks, failures }
+        let no_parts = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(|key: &FullKey, (): &()| weight(key))
+            .time_to_live(NO_PARTS_LIFETIME)
+            .build();
+        Self { marks, failures, no_parts }
     }
 }
 
@@ -86,6 +96,16 @@ impl Recollection {
     /// Remembers that the origin failed when this key was to be renewed.
     pub(super) fn note_failure(&self, key: &FullKey, failure: OriginFailure) {
         self.failures.insert(key.clone(), failure);
+    }
+
+    /// Remembers that the origin gives no parts of this that could be put together.
+    pub(super) fn note_no_parts(&self, key: &FullKey) {
+        self.no_parts.insert(key.clone(), ());
+    }
+
+    /// Whether the origin gives no parts of this.
+    pub(super) fn has_no_parts(&self, key: &FullKey) -> bool {
+        self.no_parts.contains_key(key)
     }
 
     /// How the origin has just failed.

@@ -70,6 +70,7 @@ impl From<FetchReason> for ForwardReason {
             FetchReason::OtherVariant => Self::VaryMiss,
             FetchReason::Stale => Self::Stale,
             FetchReason::Request => Self::Request,
+            FetchReason::Partial => Self::Partial,
         }
     }
 }

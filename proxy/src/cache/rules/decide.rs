@@ -108,6 +108,8 @@ pub enum FetchReason {
     Stale,
     /// What is stored is fresh, but the client wants better (`no-cache`, `max-age`, `min-fresh`).
     Request,
+    /// What is stored is fresh, but not all of what was asked for is there.
+    Partial,
 }
 
 /// What to do with a request.

@@ -14,6 +14,7 @@ pub mod hop_by_hop;
 pub mod invalidation;
 pub mod range;
 pub mod request_facts;
+pub mod slicing;
 pub mod storability;
 pub mod stored_fields;
 pub mod vary;

@@ -23,6 +23,7 @@ use super::coded::Forms;
 use blocks::Whole;
 use growth::{Growth, Keeping, Room};
 
+use super::slices::{Sliced, SlicedReader};
 pub(super) use growth::Retention;
 pub use reader::Reader;
 
@@ -57,20 +58,32 @@ pub struct Body {
     whole: OnceLock<Whole>,
     /// The same content in other codings.
     pub(super) forms: Forms,
+    /// Of an object in slices: these have its bytes, and nothing above is used.
+    sliced: Option<Arc<Sliced>>,
 }
 
 impl Body {
     /// An empty body that will be stored, growing.
     pub(super) fn growing() -> Arc<Self> {
-        Self::with(Keeping::Everything)
+        Self::with(Keeping::Everything, None)
+    }
+
+    /// The body of an object in slices.
+    pub(super) fn sliced(sliced: Arc<Sliced>) -> Arc<Self> {
+        Self::with(Keeping::Everything, Some(sliced))
+    }
+
+    /// Its slices, where it is in slices.
+    pub(super) fn in_slices(&self) -> Option<&Arc<Sliced>> {
+        self.sliced.as_ref()
     }
 
     /// An empty body that will not be stored and holds about `size` bytes.
     pub(super) fn windowed(size: usize, retention: Retention) -> Arc<Self> {
-        Self::with(Keeping::Window { size: size.max(1), retention })
+        Self::with(Keeping::Window { size: size.max(1), retention }, None)
     }
 
-    fn with(keeping: Keeping) -> Arc<Self> {
+    fn with(keeping: Keeping, sliced: Option<Arc<Sliced>>) -> Arc<Self> {
         Arc::new(Self {
             growth: Mutex::new(Growth::new(keeping)),
             grown: Notify::new(),
@@ -78,10 +91,11 @@ impl Body {
             next_reader: AtomicUsize::new(0),
             whole: OnceLock::new(),
             forms: Forms::new(),
+            sliced,
         })
     }
 
-    /// Total length, once complete.
+    /// Total length, once complete and in one place: of an object in slices its metadata tells.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.whole.get().map(|whole| whole.length)
@@ -186,7 +200,11 @@ impl Body {
     #[must_use]
     pub fn reader(self: &Arc<Self>, position: u64) -> Option<Reader> {
         let number = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let reader = Reader { body: Arc::clone(self), number, position };
+        let sliced = self.sliced.as_ref().map(|sliced| Box::new(SlicedReader::new(sliced, position)));
+        let reader = Reader { body: Arc::clone(self), number, position, sliced };
+        if reader.sliced.is_some() {
+            return Some(reader);
+        }
         if self.whole.get().is_some() {
             return Some(reader);
         }

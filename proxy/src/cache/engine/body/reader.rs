@@ -6,12 +6,15 @@ use bytes::Bytes;
 
 use super::growth::{Keeping, Take};
 use super::{Body, BodyError};
+use crate::cache::engine::slices::SlicedReader;
 
 /// One reader of a [`Body`]; leaving is dropping it.
 pub struct Reader {
     pub(super) body: Arc<Body>,
     pub(super) number: usize,
     pub(super) position: u64,
+    /// Reads instead where the object is in slices.
+    pub(super) sliced: Option<Box<SlicedReader>>,
 }
 
 impl Reader {
@@ -19,6 +22,9 @@ impl Reader {
     /// Cancel-safe.
     pub async fn next(&mut self, limit: usize) -> Result<Option<Bytes>, BodyError> {
         let limit = limit.max(1);
+        if let Some(sliced) = &mut self.sliced {
+            return sliced.next(limit).await;
+        }
         loop {
             let grown = self.body.grown.notified();
             tokio::pin!(grown);
@@ -63,6 +69,9 @@ impl Reader {
     /// Whether everything has been read of a body that is complete.
     #[must_use]
     pub fn at_end(&self) -> bool {
+        if let Some(sliced) = &self.sliced {
+            return sliced.at_end();
+        }
         self.body.whole.get().is_some_and(|whole| self.position >= whole.length)
     }
 
@@ -74,6 +83,9 @@ impl Reader {
 
     /// Waits until a kept body is complete and tells its length; `None` for a window, which nobody can wait for.
     pub async fn length_when_complete(&self) -> Result<Option<u64>, BodyError> {
+        if let Some(sliced) = &self.sliced {
+            return Ok(Some(sliced.total()));
+        }
         loop {
             let grown = self.body.grown.notified();
             tokio::pin!(grown);
@@ -96,6 +108,9 @@ impl Reader {
 
     /// Goes on at `position`; forward in a window, anywhere in a body that is kept.
     pub fn move_to(&mut self, position: u64) {
+        if let Some(sliced) = &mut self.sliced {
+            return sliced.move_to(position);
+        }
         let from = std::mem::replace(&mut self.position, position);
         if self.body.whole.get().is_none() {
             self.body.growth.lock().relocate(self.number, from, position);
@@ -104,8 +119,25 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Says at which byte it will stop, so that not more is fetched for it than it reads.
+    pub fn read_until(&mut self, end: u64) {
+        if let Some(sliced) = &mut self.sliced {
+            sliced.read_until(end);
+        }
+    }
+
+    /// The reader of slices, where the object is in slices.
+    pub(in crate::cache::engine) fn in_slices(&mut self) -> Option<&mut SlicedReader> {
+        self.sliced.as_deref_mut()
+    }
+}
+
 impl Drop for Reader {
     fn drop(&mut self) {
+        if self.sliced.is_some() {
+            return;
+        }
         if self.body.whole.get().is_none() {
             self.body.growth.lock().leave(self.number, self.position);
             self.body.room.notify_waiters();

@@ -9,7 +9,9 @@ use super::super::fetch::FetchRequest;
 use super::super::fills::Head;
 use super::super::object::Object;
 use super::super::recollection::{Audience, Mark};
+use super::super::slices::Part;
 use super::arrival::Arrival;
+use super::in_slices::whole;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::rules::decide::StoredMeta;
@@ -33,6 +35,10 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// A response that may be stored: everyone reads it while it arrives.
     pub(super) async fn share(&mut self, response: Response, times: StoredTimes, arrival: Arrival) {
         let length = arrival.length;
+        if let Some(beginning) = self.begin_with_whole(&response, length) {
+            let part = Part { arrival, range: whole(&beginning) };
+            return self.share_in_slices(response, times, beginning, part).await;
+        }
         let keeps = self.is_kept(&response, length);
         let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
         self.guard.body = Some(Arc::clone(&body));
@@ -73,7 +79,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     }
 
     /// Requests for the variant that this response is find the fill from now on, and others start their own.
-    fn announce_variant(&mut self, meta: &StoredMeta) {
+    pub(super) fn announce_variant(&mut self, meta: &StoredMeta) {
         if self.fill.is_outdated() {
             return;
         }

@@ -6,6 +6,7 @@
 mod arrival;
 mod deliver;
 mod guard;
+mod in_slices;
 mod refetch;
 mod response;
 mod resumption;
@@ -28,12 +29,13 @@ use crate::cache::rules::decide::{OriginFailure, may_serve_stale_on_error};
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes, finalize_playlist};
 use crate::cache::rules::request_facts::{CacheMethod, RequestFacts};
+use crate::cache::rules::slicing::PartAsked;
 use crate::cache::rules::storability::{Assessment, NotStored, assess};
 use crate::media::{MediaClass, Presentation, inspect, recognise, recognise_error};
 
-use arrival::Arrival;
+pub(super) use arrival::Arrival;
 pub(super) use guard::Guard;
-use response::Response;
+pub(super) use response::Response;
 
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -54,18 +56,22 @@ pub(super) struct FillOrder<R> {
     stale: Option<Arc<Object>>,
     path: Arc<str>,
     starter: Starter,
+    /// The part of a large object that the request wants.
+    part: Option<PartAsked>,
 }
 
 impl<R> FillOrder<R> {
     pub(super) fn new(lookup: &Lookup<'_>, request: R, stale: Option<Arc<Object>>, starter: Starter) -> Self {
-        let path = Arc::from(lookup.path);
-        Self { request, facts: facts_of_fill(lookup.facts), policy: Arc::clone(lookup.policy), stale, path, starter }
+        let (policy, path) = (Arc::clone(lookup.policy), Arc::from(lookup.path));
+        let slices = policy.slices.filter(|_| lookup.facts.range && lookup.facts.method == CacheMethod::Get);
+        let part = slices.and_then(|rules| PartAsked::covering(lookup.fields, &rules));
+        Self { request, facts: facts_of_fill(lookup.facts), policy, stale, path, starter, part }
     }
 }
 
 /// A fill is a GET for the whole, whatever it was that started it (also a HEAD, where something stale is renewed),
 /// and asks in everybody's name: what the client wished for itself is matched where the client waits.
-fn facts_of_fill(client: &RequestFacts) -> RequestFacts {
+pub(super) fn facts_of_fill(client: &RequestFacts) -> RequestFacts {
     RequestFacts {
         method: CacheMethod::Get,
         directives: RequestDirectives::default(),
@@ -91,25 +97,29 @@ struct FillTask<'a, R: FetchRequest> {
 
 impl<R: FetchRequest> FillTask<'_, R> {
     async fn run(&mut self) {
-        let (request, validates) = self.request();
+        let (request, validates, part) = self.request();
         match Response::receive(self.engine.fetch(request)).await {
             Ok((response, _)) if validates && response.status == StatusCode::NOT_MODIFIED => {
                 self.not_modified(response).await;
             }
-            Ok((response, arrival)) => self.respond(response, arrival).await,
+            Ok((response, arrival)) => match part {
+                Some(part) => self.respond_to_part(part, response, arrival).await,
+                None => self.respond(response, arrival).await,
+            },
             Err(error) => self.fail(OriginFailure::Unreachable, error),
         }
     }
 
-    /// What is sent: conditional when something stale is there to validate.
-    fn request(&self) -> (R, bool) {
-        if let Some(stale) = &self.order.stale {
-            let mut fields = self.order.request.fields().clone();
-            if add_validation(&mut fields, &stale.meta.headers) {
-                return (self.order.request.with_fields(fields), true);
-            }
+    /// What is sent: conditional when something stale is there to validate, and for a part where that is enough.
+    fn request(&self) -> (R, bool, Option<PartAsked>) {
+        let mut fields = self.order.request.fields().clone();
+        let stale = self.order.stale.as_ref();
+        let validates = stale.is_some_and(|stale| add_validation(&mut fields, &stale.meta.headers));
+        let part = self.part_asked();
+        if let Some(part) = part {
+            fields.insert(header::RANGE, part.to_range());
         }
-        (self.order.request.clone(), false)
+        (self.order.request.with_fields(fields), validates, part)
     }
 
     async fn refetch(&mut self) {

@@ -6,6 +6,7 @@ mod large;
 mod limits;
 mod private;
 mod revalidation;
+mod slices;
 mod stale;
 mod variants;
 

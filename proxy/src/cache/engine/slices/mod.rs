@@ -1,0 +1,211 @@
+//! Objects that are stored and filled in slices, so that a seek in a large object costs what it needs.
+//!
+//! Owns one version of such an object: which of its slices are stored, which are on their way, and who reads where. All
+//! of it hangs on one strong entity tag; another version is another [`Sliced`], and nothing of two is ever mixed. How
+//! offsets become slices is pure and stands in `rules::slicing`; what a fill's first response becomes is `first`'s.
+
+mod answer;
+mod flights;
+mod moov;
+mod reader;
+mod run;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use http::HeaderValue;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::body::{Body, Reader};
+use super::budget::Budget;
+use super::memory::Shelf;
+use crate::cache::rules::entity_tag::EntityTag;
+use crate::cache::rules::range::ByteRange;
+use crate::cache::rules::slicing::Layout;
+
+use flights::Flights;
+pub(super) use reader::SlicedReader;
+pub(super) use run::{Fetching, Part, Run};
+
+/// Slices of a range that are looked at for whether they are stored. A range of more is one that will be waited for
+/// anyhow.
+const MOST_LOOKED_AT: u64 = 64;
+
+/// One version of an object in slices.
+pub(super) struct Sliced {
+    layout: Layout,
+    etag: EntityTag,
+    /// Its content coding; a range is one of the coded bytes (RFC 9110 section 8.4).
+    coding: Option<HeaderValue>,
+    /// Where complete slices are kept.
+    shelf: Shelf,
+    flights: Mutex<Flights>,
+    /// Told when a reader has moved or left.
+    moved: Notify,
+    /// Numbers of readers and runs.
+    next_number: AtomicU64,
+    /// The origin has another version, or gives no parts of this one: what is not stored will not come.
+    gone: AtomicBool,
+    budget: Arc<Budget>,
+}
+
+/// What there is of a slice.
+enum Opened {
+    /// It is stored.
+    Stored(Reader),
+    /// It is on its way.
+    Arriving(Reader),
+    /// It will be fetched by this run, which is now to be started.
+    Missing(Run, Reader),
+    /// It will not come.
+    Gone,
+    /// No memory is left to fetch it.
+    NoMemory,
+}
+
+impl Sliced {
+    pub(super) fn new(
+        layout: Layout,
+        etag: EntityTag,
+        coding: Option<HeaderValue>,
+        shelf: Shelf,
+        budget: Arc<Budget>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            layout,
+            etag,
+            coding,
+            shelf,
+            flights: Mutex::new(Flights::default()),
+            moved: Notify::new(),
+            next_number: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+            budget,
+        })
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.layout.total()
+    }
+
+    /// How many slices are stored, and how many there are.
+    pub(super) fn present(&self) -> (u64, u64) {
+        (self.shelf.count(), self.layout.count())
+    }
+
+    /// Whether all slices are stored; not known of very large objects, which counts as no.
+    pub(super) fn is_complete(&self) -> bool {
+        self.has(ByteRange { start: 0, end: self.total() })
+    }
+
+    /// Whether all slices of a range are stored; not known of very long ranges, which counts as no.
+    pub(super) fn has(&self, range: ByteRange) -> bool {
+        let last = self.layout.index_of(range.end.saturating_sub(1));
+        let mut indices = self.layout.index_of(range.start)..=last;
+        last - indices.start() < MOST_LOOKED_AT && indices.all(|index| self.shelf.contains(index))
+    }
+
+    fn number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    fn forsake(&self) {
+        self.gone.store(true, Ordering::Release);
+        self.moved.notify_waiters();
+    }
+
+    /// The slice that `position` is in, from there on. What is neither stored nor on its way is announced at once, under
+    /// the same lock, so that two readers never start two runs for it.
+    fn open(self: &Arc<Self>, position: u64, until: u64) -> Opened {
+        let index = self.layout.index_of(position);
+        let offset = position - self.layout.start(index);
+        let mut flights = self.flights.lock();
+        if let Some(reader) = flights.body(index).and_then(|body| body.reader(offset)) {
+            return Opened::Arriving(reader);
+        }
+        if let Some(reader) = self.shelf.get(index).and_then(|body| body.reader(offset)) {
+            return Opened::Stored(reader);
+        }
+        if self.is_gone() {
+            return Opened::Gone;
+        }
+        let goal = self.goal(index, until, &flights);
+        let number = self.number();
+        let body = self.announce(&mut flights, index, number);
+        drop(flights);
+        let run = Run { sliced: Arc::clone(self), number, next: index, committed: index + 1, goal };
+        match body.and_then(|body| body.reader(offset)) {
+            Some(reader) => Opened::Missing(run, reader),
+            None => Opened::NoMemory,
+        }
+    }
+
+    /// Where a run that begins at a slice ends: at the first slice that is here already, else with the slice that `until`
+    /// is in.
+    fn goal(&self, first: u64, until: u64, flights: &Flights) -> u64 {
+        let wanted = self.layout.index_of(until.saturating_sub(1).max(self.layout.start(first))) + 1;
+        let looked_at = first + 1..wanted.min(first + 1 + MOST_LOOKED_AT);
+        let here = looked_at.into_iter().find(|index| flights.body(*index).is_some() || self.shelf.contains(*index));
+        self.layout.start(here.unwrap_or(wanted))
+    }
+
+    /// Enters a slice that this run will fill, if there is memory for it.
+    fn announce(&self, flights: &mut Flights, index: u64, run: u64) -> Option<Arc<Body>> {
+        let mut reserved = self.budget.reservation();
+        let length = self.layout.range(index).length();
+        if !reserved.grow(length) {
+            flights.let_go_of_complete();
+            if !reserved.grow(length) {
+                return None;
+            }
+        }
+        let body = Body::growing();
+        flights.announce(index, run, Arc::clone(&body), reserved);
+        Some(body)
+    }
+
+    /// The first run of an object, which has announced the slices from `first` up to `committed`: as many of them as
+    /// there is memory for, none at all being no run.
+    pub(super) fn begin(self: &Arc<Self>, first: u64, committed: u64, goal: u64) -> Option<Run> {
+        let number = self.number();
+        let mut flights = self.flights.lock();
+        let mut next = first;
+        while next < committed.max(first + 1) && next < self.layout.count() {
+            if flights.body(next).is_some() || self.announce(&mut flights, next, number).is_none() {
+                break;
+            }
+            next += 1;
+        }
+        drop(flights);
+        let run = Run { sliced: Arc::clone(self), number, next: first, committed: next, goal };
+        (next > first).then_some(run)
+    }
+
+    /// A run for a slice that nobody asked for yet, if it is neither here nor on its way.
+    fn ahead(self: &Arc<Self>, index: u64) -> Option<Run> {
+        {
+            let flights = self.flights.lock();
+            if flights.body(index).is_some() || self.shelf.contains(index) || self.is_gone() {
+                return None;
+            }
+        }
+        self.begin(index, index + 1, self.layout.range(index).end)
+    }
+
+    /// Notes where a reader is.
+    fn arrive(&self, index: u64, number: u64, until: u64) {
+        self.flights.lock().arrive((index, number), until, self.layout);
+        self.moved.notify_waiters();
+    }
+
+    /// Notes that a reader is no longer there.
+    fn leave(&self, index: u64, number: u64) {
+        self.flights.lock().leave((index, number), self.layout);
+        self.moved.notify_waiters();
+    }
+}

@@ -1,0 +1,198 @@
+//! One reader of an object in slices: goes from slice to slice, stored, on their way, or fetched for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::super::body::{BodyError, Reader};
+use super::run::Launch;
+use super::{Opened, Sliced};
+
+/// How often in a row a slice is asked for that does not come, before the reader is told.
+const MOST_SETBACKS: u32 = 3;
+
+/// Pause after the first of them; after each further one it is twice as long.
+const SETBACK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the slices come from that a reader has opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sources {
+    /// Whether one of them was fetched by another's run.
+    pub(super) joined: bool,
+    /// Whether one of them was fetched for this reader.
+    pub(super) fetched: bool,
+}
+
+pub(in crate::cache::engine) struct SlicedReader {
+    sliced: Arc<Sliced>,
+    number: u64,
+    position: u64,
+    /// Byte behind the last one that it wants.
+    until: u64,
+    /// The slice that it reads.
+    current: Option<(u64, Reader)>,
+    /// The slice where it is registered.
+    registered: Option<u64>,
+    /// Bytes that were waited for and not yet handed out.
+    ahead: Option<Bytes>,
+    launcher: Option<Arc<dyn Launch>>,
+    pub(super) sources: Sources,
+    setbacks: u32,
+}
+
+impl SlicedReader {
+    pub(in crate::cache::engine) fn new(sliced: &Arc<Sliced>, position: u64) -> Self {
+        Self {
+            sliced: Arc::clone(sliced),
+            number: sliced.number(),
+            position,
+            until: sliced.total(),
+            current: None,
+            registered: None,
+            ahead: None,
+            launcher: None,
+            sources: Sources::default(),
+            setbacks: 0,
+        }
+    }
+
+    /// Says who fetches what is missing. Without, it only reads what is stored or on its way.
+    pub(super) fn fetch_by(&mut self, launcher: Arc<dyn Launch>) {
+        self.launcher = Some(launcher);
+    }
+
+    pub(in crate::cache::engine) fn total(&self) -> u64 {
+        self.sliced.total()
+    }
+
+    pub(in crate::cache::engine) fn at_end(&self) -> bool {
+        self.ahead.is_none() && self.position >= self.sliced.total()
+    }
+
+    /// Whether the version it reads is one that no more will come of.
+    pub(super) fn is_gone(&self) -> bool {
+        self.sliced.is_gone()
+    }
+
+    /// Goes on at `position`.
+    pub(in crate::cache::engine) fn move_to(&mut self, position: u64) {
+        let handed_out = self.position - self.ahead.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        if position == handed_out {
+            return;
+        }
+        self.ahead = None;
+        self.current = None;
+        self.position = position;
+    }
+
+    /// Says where it will stop reading.
+    pub(in crate::cache::engine) fn read_until(&mut self, until: u64) {
+        self.until = until.min(self.sliced.total());
+        if let Some(index) = self.registered {
+            self.sliced.arrive(index, self.number, self.until);
+        }
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub(super) async fn ready(&mut self) -> Result<(), BodyError> {
+        if self.ahead.is_none() {
+            self.ahead = self.next(usize::MAX).await?;
+        }
+        Ok(())
+    }
+
+    /// The next piece; `None` at the end. Boxed, as the readers of single slices are of the type that holds this one.
+    pub(in crate::cache::engine) fn next(&mut self, limit: usize) -> BoxFuture<'_, Result<Option<Bytes>, BodyError>> {
+        async move {
+            if let Some(ahead) = &mut self.ahead {
+                let piece = ahead.split_to(ahead.len().min(limit.max(1)));
+                if ahead.is_empty() {
+                    self.ahead = None;
+                }
+                return Ok(Some(piece));
+            }
+            while self.position < self.sliced.total() {
+                let piece = match self.current().await? {
+                    Some(reader) => reader.next(limit).await,
+                    None => Err(BodyError::Truncated),
+                };
+                // A slice that ends is read to its end: its reader is then let go of, and never asked again.
+                if let Ok(Some(bytes)) = piece {
+                    self.position += bytes.len() as u64;
+                    self.setbacks = 0;
+                    return Ok(Some(bytes));
+                }
+                self.set_back().await?;
+            }
+            self.unregister();
+            Ok(None)
+        }
+        .boxed()
+    }
+
+    /// The reader of the slice where it is; `None` when the slice did not come.
+    async fn current(&mut self) -> Result<Option<&mut Reader>, BodyError> {
+        let index = self.sliced.layout.index_of(self.position);
+        if self.current.as_ref().is_none_or(|(at, _)| *at != index) {
+            self.current = None;
+            self.register(index);
+            self.current = self.open()?.map(|reader| (index, reader));
+        }
+        Ok(self.current.as_mut().map(|(_, reader)| reader))
+    }
+
+    fn open(&mut self) -> Result<Option<Reader>, BodyError> {
+        match self.sliced.open(self.position, self.until) {
+            Opened::Stored(reader) => Ok(Some(reader)),
+            Opened::Arriving(reader) => {
+                self.sources.joined = true;
+                Ok(Some(reader))
+            }
+            Opened::Missing(run, reader) => {
+                self.sources.fetched = true;
+                let Some(launcher) = &self.launcher else { return Err(BodyError::Truncated) };
+                let launched = Arc::clone(launcher).launch(run);
+                Ok(launched.then_some(reader))
+            }
+            Opened::NoMemory => Ok(None),
+            Opened::Gone => Err(BodyError::Truncated),
+        }
+    }
+
+    /// A slice did not come: waits a little before it is asked for again, a bounded number of times.
+    async fn set_back(&mut self) -> Result<(), BodyError> {
+        self.current = None;
+        self.setbacks += 1;
+        if self.setbacks > MOST_SETBACKS || self.is_gone() {
+            return Err(BodyError::Truncated);
+        }
+        tokio::time::sleep(SETBACK_PAUSE * (1 << (self.setbacks - 1))).await;
+        Ok(())
+    }
+
+    fn register(&mut self, index: u64) {
+        if self.registered != Some(index) {
+            // The new place first: in between, runs must not find that nobody reads.
+            self.sliced.arrive(index, self.number, self.until);
+            self.unregister();
+            self.registered = Some(index);
+        }
+    }
+
+    fn unregister(&mut self) {
+        if let Some(index) = self.registered.take() {
+            self.sliced.leave(index, self.number);
+        }
+    }
+}
+
+impl Drop for SlicedReader {
+    fn drop(&mut self) {
+        // The slice's own reader first.
+        self.current = None;
+        self.unregister();
+    }
+}

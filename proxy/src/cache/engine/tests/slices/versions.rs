@@ -1,0 +1,137 @@
+//! An object that changes: old readers are cut, new ones get the new version, revalidation keeps what is the same.
+
+use super::*;
+
+#[tokio::test]
+async fn reader_of_a_version_that_is_gone_is_cut_and_the_next_gets_the_new_one() {
+    let rig = SliceRig::new(TOTAL);
+    let mut old = rig.ask_with(&["range: bytes=50000-52999"]).await.object();
+    rig.idle_reads(&mut old, 100).await;
+    rig.origin.changes(TOTAL);
+    // A seek that needs a slice of the old version finds the new one, and all of it.
+    assert!(rig.read("70000-70999").await == content(2, 70_000, 71_000));
+    let mut seen = Vec::new();
+    let end = loop {
+        match old.read().await {
+            Ok(Some(bytes)) => seen.extend_from_slice(&bytes),
+            other => break other,
+        }
+    };
+    let from = 50_100;
+    assert!(seen == content(1, from, from + seen.len() as u64), "bytes of the old version alone");
+    assert!(end == Ok(None) || end == Err(BodyError::Truncated), "{end:?}");
+    assert!(rig.read("50000-50999").await == content(2, 50_000, 51_000));
+}
+
+#[tokio::test]
+async fn reader_that_needs_what_is_gone_is_told() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    let mut old = rig.ask_with(&["range: bytes=50500-53000"]).await;
+    rig.origin.changes(TOTAL);
+    if let Answer::Object { reader, .. } = &mut old {
+        reader.move_to(50_500);
+    }
+    let mut got = old.object();
+    let mut seen = Vec::new();
+    let error = loop {
+        match got.read().await {
+            Ok(Some(bytes)) => seen.extend_from_slice(&bytes),
+            Ok(None) => panic!("a clean end"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, BodyError::Truncated);
+    assert!(seen == content(1, 50_500, 50_500 + seen.len() as u64));
+    assert!(seen.len() < 2500);
+    drop(got);
+    rig.idle().await;
+}
+
+#[tokio::test]
+async fn version_of_another_length_replaces_the_old_one() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("0-99").await;
+    rig.idle().await;
+    let version = rig.origin.changes(TOTAL + 7000);
+    assert!(rig.read("-100").await == content(1, TOTAL - 100, TOTAL) || version == 2);
+    assert_eq!(rig.ask_with(&[]).await.object().object.meta.body_length, Some(TOTAL + 7000));
+    assert!(rig.read_all().await == content(version, 0, TOTAL + 7000));
+}
+
+#[tokio::test]
+async fn confirmed_object_keeps_its_slices() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    rig.asked();
+    let got = rig.ask_with(&["cache-control: no-cache", "range: bytes=50100-50199"]).await.object();
+    assert_eq!(got.outcome, Outcome::Revalidated { collapsed: false });
+    assert!(part_of(got, "50100-50199").await.unwrap() == content(1, 50_100, 50_200));
+    assert_eq!(rig.asked(), ["50000-50999 if-none-match"]);
+    assert_eq!(rig.stored().unwrap().slices(), Some((1, 101)));
+}
+
+#[tokio::test]
+async fn revalidation_that_finds_another_version_brings_the_part_of_it() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    rig.asked();
+    rig.origin.changes(TOTAL);
+    let got = rig.ask_with(&["cache-control: no-cache", "range: bytes=50100-50199"]).await.object();
+    assert!(part_of(got, "50100-50199").await.unwrap() == content(2, 50_100, 50_200));
+    assert_eq!(rig.asked(), ["50000-50999 if-none-match"]);
+    rig.idle().await;
+    assert_eq!(rig.stored().unwrap().slices(), Some((1, 101)), "of the new version");
+}
+
+#[tokio::test]
+async fn slices_of_a_version_that_nobody_can_ask_for_leave_the_tier() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read_all().await;
+    rig.idle().await;
+    assert!(rig.engine.figures().bytes > TOTAL);
+    rig.engine.invalidate(&key("/film"));
+    assert!(rig.stored().is_none());
+    let left = rig.engine.figures().bytes;
+    assert!(left < TOTAL, "{left} bytes");
+}
+
+#[tokio::test]
+async fn invalidated_object_is_fetched_anew() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    rig.origin.changes(TOTAL);
+    rig.engine.invalidate(&key("/film"));
+    assert!(rig.read("50000-50999").await == content(2, 50_000, 51_000));
+}
+
+#[tokio::test]
+async fn if_range_of_the_client_selects_the_part_only_with_the_strong_tag() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    let check = async |tag: &str, first: u64| {
+        let lines = ["range: bytes=50100-50199", &format!("if-range: {tag}")];
+        let mut got = rig.ask_with(&lines).await.object();
+        let piece = got.read().await.unwrap().expect("bytes");
+        assert!(piece == content(1, first, first + piece.len() as u64), "{tag}");
+    };
+    check("\"1\"", 50_100).await;
+    check("\"2\"", 0).await;
+    check("W/\"1\"", 0).await;
+}
+
+impl SliceRig {
+    /// Reads so many bytes.
+    async fn idle_reads(&self, got: &mut Got, count: usize) {
+        let mut left = count;
+        while left > 0 {
+            let piece = soon("a piece", got.reader.next(left)).await.unwrap().expect("bytes");
+            left -= piece.len();
+        }
+    }
+}
