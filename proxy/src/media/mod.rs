@@ -6,7 +6,10 @@
 mod playlist;
 mod recognise;
 
-pub use playlist::{PlaylistFacts, inspect};
+pub use playlist::{
+    LeftOut, Listing, Location, MAX_PLAYLIST_BYTES, NotFollowed, Piece, PieceKind, PlaylistFacts, Position, Track,
+    Unreadable, inspect, list,
+};
 pub use recognise::{MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise, recognise_error};
 
 /// Whether a presentation is still being made.

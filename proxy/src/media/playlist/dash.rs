@@ -1,9 +1,14 @@
 //! DASH manifests (ISO/IEC 23009-1 section 5.3.1): the attributes of the root element, read without an XML parser.
 //!
 //! The start tag is looked for outside of comments and declarations; entities in its attributes are not resolved, as
-//! the few that are read never hold any.
+//! the few that are read never hold any. What a manifest lists is read by one, in [`contents`].
+
+mod contents;
+mod template;
 
 use std::time::Duration;
+
+pub(super) use contents::list;
 
 use super::{Presentation, head};
 
@@ -85,14 +90,19 @@ fn attribute<'a>(attributes: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
 
 /// An `xs:duration` of days and less, such as `PT2.5S`: years and months have no fixed length and are not believed.
 fn duration(text: &[u8]) -> Option<Duration> {
-    let text = std::str::from_utf8(text).ok()?.strip_prefix('P')?;
+    long_duration(std::str::from_utf8(text).ok()?, MAX_PERIOD)
+}
+
+/// The same with another bound.
+fn long_duration(text: &str, longest: Duration) -> Option<Duration> {
+    let text = text.trim().strip_prefix('P')?;
     let (days, time) = text.split_once('T').unwrap_or((text, ""));
     let mut seconds = 0.0;
     let fields = amounts(days, &[('D', 86400.0)]).chain(amounts(time, &[('H', 3600.0), ('M', 60.0), ('S', 1.0)]));
     for amount in fields {
         seconds += amount?;
     }
-    Duration::try_from_secs_f64(seconds).ok().map(|period| period.min(MAX_PERIOD))
+    Duration::try_from_secs_f64(seconds).ok().map(|period| period.min(longest))
 }
 
 /// The amounts of a text like `1H30M`, in seconds; nothing for one that is malformed.

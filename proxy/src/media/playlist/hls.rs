@@ -1,6 +1,11 @@
 //! HLS playlists (RFC 8216).
 
+mod attributes;
+mod contents;
+
 use std::time::Duration;
+
+pub(super) use contents::list;
 
 use super::{Presentation, head, tail};
 

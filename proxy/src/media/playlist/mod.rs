@@ -1,9 +1,14 @@
-//! What a playlist says about itself: whether it will change, and how fast.
+//! What a playlist says about itself (whether it will change, and how fast) and what it lists.
 
 mod dash;
 mod hls;
+mod listing;
+mod location;
 
 use std::time::Duration;
+
+pub use listing::{LeftOut, Listing, MAX_PLAYLIST_BYTES, Piece, PieceKind, Position, Track, Unreadable, list};
+pub use location::{Location, NotFollowed};
 
 use super::{MediaClass, PlaylistKind, Presentation};
 

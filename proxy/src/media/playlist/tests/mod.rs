@@ -1,4 +1,6 @@
-//! What playlists say.
+//! What playlists say of themselves; what they list is tested beside.
+
+mod listing;
 
 use super::*;
 

@@ -1,0 +1,227 @@
+//! Segment templates (ISO/IEC 23009-1 section 5.3.9): names made of numbers or times.
+
+use std::time::{Duration, SystemTime};
+
+use super::contents::MAX_PRESENTATION;
+use super::long_duration;
+
+/// Widest number that a template may ask for; a wider one would make names of any length.
+const MAX_WIDTH: usize = 20;
+
+/// Longest name that a template may make, as for references.
+const MAX_NAME: usize = 4096;
+
+/// A run of segments of equal duration.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    start: Option<u64>,
+    duration: u64,
+    /// Further ones after the first; none when it goes on until the next run or the end of the period.
+    repeat: Option<u64>,
+}
+
+/// A template with what it inherited.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Template {
+    media: Option<String>,
+    initialization: Option<String>,
+    start_number: Option<u64>,
+    end_number: Option<u64>,
+    timescale: Option<u64>,
+    duration: Option<u64>,
+    offset: u64,
+    timeline: Option<Vec<Run>>,
+}
+
+/// When a period is, and what of it is there.
+#[derive(Debug, Clone)]
+pub(super) struct Period {
+    now: SystemTime,
+    is_dynamic: bool,
+    available_from: Option<SystemTime>,
+    depth: Option<Duration>,
+    presentation: Option<Duration>,
+    start: Duration,
+    length: Option<Duration>,
+}
+
+impl Period {
+    pub(super) fn at(now: SystemTime) -> Self {
+        let (start, length) = (Duration::ZERO, None);
+        Self { now, is_dynamic: false, available_from: None, depth: None, presentation: None, start, length }
+    }
+
+    pub(super) fn presentation(&mut self, is_dynamic: bool, attribute: impl Fn(&str) -> Option<String>) {
+        let read = |name: &str| attribute(name).and_then(|text| long_duration(&text, MAX_PRESENTATION));
+        self.is_dynamic = is_dynamic;
+        self.presentation = read("mediaPresentationDuration");
+        self.depth = read("timeShiftBufferDepth");
+        self.available_from = attribute("availabilityStartTime").and_then(|text| date_time(text.trim()));
+    }
+
+    pub(super) fn begin(&mut self, start: Option<String>, length: Option<String>) {
+        let read = |text: Option<String>| text.and_then(|text| long_duration(&text, MAX_PRESENTATION));
+        self.start = read(start).unwrap_or(self.start);
+        self.length = read(length);
+    }
+
+    /// The next period begins where this one ends, unless it says otherwise.
+    pub(super) fn end(&mut self) {
+        self.start = self.start.saturating_add(self.length.unwrap_or_default());
+    }
+
+    /// Its length, as far as it is known or has come.
+    fn length(&self) -> Option<Duration> {
+        let told = self.length.or_else(|| self.presentation.map(|whole| whole.saturating_sub(self.start)));
+        let come = self.elapsed().filter(|_| self.is_dynamic);
+        match (told, come) {
+            (Some(told), Some(come)) => Some(told.min(come)),
+            (told, come) => told.or(come),
+        }
+    }
+
+    fn elapsed(&self) -> Option<Duration> {
+        let since = self.now.duration_since(self.available_from?).unwrap_or_default();
+        Some(since.saturating_sub(self.start).min(MAX_PRESENTATION))
+    }
+}
+
+impl Template {
+    /// Reads the attributes over what is inherited.
+    pub(super) fn read(&mut self, attribute: impl Fn(&str) -> Option<String>) {
+        let number = |name: &str| attribute(name).and_then(|text| text.trim().parse::<u64>().ok());
+        self.media = attribute("media").or(self.media.take());
+        self.initialization = attribute("initialization").or(self.initialization.take());
+        self.start_number = number("startNumber").or(self.start_number);
+        self.end_number = number("endNumber").or(self.end_number);
+        self.timescale = number("timescale").filter(|scale| *scale > 0).or(self.timescale);
+        self.duration = number("duration").filter(|duration| *duration > 0).or(self.duration);
+        self.offset = number("presentationTimeOffset").unwrap_or(self.offset);
+    }
+
+    pub(super) fn begin_timeline(&mut self) {
+        self.timeline = Some(Vec::new());
+    }
+
+    /// Adds an element `S`: its `t`, `d` and `r`.
+    pub(super) fn run(&mut self, run: (Option<String>, Option<String>, Option<String>), room: usize) {
+        let (start, duration, repeat) = run;
+        let number = |text: Option<String>| text.and_then(|text| text.trim().parse::<u64>().ok());
+        let Some(duration) = number(duration).filter(|duration| *duration > 0) else { return };
+        let repeat = match repeat.as_deref().map(str::trim) {
+            None => Some(0),
+            Some(text) => text.parse().ok(), // negative: open
+        };
+        if let Some(timeline) = self.timeline.as_mut().filter(|timeline| timeline.len() < room) {
+            timeline.push(Run { start: number(start), duration, repeat });
+        }
+    }
+
+    pub(super) fn initialization(&self, names: (&str, &str)) -> Option<String> {
+        fill_in(self.initialization.as_deref()?, names, None)
+    }
+
+    /// Names of the segments that are there, the last `room` of them, and how many were left out.
+    pub(super) fn segments(&self, names: (&str, &str), period: &Period, room: usize) -> (Vec<String>, usize) {
+        let Some(media) = self.media.as_deref() else { return (Vec::new(), 0) };
+        let (places, beyond) = match &self.timeline {
+            Some(timeline) => self.by_timeline(timeline, period, room),
+            None => self.by_number(period, room),
+        };
+        let names = places.into_iter().filter_map(|place| fill_in(media, names, Some(place))).collect();
+        (names, beyond)
+    }
+
+    fn scale(&self) -> u64 {
+        self.timescale.unwrap_or(1)
+    }
+
+    fn ticks(&self, length: Duration) -> u64 {
+        u64::try_from(length.as_nanos().saturating_mul(u128::from(self.scale())) / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    /// Number and time of each segment.
+    fn by_timeline(&self, timeline: &[Run], period: &Period, room: usize) -> (Vec<(u64, u64)>, usize) {
+        let mut places = Vec::new();
+        let (mut number, mut time) = (self.start_number.unwrap_or(1), 0_u64);
+        let end = period.length().map(|length| self.offset.saturating_add(self.ticks(length)));
+        for (index, run) in timeline.iter().enumerate() {
+            time = run.start.unwrap_or(time);
+            let until = timeline.get(index + 1).and_then(|next| next.start).or(end);
+            let count = match (run.repeat, until) {
+                (Some(repeat), _) => repeat.saturating_add(1),
+                (None, Some(until)) => until.saturating_sub(time).div_ceil(run.duration),
+                (None, None) => 1,
+            };
+            for step in 0..count {
+                if places.len() >= room {
+                    return (places, usize::try_from(count - step).unwrap_or(usize::MAX));
+                }
+                places.push((number, time));
+                number = number.saturating_add(1);
+                time = time.saturating_add(run.duration);
+            }
+        }
+        (places, 0)
+    }
+
+    fn by_number(&self, period: &Period, room: usize) -> (Vec<(u64, u64)>, usize) {
+        let (Some(duration), Some(length)) = (self.duration, period.length()) else { return (Vec::new(), 0) };
+        let first = self.start_number.unwrap_or(1);
+        // Of a dynamic presentation a segment is there when all of it is over.
+        let whole = self.ticks(length);
+        let mut count = if period.is_dynamic { whole / duration } else { whole.div_ceil(duration) };
+        if let Some(end) = self.end_number {
+            count = count.min(end.saturating_sub(first).saturating_add(1));
+        }
+        let window = period.depth.filter(|_| period.is_dynamic);
+        let oldest = window.map_or(0, |depth| count.saturating_sub((self.ticks(depth) / duration).max(1)));
+        let kept = (count - oldest).min(room as u64);
+        let beyond = usize::try_from(count - oldest - kept).unwrap_or(usize::MAX);
+        // Where there are too many, a live presentation keeps its end and another one its beginning.
+        let from = if period.is_dynamic { count - kept } else { oldest };
+        let place = |step: u64| (first.saturating_add(step), self.offset.saturating_add(step.saturating_mul(duration)));
+        ((from..from + kept).map(place).collect(), beyond)
+    }
+}
+
+/// Fills in a template (section 5.3.9.4.4); nothing where it asks for what is not known here.
+fn fill_in(template: &str, (id, bandwidth): (&str, &str), place: Option<(u64, u64)>) -> Option<String> {
+    let mut name = String::new();
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('$') {
+        name.push_str(before);
+        let (identifier, behind) = behind.split_once('$')?;
+        let (identifier, format) = identifier.split_once('%').map_or((identifier, None), |(it, f)| (it, Some(f)));
+        match (identifier, place) {
+            ("", _) => name.push('$'),
+            ("RepresentationID", _) => name.push_str(id),
+            ("Bandwidth", _) => name.push_str(&padded(bandwidth.parse().ok()?, format)?),
+            ("Number", Some((number, _))) => name.push_str(&padded(number, format)?),
+            ("Time", Some((_, time))) => name.push_str(&padded(time, format)?),
+            _ => return None,
+        }
+        if name.len() > MAX_NAME {
+            return None;
+        }
+        rest = behind;
+    }
+    name.push_str(rest);
+    (name.len() <= MAX_NAME).then_some(name)
+}
+
+/// `%05d`, and no other conversion.
+fn padded(number: u64, format: Option<&str>) -> Option<String> {
+    let Some(format) = format else { return Some(number.to_string()) };
+    let width = format.strip_prefix('0')?.strip_suffix('d')?;
+    let width: usize = if width.is_empty() { 0 } else { width.parse().ok()? };
+    (width <= MAX_WIDTH).then(|| format!("{number:0width$}"))
+}
+
+/// `xs:dateTime` with a zone, which DASH asks for; without one it is UTC.
+fn date_time(text: &str) -> Option<SystemTime> {
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+    let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+    parse(text).or_else(|| parse(&format!("{text}Z"))).map(SystemTime::from)
+}
