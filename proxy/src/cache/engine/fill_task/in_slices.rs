@@ -150,7 +150,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     ) {
         let Beginning { total, run } = beginning;
         let mut fields = response.fields;
-        stored_fields::prepare(&mut fields, response.response_time);
+        stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, Some(total));
         self.announce_variant(&meta);
         let key = self.engine.memory.place(&self.guard.key.primary, &meta.vary, &self.fill.request_fields).key;
