@@ -15,6 +15,7 @@ use crate::cmcd::Cmcd;
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
 use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit, Trial};
+use crate::route_actions::Grant;
 use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{CacheOutcome, RequestId, TraceContext};
@@ -83,6 +84,8 @@ pub(crate) struct MatchedRoute {
     pub(crate) websocket: bool,
     /// Target in origin form, kept where the route changes the fields of responses.
     pub(crate) target: Option<Box<[u8]>>,
+    /// With whom the response is shared, where the route says so.
+    pub(crate) grant: Grant,
     /// What the client's player said of itself, where the policy has use for it; never in fills.
     pub(crate) cmcd: Option<Box<Cmcd>>,
 }

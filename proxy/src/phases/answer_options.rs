@@ -1,4 +1,5 @@
-//! `OPTIONS *`: a question to this server as a whole (RFC 9110 section 9.3.7), which no origin could answer for it.
+//! What this node answers to OPTIONS by itself: `OPTIONS *`, a question to this server as a whole (RFC 9110 section
+//! 9.3.7), which no origin could answer for it, and preflights of pages (WHATWG Fetch section 3.3) for routes that share.
 
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora_error::Result;
@@ -29,6 +30,23 @@ pub(super) async fn answer_options(session: &mut Session, context: &mut RequestC
     }
     let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(6))?;
     head.insert_header(header::ALLOW, ALLOW)?;
+    write(session, context, head).await
+}
+
+/// Answers a page that asks before it sends a request.
+pub(super) async fn answer_preflight(session: &mut Session, context: &mut RequestContext) -> Result<Flow> {
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(12))?;
+    if let Some(matched) = &context.route
+        && let Some(sharing) = &matched.route.sharing
+    {
+        for (name, value) in sharing.preflight_fields(&matched.grant) {
+            head.insert_header(name, value)?;
+        }
+    }
+    write(session, context, head).await
+}
+
+async fn write(session: &mut Session, context: &mut RequestContext, mut head: ResponseHeader) -> Result<Flow> {
     finish_head(&mut head, context)?;
     if !session.is_body_done() {
         // Nobody will read the rest of the request; the next one cannot be told from it.

@@ -13,6 +13,7 @@ use crate::client_identity::Peer;
 use crate::listener::{CONNECTION, ConnectionInfo};
 use crate::origin::FillContext;
 use crate::request_context::{MatchedRoute, RequestContext};
+use crate::route_actions::Grant;
 use crate::routing::{CanonicalHost, CanonicalPath};
 use crate::telemetry::{RequestId, TraceContext};
 
@@ -34,8 +35,17 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
     let path = asked.target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let path = CanonicalPath::parse(path).map(CanonicalPath::into_string).unwrap_or_default();
     let (site, route) = (Arc::clone(&fill.site), Arc::clone(&fill.route));
-    let (path_as_sent, websocket, target, cmcd) = (true, false, None, None);
-    context.route = Some(MatchedRoute { site, route, path, path_as_sent, pool: fill.pool, websocket, target, cmcd });
+    context.route = Some(MatchedRoute {
+        site,
+        route,
+        path,
+        path_as_sent: true,
+        pool: fill.pool,
+        websocket: false,
+        target: None,
+        grant: Grant::Nobody,
+        cmcd: None,
+    });
     context.origin.journal = Arc::clone(&fill.journal).into();
     context.fill = Some(Box::new(fill.clone()));
     true
@@ -94,7 +104,8 @@ pub(super) fn connection_scheme(connection: &ConnectionInfo) -> Scheme {
 
 /// The trace that the client sent, if it sent one.
 pub(super) fn received_trace(fields: &HeaderMap, request_id: RequestId) -> Option<TraceContext> {
-    if !fields.contains_key(TRACEPARENT) {
+    // A look at the names there are costs less than hashing one that most requests have not.
+    if !fields.keys().any(|name| *name == TRACEPARENT) {
         return None;
     }
     let parents = fields.get_all(TRACEPARENT).iter().map(|value| value.as_bytes());

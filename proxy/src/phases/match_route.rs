@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 use tidegate_config::model::{Destination, PlaintextMode};
 
 use super::Flow;
+use super::answer_options::answer_preflight;
 use super::enforce_kill_switches::enforce_kill_switches;
 use super::respond_error::{Audience, answer, answer_maintenance, redirect};
 use super::route_facts::{changes_responses, websocket_idle, with_facts};
@@ -17,7 +18,7 @@ use crate::cmcd::{self, Cmcd};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::origin_form;
 use crate::request_context::{MatchedRoute, RequestContext};
-use crate::route_actions::{Upgrade, choose_part, is_personal, location, upgrade};
+use crate::route_actions::{Grant, Upgrade, choose_part, is_personal, location, upgrade, preflight};
 use crate::routing::{CanonicalHost, CanonicalPath, ClientPlace, PoolChoice, RouteEntry, RouteMatch, SiteEntry, Tie};
 
 /// Finds the route, or answers why there is none.
@@ -34,6 +35,11 @@ pub(super) async fn match_route(
                 return Ok(Flow::Answered);
             }
             answer_by_route(session, context, &entry.route.destination).await
+        }
+        Verdict::Preflight(route) => {
+            // Before any kill switch: a page is to see its request refused, and not only that it may not send it.
+            context.route = Some(route);
+            answer_preflight(session, context).await
         }
         Verdict::Refuse(status) => answer(session, context, status).await,
         Verdict::Redirect(location) => {
@@ -111,6 +117,8 @@ pub(super) enum Verdict {
     Route(MatchedRoute),
     Refuse(StatusCode),
     Redirect(String),
+    /// A page asks whether it may send a request of this route, and this node answers.
+    Preflight(MatchedRoute),
 }
 
 pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict {
@@ -137,6 +145,12 @@ pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict
     let raw_path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let Ok(path) = CanonicalPath::parse(raw_path) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
     let place = if site.asks_for_place { place_of(context) } else { ClientPlace::default() };
+    if let Some(method) = preflight(request.method, request.fields)
+        && let RouteMatch::Found(route) = site.find_route(path.as_str(), &method, &place)
+        && route.sharing.is_some()
+    {
+        return Verdict::Preflight(matched(request, site, route, path, context));
+    }
     match site.find_route(path.as_str(), request.method, &place) {
         RouteMatch::Found(route) if exceeds_route(request.fields, route) => {
             Verdict::Refuse(StatusCode::PAYLOAD_TOO_LARGE)
@@ -168,6 +182,7 @@ fn matched(
         pool: PoolChoice::Own,
         websocket: false,
         target: None,
+        grant: route.sharing.as_ref().map_or(Grant::Nobody, |sharing| sharing.grant(request.fields)),
         cmcd: None,
     };
     if cmcd::is_used(&route.cache_policy) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderName, Version, header};
+use http::{HeaderName, Method, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -32,6 +32,7 @@ pub(crate) fn prepare_origin_request(request: &mut RequestHeader, context: &Requ
     end_hop_by_hop(request, context);
     origin_target(request)?;
     without_cmcd(request)?;
+    without_page(request, context);
     key_fields(request, context)?;
     forwarding_fields(request, context)?;
     own_fields(request, context)?;
@@ -88,6 +89,15 @@ fn key_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<(
         request.insert_header(name, value)?;
     }
     Ok(())
+}
+
+/// Which page asks matters to nobody behind a route whose sharing this node answers: an origin that answered by it would
+/// be stored for all. What changes something keeps it, as origins protect themselves by it.
+fn without_page(request: &mut RequestHeader, context: &RequestContext) {
+    let shares = context.route.as_ref().is_some_and(|matched| matched.route.sharing.is_some());
+    if shares && matches!(request.method, Method::GET | Method::HEAD) {
+        request.remove_header(&header::ORIGIN);
+    }
 }
 
 /// Says for whom the request is made. What a client claims of itself is not believed.

@@ -18,6 +18,7 @@ use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::origin_form;
 use crate::request_context::RequestContext;
+use crate::route_actions::{Grant, Sharing, withhold};
 use crate::routing::{CanonicalPath, split_target};
 
 /// Names the node that answered, for players and for operators.
@@ -26,6 +27,13 @@ const EDGE: HeaderName = HeaderName::from_static("x-tidegate-edge");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Ties a response to its line in the access log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What only the answer to a preflight says stays where this node has written it.
+static WITHHELD: [HeaderName; 3] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+];
 
 /// A header section in the making.
 pub(super) trait HeadFields {
@@ -56,6 +64,8 @@ pub(super) trait HeadFields {
     fn add_cache_status(&mut self, member: &Member) -> Result<()> {
         self.add(CACHE_STATUS, member.to_value())
     }
+    /// Takes a field away. What is written line by line has left it out before.
+    fn take(&mut self, name: &HeaderName);
     /// Whether it has a Date.
     fn has_date(&self) -> bool;
 }
@@ -67,6 +77,10 @@ impl HeadFields for ResponseHeader {
 
     fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
         self.append_header(name, value).map(drop)
+    }
+
+    fn take(&mut self, name: &HeaderName) {
+        self.remove_header(name);
     }
 
     fn has_date(&self) -> bool {
@@ -83,6 +97,10 @@ impl HeadFields for HeaderMap {
     fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
         self.append(name, value);
         Ok(())
+    }
+
+    fn take(&mut self, name: &HeaderName) {
+        self.remove(name);
     }
 
     fn has_date(&self) -> bool {
@@ -103,6 +121,8 @@ pub(super) struct NodeFields<'a> {
     pub(super) request_id: [u8; 32],
     /// Where HTTP/3 is offered.
     pub(super) alt_svc: Option<&'a HeaderValue>,
+    /// Where the route says with whom it is shared: that, and whether with this client.
+    pub(super) sharing: Option<(&'a Sharing, &'a Grant)>,
 }
 
 impl<'a> NodeFields<'a> {
@@ -112,6 +132,7 @@ impl<'a> NodeFields<'a> {
             server_timing: &context.snapshot.server_timing,
             request_id: context.arrival.request_id.to_hex(),
             alt_svc: own_alt_svc(context),
+            sharing: context.route.as_ref().and_then(|it| Some((it.route.sharing.as_ref()?, &it.grant))),
         }
     }
 
@@ -124,17 +145,20 @@ impl<'a> NodeFields<'a> {
             let now = httpdate::fmt_http_date(now);
             head.set(header::DATE, HeaderValue::try_from(now).or_err(ErrorType::InvalidHTTPHeader, "date")?)?;
         }
-        match self.alt_svc {
-            Some(alt_svc) => head.set_shared(header::ALT_SVC, alt_svc),
-            None => Ok(()),
+        if let Some(alt_svc) = self.alt_svc {
+            head.set_shared(header::ALT_SVC, alt_svc)?;
         }
+        let Some((sharing, grant)) = self.sharing else { return Ok(()) };
+        WITHHELD.iter().for_each(|name| head.take(name));
+        sharing.fields(grant).try_for_each(|(name, value)| head.add(name, value))
     }
 
     /// Whether they take the place of a stored field of this name.
     pub(super) fn replaces(&self, name: &HeaderName) -> bool {
         match replaced(name) {
             Replaced::Never => false,
-            Replaced::Sometimes => self.alt_svc.is_some(),
+            Replaced::Sometimes if *name == header::ALT_SVC => self.alt_svc.is_some(),
+            Replaced::Sometimes => self.sharing.is_some(),
             Replaced::Always => true,
         }
     }
@@ -153,7 +177,7 @@ pub(super) enum Replaced {
 pub(super) fn replaced(name: &HeaderName) -> Replaced {
     match name {
         name if *name == EDGE || *name == REQUEST_ID => Replaced::Always,
-        name if *name == header::ALT_SVC => Replaced::Sometimes,
+        name if *name == header::ALT_SVC || WITHHELD.contains(name) => Replaced::Sometimes,
         _ => Replaced::Never,
     }
 }
@@ -205,6 +229,10 @@ pub(crate) fn admit_origin_response(
         }
     }
     admit_response_head(session.req_header(), head)?;
+    if context.route.as_ref().is_some_and(|matched| matched.route.sharing.is_some()) {
+        let vary: Vec<HeaderValue> = head.headers.get_all(header::VARY).iter().cloned().collect();
+        withhold(head, &vary)?;
+    }
     note_origin_response(head, context);
     note_way(head, context)
 }

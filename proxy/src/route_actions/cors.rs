@@ -5,7 +5,10 @@
 //! one, it varies by `Origin` for everyone (section 3.3.5). Nothing is ever stored by origin.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use pingora_error::Result;
 use tidegate_config::model::CorsRules;
+
+use super::fields::HeaderSection;
 
 /// The fields by which a server shares. What an origin says in them is replaced.
 pub static SHARING_FIELDS: [HeaderName; 6] = [
@@ -135,27 +138,30 @@ pub fn preflight(method: &Method, request: &HeaderMap) -> Option<Method> {
 }
 
 /// Takes out of an origin's response what this node says instead, before it is stored: its sharing fields, and that it
-/// varies by `Origin`.
-pub fn withhold(response: &mut HeaderMap) {
+/// varies by `Origin`. `vary` are its lines of Vary.
+///
+/// # Errors
+/// When there is no room.
+pub fn withhold(response: &mut dyn HeaderSection, vary: &[HeaderValue]) -> Result<()> {
     for name in &SHARING_FIELDS {
         response.remove(name);
     }
     let is_origin = |element: &[u8]| element.trim_ascii().eq_ignore_ascii_case(b"origin");
     let elements = |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b',').any(is_origin);
-    if !response.get_all(header::VARY).iter().any(elements) {
-        return;
+    if !vary.iter().any(elements) {
+        return Ok(());
     }
-    let lines: Vec<HeaderValue> = response.get_all(header::VARY).iter().cloned().collect();
-    response.remove(header::VARY);
-    for line in lines {
+    response.remove(&header::VARY);
+    for line in vary {
         let others = line.as_bytes().split(|byte| *byte == b',').filter(|element| !is_origin(element));
         let others = others.collect::<Vec<_>>().join(&b',');
         if let Ok(others) = HeaderValue::from_bytes(others.trim_ascii())
             && !others.is_empty()
         {
-            response.append(header::VARY, others);
+            response.add(header::VARY, others)?;
         }
     }
+    Ok(())
 }
 
 fn origins(texts: &[String]) -> Audience {

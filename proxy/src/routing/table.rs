@@ -11,6 +11,7 @@ use tidegate_config::model::{CachePolicy, Destination, HostPattern, Model, Origi
 
 use super::CanonicalHost;
 use super::client_place::{ClientPlace, is_conditional};
+use crate::route_actions::Sharing;
 
 /// Position of a site in its snapshot; stable for as long as the snapshot lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,8 @@ pub struct RouteEntry {
     pub mirror_pool: Option<Arc<OriginPool>>,
     /// What may be stored.
     pub cache_policy: Arc<CachePolicy>,
+    /// With which pages of other sites it is shared, where this node says so.
+    pub sharing: Option<Sharing>,
     /// Where it is stored, when the route is not for every client.
     partition: Option<Box<str>>,
 }
@@ -225,7 +228,8 @@ fn try_resolve(model: &Model, route: &Arc<Route>) -> Option<RouteEntry> {
     };
     let cache_policy = model.cache_policies.get(&route.cache_policy).map(Arc::clone)?;
     let partition = is_conditional(&route.clients).then(|| route.name.as_str().into());
-    Some(RouteEntry { route: Arc::clone(route), origin_pool, parts, mirror_pool, cache_policy, partition })
+    let sharing = route.actions.cors.as_ref().map(Sharing::new);
+    Some(RouteEntry { route: Arc::clone(route), origin_pool, parts, mirror_pool, cache_policy, sharing, partition })
 }
 
 fn takes_path(pattern: &PathPattern, path: &str) -> bool {

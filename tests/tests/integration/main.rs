@@ -5,6 +5,7 @@
 mod browser;
 mod cache_rules;
 mod curl;
+mod delivery;
 mod error_bodies;
 mod failover;
 mod fills;

@@ -124,6 +124,8 @@ impl HeadFields for Http1Head {
         Ok(())
     }
 
+    fn take(&mut self, _name: &HeaderName) {}
+
     fn has_date(&self) -> bool {
         self.dated
     }

@@ -4,15 +4,18 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
-use tidegate_config::model::Coding;
+use tidegate_config::model::{Coding, CorsRules};
 
 use super::*;
+use crate::route_actions::{Grant, Sharing};
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
 
 /// Names that one of the two ways treats apart from others, and some that none does.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 22] = [
     "alt-svc",
     "accept-ranges",
+    "access-control-allow-origin",
+    "access-control-max-age",
     "age",
     "cache-control",
     "cache-status",
@@ -98,10 +101,12 @@ proptest! {
             Representation::Plain,
             Representation::Coded(Coding::Gzip),
         ][..]),
+        grant in proptest::option::of(proptest::sample::select(&[Grant::Everyone, Grant::Nobody][..])),
         id in "[0-9a-f]{32}",
     ) {
         let meta = meta(stored, lifetime, age);
         let now = UNIX_EPOCH + Duration::from_secs(seconds);
+        let sharing = Sharing::new(&CorsRules::default());
         let edge = HeaderValue::from_static("edge-1");
         let server_timing = HeaderValue::from_static("edge;desc=\"edge-1\"");
         let hit = HitHead {
@@ -115,6 +120,7 @@ proptest! {
                 server_timing: &server_timing,
                 request_id: id.as_bytes().try_into().unwrap(),
                 alt_svc: alt_svc.as_ref(),
+                sharing: grant.as_ref().map(|grant| (&sharing, grant)),
             },
         };
         let fields = hit.fields().unwrap();
