@@ -2,7 +2,9 @@
 //! what is stored.
 
 mod breaking;
+mod breaking_origin;
 mod readers;
+mod resuming;
 mod streaming;
 
 use tidegate_tests::client::Protocol;

@@ -5,6 +5,7 @@ mod coalescing;
 mod large;
 mod limits;
 mod private;
+mod resuming;
 mod revalidation;
 mod slices;
 mod stale;
