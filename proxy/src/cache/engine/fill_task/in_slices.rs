@@ -150,12 +150,13 @@ impl<R: FetchRequest> FillTask<'_, R> {
     ) {
         let Beginning { total, run } = beginning;
         let mut fields = response.fields;
-        stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
+        let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, Some(total));
         self.announce_variant(&meta);
         let key = self.engine.memory.place(&self.guard.key.primary, &meta.vary, &self.fill.request_fields).key;
         let body = Body::sliced(Arc::clone(run.sliced()));
         let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin });
+        self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
         self.fill.publish(Head::Ready { object, revalidated: false, stored: true });
         self.guard.withdraw(); // from now on it is found stored
