@@ -3,9 +3,11 @@
 //! Owns what a response *is* (by content type and first bytes) and what a playlist says about itself. It does not
 //! own how long anything is fresh: that is the cache rules'.
 
+mod low_latency;
 mod playlist;
 mod recognise;
 
+pub use low_latency::Reload;
 pub use playlist::{
     LeftOut, Listing, Location, MAX_PLAYLIST_BYTES, NotFollowed, Piece, PieceKind, PlaylistFacts, Position, Track,
     Unreadable, inspect, list,

@@ -32,6 +32,9 @@ pub enum Demand {
     Pass,
     /// A fetch of the cache.
     Fill,
+    /// One that the origin may hold back until what it asks for exists. It takes no place from those that are answered
+    /// at once, and has as many places of its own as all of them.
+    HeldBack,
 }
 
 /// What operators see of an origin's circuit and load.
@@ -64,6 +67,7 @@ struct State {
     circuit: Circuit,
     requests: u32,
     fills: u32,
+    held_back: u32,
     waiting: VecDeque<Waiting>,
     next_ticket: u64,
 }
@@ -105,7 +109,7 @@ impl OriginProtection {
     #[must_use]
     pub fn new(metrics: Arc<OriginMetrics>, now: Instant) -> Self {
         let circuit = Circuit::new(now);
-        let state = State { circuit, requests: 0, fills: 0, waiting: VecDeque::new(), next_ticket: 0 };
+        let state = State { circuit, requests: 0, fills: 0, held_back: 0, waiting: VecDeque::new(), next_ticket: 0 };
         Self {
             state: Mutex::new(state),
             rate: ArcSwapOption::empty(),
@@ -208,7 +212,7 @@ impl OriginProtection {
         }
         self.within_rate(limits.rate).map_err(Obstacle::Rate)?;
         state.circuit.begin(passage);
-        state.requests += 1;
+        *state.places(demand) += 1;
         state.fills += u32::from(demand == Demand::Fill);
         self.metrics.in_flight(1);
         self.tell_circuit(state);
@@ -237,7 +241,8 @@ impl OriginProtection {
 
 impl State {
     fn room(&self, demand: Demand, limits: &OriginLimits) -> Result<(), Rejection> {
-        if self.requests >= limits.requests {
+        let taken = if demand == Demand::HeldBack { self.held_back } else { self.requests };
+        if taken >= limits.requests {
             Err(Rejection::Requests)
         } else if demand == Demand::Fill && self.fills >= limits.fills {
             Err(Rejection::Fills)
@@ -246,9 +251,13 @@ impl State {
         }
     }
 
+    fn places(&mut self, demand: Demand) -> &mut u32 {
+        if demand == Demand::HeldBack { &mut self.held_back } else { &mut self.requests }
+    }
+
     /// A place came free, or someone ahead left. Of each kind the first may be able to go.
     fn wake_next(&self) {
-        for demand in [Demand::Pass, Demand::Fill] {
+        for demand in [Demand::Pass, Demand::Fill, Demand::HeldBack] {
             if let Some(first) = self.waiting.iter().find(|waiting| waiting.demand == demand) {
                 first.turn.notify_one();
             }
@@ -367,7 +376,7 @@ impl Drop for Permit {
         if self.passage == Some(Passage::Trial) {
             state.circuit.abandon();
         }
-        state.requests -= 1;
+        *state.places(self.demand) -= 1;
         state.fills -= u32::from(self.demand == Demand::Fill);
         self.protection.metrics.in_flight(-1);
         state.wake_next();

@@ -28,7 +28,7 @@ use super::attempts::AttemptJournal;
 use super::error_words::plainly;
 use super::hedging::{Chance, Delay};
 use super::pool::{CompiledOrigin, CompiledPool};
-use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
+use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, Hold};
 use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{RequestId, RetryReason, TraceContext};
@@ -54,6 +54,8 @@ pub struct FillContext {
     pub notes: Arc<FetchNotes>,
     /// What was tried for it.
     pub journal: Arc<AttemptJournal>,
+    /// Whether its origin may hold it back.
+    pub hold: Option<Hold>,
 }
 
 /// What the pipeline learnt of a response beside its fields.
@@ -113,6 +115,10 @@ pub struct FillRequest {
 impl FetchRequest for FillRequest {
     fn fields(&self) -> &HeaderMap {
         &self.fields
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        self.context.hold
     }
 
     fn with_fields(&self, fields: HeaderMap) -> Self {

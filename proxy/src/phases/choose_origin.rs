@@ -21,6 +21,9 @@ use crate::telemetry::{Rejection, RetryReason};
 /// A connection made for one request alone is not kept for others.
 const NOT_KEPT: Duration = Duration::ZERO;
 
+/// How much longer a held request's connection may be silent than its fill waits.
+const HOLD_MARGIN: Duration = Duration::from_secs(5);
+
 /// The next origin of this request, as a peer.
 pub(crate) async fn choose_origin(
     proxy: &EdgeProxy,
@@ -189,7 +192,11 @@ fn no_room(pool: &CompiledPool, context: &mut RequestContext) -> Box<Error> {
 }
 
 pub(super) fn demand(context: &RequestContext) -> Demand {
-    if context.is_fill() { Demand::Fill } else { Demand::Pass }
+    match &context.fill {
+        Some(fill) if fill.hold.is_some() => Demand::HeldBack,
+        Some(_) => Demand::Fill,
+        None => Demand::Pass,
+    }
 }
 
 /// When the head of the response must be here. A fill goes on for others when a client's time is over.
@@ -204,7 +211,9 @@ fn start_attempt(origin: &Arc<CompiledOrigin>, context: &mut RequestContext) {
     *attempts += 1;
     first_attempt.get_or_insert(now);
     if let (Some(fill), Some(pool)) = (&context.fill, pool) {
-        fill.notes.asks(pool, origin, *attempts, order.len());
+        // What an origin holds back is not late: there is no hedge for it.
+        let others = if fill.hold.is_some() { 0 } else { order.len() };
+        fill.notes.asks(pool, origin, *attempts, others);
     }
     let number = context.journal().begin(origin.origin.name.clone());
     context.origin.attempt = Some((number, now));
@@ -232,6 +241,10 @@ fn adapted(
         options.connection_timeout = bounded(options.connection_timeout);
         options.total_connection_timeout = bounded(options.total_connection_timeout);
         options.read_timeout = bounded(options.read_timeout);
+    }
+    if let Some(hold) = context.fill.as_ref().and_then(|fill| fill.hold) {
+        // The fill itself gives up before.
+        peer.options.read_timeout = Some(hold.timeout + HOLD_MARGIN);
     }
     if again == Some(Again::Fresh) {
         peer.group_key ^= context.arrival.request_id.as_u128() as u64;

@@ -12,7 +12,8 @@ use tokio::time::timeout_at;
 
 use super::Flow;
 use super::cache_key::{cache_key, reduce_to_key, selecting_fields};
-use super::match_route::Asked;
+use super::hold_back::{held, held_deadline, hold_of};
+use super::match_route::{Asked, query};
 use super::respond_error::answer;
 use super::route_facts::response_deadline;
 use super::serve_object::{Served, length_of, serve_object};
@@ -55,6 +56,10 @@ pub(super) async fn consult_cache(
         return Ok(Flow::Continue);
     }
     let facts = RequestFacts::new(&request.method, &request.headers);
+    let Ok(hold) = hold_of(proxy, matched, &key, query(origin_form(request))) else {
+        context.cache.key = Some(key);
+        return answer(session, context, StatusCode::BAD_REQUEST).await;
+    };
     let answered = {
         let selecting = selecting_fields(&matched.route.cache_policy.key, &request.headers);
         let lookup = Lookup {
@@ -65,8 +70,8 @@ pub(super) async fn consult_cache(
             path: &matched.path,
             may_fill: matched.path_as_sent,
         };
-        let answer = proxy.cache.answer(&lookup, || fill_request(request, context, matched));
-        match response_deadline(context) {
+        let answer = proxy.cache.answer(&lookup, || held(fill_request(request, context, matched), hold));
+        match held_deadline(response_deadline(context), context.arrival.instant, hold) {
             // Nobody else is hurt: a fill belongs to no client and goes on.
             Some(deadline) => match timeout_at(deadline.into(), answer).await {
                 Ok(answered) => answered,
@@ -199,6 +204,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
             over_tls: context.client.scheme == Scheme::Https,
             notes: Arc::new(FetchNotes::default()),
             journal: Arc::clone(context.journal()),
+            hold: None,
         },
     }
 }

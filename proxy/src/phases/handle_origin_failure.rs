@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 
 use super::choose_origin::{deadline, demand, reserve};
 use super::respond_error::{is_answered, is_replacement};
-use crate::origin::{Again, AttemptOutcome, CompiledOrigin, CompiledPool, Exchange, Fate, was_over_before};
+use crate::origin::{Again, AttemptOutcome, CompiledOrigin, CompiledPool, Demand, Exchange, Fate, was_over_before};
 use crate::request_context::RequestContext;
 use crate::telemetry::{OriginOutcome, RetryReason};
 
@@ -162,10 +162,14 @@ pub(super) fn attempt_ended(context: &mut RequestContext, outcome: AttemptOutcom
     context.journal().end(number, outcome);
     let blameless = is_cut_short(outcome, now, began, context);
     let Some(origin) = context.origin.current.clone() else { return };
+    let held_back = demand(context) == Demand::HeldBack;
     let permit = context.origin.permit.as_mut();
     match outcome {
         AttemptOutcome::Answered(status) if !is_gateway_error(status) => {
-            origin.protection.latencies.record(now.duration_since(began));
+            // What it was held back for says nothing of the origin's speed.
+            if !held_back {
+                origin.protection.latencies.record(now.duration_since(began));
+            }
             permit.into_iter().for_each(|permit| permit.succeeded(now));
             (context.origin.status, context.origin.unfinished) = (Some(status), true);
             return;

@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use tidegate_config::ids::OriginName;
 
+use super::live::Hold;
+
 /// A piece of a response as it arrives.
 #[derive(Debug)]
 pub enum FetchEvent {
@@ -65,6 +67,10 @@ pub trait Fetcher<R>: Send + Sync + 'static {
 pub trait FetchRequest: Clone + Send + Sync + 'static {
     /// The request fields that the origin gets and that `Vary` is matched against.
     fn fields(&self) -> &HeaderMap;
+    /// Whether its origin may hold it back, and for how long.
+    fn hold(&self) -> Option<Hold> {
+        None
+    }
     /// The same request with these fields instead.
     #[must_use]
     fn with_fields(&self, fields: HeaderMap) -> Self;

@@ -43,8 +43,17 @@ pub(super) enum Head {
     },
 }
 
+/// What the request asked for that a fill was started by.
+pub(super) struct AskedKey {
+    /// Its very own key.
+    pub(super) key: CacheKey,
+    /// Epoch of that at the time.
+    pub(super) epoch: u64,
+}
+
 /// One fill, seen by those who wait for it.
 pub(super) struct Fill {
+    pub(super) asked: AskedKey,
     head: watch::Sender<Head>,
     /// What only the request may have that the response was fetched with, until it takes it: a response that may not be
     /// shared, or one with fields that may not.
@@ -53,16 +62,18 @@ pub(super) struct Fill {
     pub(super) request_fields: HeaderMap,
     /// Whether the request that the fill sends carries Authorization.
     pub(super) authorized: bool,
+    /// Whether its origin may hold it back.
+    pub(super) held: bool,
     /// Set when its key is invalidated while it runs: what it fetches is not stored.
     outdated: AtomicBool,
 }
 
 impl Fill {
     /// A fill that has found nothing yet.
-    pub(super) fn new(request_fields: HeaderMap, authorized: bool) -> Arc<Self> {
+    pub(super) fn new(asked: AskedKey, request_fields: HeaderMap, authorized: bool, held: bool) -> Arc<Self> {
         let (head, _) = watch::channel(Head::Pending);
         let outdated = AtomicBool::new(false);
-        Arc::new(Self { head, own: Mutex::new(None), request_fields, authorized, outdated })
+        Arc::new(Self { asked, head, own: Mutex::new(None), request_fields, authorized, held, outdated })
     }
 
     /// Tells everyone who waits.
@@ -208,7 +219,7 @@ mod tests {
     }
 
     fn fill() -> Arc<Fill> {
-        Fill::new(HeaderMap::new(), false)
+        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0 }, HeaderMap::new(), false, false)
     }
 
     fn nothing() -> Option<()> {

@@ -5,6 +5,7 @@
 //! response is fetched is behind [`Fetcher`]; how an answer is written to a client is not its business.
 
 mod answer;
+mod appraisal;
 mod body;
 mod budget;
 mod coded;
@@ -12,9 +13,12 @@ mod epochs;
 mod fetch;
 mod fill_task;
 mod fills;
+mod live;
+mod heads;
 mod memory;
 mod object;
 mod recollection;
+mod search_rules;
 mod slices;
 #[cfg(test)]
 mod tests;
@@ -31,6 +35,7 @@ pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
+pub use live::{HeldBack, Hold, KnownPlaylist};
 pub use memory::MemoryFigures;
 pub use object::Object;
 
@@ -44,9 +49,11 @@ use budget::Budget;
 use coded::Workshop;
 use epochs::Epochs;
 use fill_task::{FillOrder, Guard, Starter};
-use fills::{Entered, Fill, FillsInFlight};
-use memory::{FullKey, MAX_WEIGHT, MemoryTier};
+use fills::{AskedKey, Entered, Fill, FillsInFlight};
+use live::{LivePlaylists, too_many_waiters};
+use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
 use recollection::{Audience, Mark, Recollection};
+use search_rules::SearchRules;
 
 /// How often a request whose variant turned out another one goes on to that variant's fill before it passes.
 const MAX_HOPS: usize = 3;
@@ -72,7 +79,9 @@ pub struct CacheEngine<R: FetchRequest> {
     memory: MemoryTier,
     recollection: Recollection,
     epochs: Epochs,
+    search_rules: SearchRules,
     fills: FillsInFlight,
+    live: LivePlaylists,
     budget: Arc<Budget>,
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
     workshop: Arc<Workshop>,
@@ -109,7 +118,9 @@ impl<R: FetchRequest> CacheEngine<R> {
             memory: MemoryTier::new(bounds.capacity, Arc::clone(&metrics)),
             recollection: Recollection::default(),
             epochs: Epochs::default(),
+            search_rules: SearchRules::default(),
             fills: FillsInFlight::default(),
+            live: LivePlaylists::default(),
             budget: Budget::new(bounds.fills, growing),
             workshop: Workshop::new(bounds.capacity, runtime.clone(), Arc::clone(&metrics)),
             bounds,
@@ -146,6 +157,18 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.epochs.of(key)
     }
 
+    /// What is known of a request's key, or of the one that it shares with others by `No-Vary-Search`.
+    fn find(&self, lookup: &Lookup<'_>) -> Found {
+        let found = self.memory.find(lookup.key, lookup.fields);
+        if found.object.is_some() || found.varies || !lookup.policy.key.no_vary_search {
+            return found;
+        }
+        match self.search_rules.shared(lookup.key, self.epochs.of(lookup.key)) {
+            Some(shared) => self.memory.find(&shared, lookup.fields),
+            None => found,
+        }
+    }
+
     /// Answers a request that the route lets the cache see. `make_request` builds what a fill would send.
     pub async fn answer(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Answer {
         for _ in 0..MAX_HOPS {
@@ -161,7 +184,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     async fn find_or_fetch(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: &(impl Fn() -> R + Sync)) -> Answer {
         for _ in 0..MAX_HOPS {
             let now = SystemTime::now();
-            let found = self.memory.find(lookup.key, lookup.fields);
+            let found = self.find(lookup);
             let decision = decide(lookup.facts, found.object.as_ref().map(|object| &object.meta), now, lookup.policy);
             let (reason, stored) = match (decision, found.object) {
                 (Decision::Pass(reason), _) => return Answer::Pass(Passage::Rule(reason)),
@@ -213,7 +236,13 @@ impl<R: FetchRequest> CacheEngine<R> {
             return Some(Answer::served(stale, Outcome::Stale(WhyStale::Unasked)));
         }
         match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
-            Joined::Fill(fill, part) => self.wait_for(lookup, &fill, part, reason).await,
+            Joined::Fill(fill, part) => {
+                let _place = match fill.held.then(|| self.live.admit_waiter()) {
+                    Some(None) => return Some(Answer::Failed(too_many_waiters())),
+                    place => place,
+                };
+                self.wait_for(lookup, &fill, part, reason).await
+            }
             Joined::Settled(object) => Some(Answer::served(object, Outcome::Hit)),
             Joined::Refused => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
                 Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Unasked)),
@@ -251,12 +280,14 @@ impl<R: FetchRequest> CacheEngine<R> {
         if let Some(fill) = self.fills.get(key) {
             return Joined::existing(fill);
         }
-        let Some(admission) = self.budget.admit() else {
+        let request = make_request();
+        let held = request.hold().is_some();
+        let Some(admission) = (if held { self.live.admit() } else { self.budget.admit() }) else {
             self.metrics.fills().refused();
             return Joined::Refused;
         };
-        let request = make_request();
-        let fill = Fill::new(request.fields().clone(), lookup.facts.authorization);
+        let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key) };
+        let fill = Fill::new(asked, request.fields().clone(), lookup.facts.authorization, held);
         match self.fills.enter(key, &fill, || self.stored(lookup, SystemTime::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
             Entered::Settled(object) => Joined::Settled(object),
@@ -273,7 +304,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// What is stored and answers this request by itself: the one case of [`Self::answer`] that never waits.
     #[must_use]
     pub fn stored(&self, lookup: &Lookup<'_>, now: SystemTime) -> Option<Arc<Object>> {
-        let object = self.memory.find(lookup.key, lookup.fields).object?;
+        let object = self.find(lookup).object?;
         let decision = decide(lookup.facts, Some(&object.meta), now, lookup.policy);
         (decision == Decision::Serve(Freshness::Fresh)).then_some(object)
     }
@@ -286,12 +317,24 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// What is stored and stale, if it may stand in for a response that does not come in time (RFC 5861 section 4).
     #[must_use]
     pub fn stale_in_place(&self, lookup: &Lookup<'_>) -> Option<Answer> {
-        let stored = self.memory.find(lookup.key, lookup.fields).object;
+        let stored = self.find(lookup).object;
         let stale = usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
         if stale.body.in_slices().is_some_and(|sliced| !sliced.is_complete()) {
             return None; // the rest would have to be fetched
         }
         Some(Answer::served(stale, Outcome::Stale(WhyStale::Failed(None))))
+    }
+
+    /// What is known of the live playlist that is asked for, whatever the query.
+    #[must_use]
+    pub fn known_playlist(&self, key: &CacheKey) -> Option<KnownPlaylist> {
+        self.live.playlist(key)
+    }
+
+    /// The target duration of parts, where the one that is asked for was announced by a playlist.
+    #[must_use]
+    pub fn hinted_part(&self, key: &CacheKey) -> Option<std::time::Duration> {
+        self.live.hinted(key)
     }
 
     fn fits(&self, length: Option<u64>) -> bool {

@@ -4,6 +4,7 @@
 //! It owns no store, no clock and no connection: the engine brings headers and times in and acts on the verdicts.
 //! Nothing in here panics, whatever bytes a header field holds.
 
+pub mod arrival;
 pub mod cache_status;
 pub mod conditional;
 pub mod decide;
@@ -11,7 +12,9 @@ pub mod directives;
 pub mod entity_tag;
 pub mod freshness;
 pub mod hop_by_hop;
+pub mod live;
 pub mod invalidation;
+pub mod no_vary_search;
 pub mod range;
 pub mod request_facts;
 pub mod slicing;

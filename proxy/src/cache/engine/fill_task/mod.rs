@@ -6,6 +6,7 @@
 mod arrival;
 mod deliver;
 mod guard;
+mod held;
 mod in_slices;
 mod refetch;
 mod response;
@@ -98,7 +99,7 @@ struct FillTask<'a, R: FetchRequest> {
 impl<R: FetchRequest> FillTask<'_, R> {
     async fn run(&mut self) {
         let (request, validates, part) = self.request();
-        match Response::receive(self.engine.fetch(request)).await {
+        match self.receive(request).await {
             Ok((response, _)) if validates && response.status == StatusCode::NOT_MODIFIED => {
                 self.not_modified(response).await;
             }
@@ -123,7 +124,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     }
 
     async fn refetch(&mut self) {
-        match Response::receive(self.engine.fetch(self.order.request.clone())).await {
+        match self.receive(self.order.request.clone()).await {
             Ok((response, arrival)) => self.respond(response, arrival).await,
             Err(error) => self.fail(OriginFailure::Unreachable, error),
         }
@@ -132,24 +133,20 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// A response with a body of its own.
     async fn respond(&mut self, response: Response, mut arrival: Arrival) {
         let status = response.status;
-        if status == StatusCode::LOOP_DETECTED && self.order.request.fields().contains_key(CDN_LOOP) {
-            // It says something of the way of the request that started the fill (RFC 8586), which anybody can forge,
-            // and nothing of the resource, nor of the others' ways. They ask by themselves.
-            return self.hand_over(response, NotStored::Status, arrival).await;
-        }
-        let failure = OriginFailure::Status(status);
-        if status.is_server_error() && self.stale_may_stand_in(failure) {
-            let reason = format!("the origin answered {}", status.as_u16());
-            return self.fail(failure, FetchError { status, reason });
-        }
-        if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
-            let reason = format!("the origin answered {} to a plain GET", status.as_u16());
-            return self.fail(OriginFailure::Unreachable, FetchError::bad_gateway(reason));
-        }
-        if self.stale_may_stand_in(OriginFailure::Unreachable) {
-            // As long as nothing was sent, what is stale can still stand in for a body that never comes.
-            if let Err(error) = arrival.fetch_first().await {
-                return self.fail(OriginFailure::Unreachable, error);
+        match judge(&self.fetched(), status, SystemTime::now()) {
+            Arrived::ForOne(why) => return self.hand_over(response, why, arrival).await,
+            Arrived::Failure(failure) => {
+                let reason = format!("the origin answered {}", status.as_u16());
+                return self.fail(failure, FetchError { status, reason });
+            }
+            Arrived::Unasked => {
+                let reason = format!("the origin answered {} to a plain GET", status.as_u16());
+                return self.fail(OriginFailure::Unreachable, FetchError::bad_gateway(reason));
+            }
+            Arrived::Response { first_piece_first } => {
+                if first_piece_first && let Err(error) = arrival.fetch_first().await {
+                    return self.fail(OriginFailure::Unreachable, error);
+                }
             }
         }
         let refetch = self.engine.refetch(&self.order.request);
@@ -160,10 +157,10 @@ impl<R: FetchRequest> FillTask<'_, R> {
         }
     }
 
-    fn stale_may_stand_in(&self, failure: OriginFailure) -> bool {
-        self.order.stale.as_ref().is_some_and(|stale| {
-            may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, SystemTime::now(), &self.order.policy)
-        })
+    fn fetched(&self) -> Fetched<'_> {
+        let names_its_way = self.order.request.fields().contains_key(CDN_LOOP);
+        let stored = self.order.stale.as_ref().map(|stale| &stale.meta);
+        Fetched { request: &self.order.facts, names_its_way, stored, policy: &self.order.policy }
     }
 
     /// Tells the waiters of a fetch that gave no usable response. Each decides whether it may have what is stale.
@@ -177,35 +174,19 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.fill.publish(Head::Failed { error, failure, stale });
     }
 
+    fn appraisal(&self) -> Appraisal<'_> {
+        Appraisal { facts: &self.order.facts, policy: &self.order.policy, path: &self.order.path }
+    }
+
     fn assess(&self, response: &Response, first: Option<&Bytes>) -> Result<StoredTimes, NotStored> {
-        let media = if response.status.is_success() {
-            recognise(response.fields.get(header::CONTENT_TYPE), &self.order.path, first.map(|bytes| &bytes[..]))
-        } else {
-            recognise_error(&self.order.path)
-        };
-        assess(&Assessment {
-            request: &self.order.facts,
-            status: response.status,
-            headers: &response.fields,
-            request_time: response.request_time,
-            response_time: response.response_time,
-            policy: &self.order.policy,
-            media,
-            presentation: Presentation::Unknown,
-        })
+        let Response { status, fields, request_time, response_time, .. } = response;
+        let told =
+            Told { status: *status, fields, request_time: *request_time, response_time: *response_time };
+        self.appraisal().assess(&told, first)
     }
 
     /// Looks into a complete playlist for how long it stays fresh.
-    fn finalized(&self, mut object: Object) -> Arc<Object> {
-        let silent = matches!(object.meta.times.source, FreshnessSource::Media) && object.meta.status == StatusCode::OK;
-        let first = object.body.blocks().first().filter(|_| silent);
-        if let (Some(defaults), Some(first)) = (&self.order.policy.media, first) {
-            let class = recognise(object.meta.headers.get(header::CONTENT_TYPE), &self.order.path, Some(first));
-            let playlist = class.filter(|class| matches!(class, MediaClass::Playlist(_)));
-            if let Some(facts) = playlist.and_then(|class| inspect(class, first)) {
-                object.meta.times = finalize_playlist(object.meta.times, &facts, defaults);
-            }
-        }
-        Arc::new(object)
+    fn finalized(&self, object: Object) -> Arc<Object> {
+        Arc::new(self.appraisal().finalized(object))
     }
 }
