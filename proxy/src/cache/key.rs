@@ -138,6 +138,13 @@ impl CacheKey {
         &self.text[self.resource..]
     }
 
+    /// Its query as it counts, byte for byte; the path has no `?` of its own, being canonical.
+    #[must_use]
+    pub fn query(&self) -> Option<Vec<u8>> {
+        let (_, query) = self.resource().split_once('?')?;
+        query.chars().map(|byte| u8::try_from(u32::from(byte)).ok()).collect()
+    }
+
     /// Whether it has more than the resource.
     #[must_use]
     pub fn has_parts(&self) -> bool {

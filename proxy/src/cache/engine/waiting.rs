@@ -9,6 +9,7 @@ use super::answer::{Answer, Lookup, Outcome, Passage};
 use super::fetch::FetchRequest;
 use super::fills::{Fill, Head};
 use super::object::Object;
+use super::search_rules::is_for;
 use super::{CacheEngine, usable_stale};
 use crate::cache::rules::decide::{FetchReason, Part, WhyStale, may_read};
 use crate::cache::rules::storability::NotStored;
@@ -74,6 +75,9 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
     // The starter's own response needs no matching; its fields may differ from the fill's where the fill leaves out
     // ranges and preconditions.
     if part != Part::Starter && !same_variant(&object.meta.vary, &fill.request_fields, lookup.fields) {
+        return Some(Refusal::LookAgain);
+    }
+    if part != Part::Starter && !is_for(&object.meta.headers, &fill.asked.key, lookup.key) {
         return Some(Refusal::LookAgain);
     }
     let now = SystemTime::now();

@@ -14,6 +14,7 @@ use super::arrival::Arrival;
 use super::in_slices::whole;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
+use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::storability::NotStored;
@@ -83,7 +84,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
         if self.fill.is_outdated() {
             return;
         }
-        let place = self.engine.memory.place(&self.guard.key.primary, &meta.vary, &self.fill.request_fields);
+        let primary = self.primary(meta);
+        let place = self.engine.memory.place(&primary, &meta.vary, &self.fill.request_fields);
         // In this order: who learns the rule must find the fill.
         self.guard.also_for(&place.key);
         self.engine.memory.learn(&place);
@@ -186,14 +188,24 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Stores, unless the key was invalidated meanwhile.
     pub(super) fn store(&self, object: Arc<Object>) {
-        let primary = &self.guard.key.primary;
         if self.fill.is_outdated() {
             return;
         }
-        self.engine.memory.store(primary, &self.fill.request_fields, object);
+        let primary = self.primary(&object.meta);
+        self.engine.memory.store(&primary, &self.fill.request_fields, object);
         if self.fill.is_outdated() {
-            self.engine.memory.invalidate(primary); // it came in between
+            self.engine.memory.invalidate(&primary); // it came in between
         }
+    }
+
+    /// The key that a response belongs under: that of the request, or one that it shares with others by what the
+    /// response itself says (`No-Vary-Search`).
+    pub(super) fn primary(&self, meta: &StoredMeta) -> CacheKey {
+        let asked = &self.fill.asked;
+        if !self.order.policy.key.no_vary_search {
+            return asked.key.clone();
+        }
+        self.engine.search_rules.place(&asked.key, &meta.headers, meta.status.is_success(), asked.epoch)
     }
 }
 
