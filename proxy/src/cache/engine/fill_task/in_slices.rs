@@ -153,7 +153,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, Some(total));
         self.announce_variant(&meta);
-        let key = self.engine.memory.place(&self.guard.key.primary, &meta.vary, &self.fill.request_fields).key;
+        let key = self.engine.memory.place(&self.primary(&meta), &meta.vary, &self.fill.request_fields).key;
         let body = Body::sliced(Arc::clone(run.sliced()));
         let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin });
         self.keep_own(&object, withheld);

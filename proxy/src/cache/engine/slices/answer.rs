@@ -28,7 +28,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         if !lookup.may_fill {
             return Some(Answer::Pass(Passage::OtherSpelling));
         }
-        let key = self.memory.find(lookup.key, lookup.fields).key;
+        let key = self.find(lookup).key;
         sliced.fetch_by(Arc::new(Fetching::new(self, lookup, key, make_request())));
         let Some(range) = first_read(lookup, &object) else { return Some(Answer::Object { object, reader, outcome }) };
         let complete = object.body.in_slices().is_some_and(|sliced| sliced.has(range));
