@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
+use super::decide::StoredMeta;
 use super::entity_tag::{EntityTag, Listed, look_up};
 use super::{hop_by_hop, http_date};
 
@@ -167,6 +168,34 @@ pub fn freshen(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
         }
     }
     fields
+}
+
+/// What the answer to a HEAD does to a stored response to a GET that could have answered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadEffect {
+    /// Nothing: it is no 200, and says nothing of what a GET would get.
+    None,
+    /// It freshens the stored response: these are its fields then, as [`freshen`] gives them.
+    Freshened(HeaderMap),
+    /// It speaks of another version.
+    Outdated,
+}
+
+/// Compares the answer to a HEAD with what is stored (RFC 9111 section 4.3.5): whatever validators and length it names
+/// must be those of the stored response.
+#[must_use]
+pub fn effect_of_head(stored: &StoredMeta, status: StatusCode, told: &HeaderMap) -> HeadEffect {
+    if status != StatusCode::OK {
+        return HeadEffect::None;
+    }
+    let tag = |headers: &HeaderMap| EntityTag::from_headers(headers).map(|tag| tag.opaque().to_vec());
+    let modified = |headers: &HeaderMap| http_date::only(headers, &header::LAST_MODIFIED);
+    let length = told.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let agrees = stored.status == StatusCode::OK
+        && tag(told).is_none_or(|named| tag(&stored.headers) == Some(named))
+        && modified(told).is_none_or(|named| stored.last_modified == Some(named))
+        && length.is_none_or(|length| stored.body_length.is_none_or(|kept| kept == length));
+    if agrees { HeadEffect::Freshened(freshen(&stored.headers, told)) } else { HeadEffect::Outdated }
 }
 
 #[cfg(test)]

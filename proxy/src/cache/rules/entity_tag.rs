@@ -42,6 +42,12 @@ impl EntityTag {
         self.is_strong() && self.0 == other.0
     }
 
+    /// What is compared weakly: all but `W/`.
+    #[must_use]
+    pub fn opaque(&self) -> &[u8] {
+        opaque(self.0.as_bytes())
+    }
+
     /// Weak comparison: equal but for `W/`.
     #[must_use]
     pub fn weak_eq(&self, other: &Self) -> bool {

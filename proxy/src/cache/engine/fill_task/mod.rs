@@ -22,17 +22,18 @@ use tidegate_config::model::CachePolicy;
 
 use super::CacheEngine;
 use super::answer::Lookup;
+use super::appraisal::{Appraisal, Told};
 use super::fetch::{FetchError, FetchRequest};
 use super::fills::{Fill, Head};
 use super::object::Object;
+use crate::cache::rules::arrival::{Arrived, Fetched, judge};
 use crate::cache::rules::conditional::add_validation;
 use crate::cache::rules::decide::{OriginFailure, may_serve_stale_on_error};
 use crate::cache::rules::directives::RequestDirectives;
-use crate::cache::rules::freshness::{FreshnessSource, StoredTimes, finalize_playlist};
+use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::request_facts::{CacheMethod, RequestFacts};
 use crate::cache::rules::slicing::PartAsked;
-use crate::cache::rules::storability::{Assessment, NotStored, assess};
-use crate::media::{MediaClass, Presentation, inspect, recognise, recognise_error};
+use crate::cache::rules::storability::NotStored;
 
 pub(super) use arrival::Arrival;
 pub(super) use guard::Guard;
@@ -157,6 +158,12 @@ impl<R: FetchRequest> FillTask<'_, R> {
         }
     }
 
+    fn stale_may_stand_in(&self, failure: OriginFailure) -> bool {
+        self.order.stale.as_ref().is_some_and(|stale| {
+            may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, SystemTime::now(), &self.order.policy)
+        })
+    }
+
     fn fetched(&self) -> Fetched<'_> {
         let names_its_way = self.order.request.fields().contains_key(CDN_LOOP);
         let stored = self.order.stale.as_ref().map(|stale| &stale.meta);
@@ -180,8 +187,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     fn assess(&self, response: &Response, first: Option<&Bytes>) -> Result<StoredTimes, NotStored> {
         let Response { status, fields, request_time, response_time, .. } = response;
-        let told =
-            Told { status: *status, fields, request_time: *request_time, response_time: *response_time };
+        let told = Told { status: *status, fields, request_time: *request_time, response_time: *response_time };
         self.appraisal().assess(&told, first)
     }
 
