@@ -80,7 +80,14 @@ pub(super) fn record(
         response_bytes: exchange.response_bytes,
     };
     let site = context.route.as_ref().and_then(|matched| context.snapshot.site_metrics(&matched.site));
-    site.unwrap_or_else(|| proxy.metrics.no_site()).record(&figures);
+    let site = site.unwrap_or_else(|| proxy.metrics.no_site());
+    site.record(&figures);
+    if let Some(matched) = &context.route
+        && let Some(cmcd) = &matched.cmcd
+        && matched.route.cache_policy.cmcd.figures
+    {
+        site.record_player(cmcd);
+    }
     let access_log = proxy.access_log.load();
     if access_log.is_on() {
         access_log.record(access_record(&exchange.asked, error, context, &figures));

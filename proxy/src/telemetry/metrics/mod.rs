@@ -5,6 +5,7 @@
 //! others already count (the cache's usage) is read at each scrape instead of counted twice.
 
 mod cache;
+mod cmcd;
 mod compression;
 mod connections;
 mod family;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use http::StatusCode;
 use prometheus::{IntCounter, IntCounterVec};
 
+use super::cmcd::{CmcdFamilies, CmcdMetrics};
 use super::family::Families;
 use super::labels::{CacheOutcome, StatusClass};
 use super::time_histogram::{Bounds, TimeHistogram, TimeHistograms};
+use crate::cmcd::Cmcd;
 use crate::listener::Protocol;
 
 /// A hit from memory takes less than a millisecond, a near origin tens, a far one hundreds; players give a segment
@@ -56,6 +58,7 @@ pub(super) struct SiteFamilies {
     duration: TimeHistograms,
     request_bytes: IntCounterVec,
     response_bytes: IntCounterVec,
+    cmcd: CmcdFamilies,
 }
 
 impl SiteFamilies {
@@ -79,6 +82,7 @@ impl SiteFamilies {
             ),
             request_bytes: families.counters("tidegate_request_bytes_total", "Request body bytes received.", &SITE),
             response_bytes: families.counters("tidegate_response_bytes_total", "Response body bytes sent.", &SITE),
+            cmcd: CmcdFamilies::register(families),
         }
     }
 
@@ -100,6 +104,7 @@ pub struct SiteMetrics {
     name: String,
     families: SiteFamilies,
     by_protocol: [ProtocolMetrics; PROTOCOLS.len()],
+    cmcd: CmcdMetrics,
 }
 
 #[derive(Default)]
@@ -117,7 +122,7 @@ struct Transfer {
 
 impl SiteMetrics {
     pub(super) fn new(families: &SiteFamilies, name: &str) -> Self {
-        Self { name: name.to_owned(), families: families.clone(), by_protocol: Default::default() }
+        Self { name: name.to_owned(), families: families.clone(), by_protocol: Default::default(), cmcd: CmcdMetrics::default() }
     }
 
     /// Records a finished request.
@@ -134,6 +139,11 @@ impl SiteMetrics {
         if figures.request_bytes > 0 {
             transfer.request_bytes.inc_by(figures.request_bytes);
         }
+    }
+
+    /// Records what a player said of itself.
+    pub fn record_player(&self, cmcd: &Cmcd) {
+        self.cmcd.record(&self.families.cmcd, &self.name, cmcd);
     }
 
     fn counter(&self, figures: &RequestFigures, class: StatusClass) -> IntCounter {
