@@ -13,6 +13,7 @@ mod hold_back;
 mod identify_client;
 mod match_route;
 mod mirror_request;
+mod note_response;
 mod prepare_origin_request;
 mod record_outcome;
 mod respond_error;

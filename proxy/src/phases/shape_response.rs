@@ -5,21 +5,17 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora_error::{Error, ErrorType, OrErr, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::admit_response_head::admit_response_head;
-use super::match_route::query;
+use super::note_response::take_note;
 use super::route_facts::change_response;
-use crate::cache::key::{CacheKey, Target};
 use crate::cache::rules::cache_status::{CACHE_STATUS, Member};
 use crate::cache::rules::hop_by_hop;
-use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::edge_proxy::EdgeProxy;
-use crate::origin::origin_form;
 use crate::request_context::RequestContext;
 use crate::route_actions::{Grant, Sharing, withhold};
-use crate::routing::{CanonicalPath, split_target};
 
 /// Names the node that answered, for players and for operators.
 const EDGE: HeaderName = HeaderName::from_static("x-tidegate-edge");
@@ -281,7 +277,7 @@ pub(crate) fn shape_passed_response(
         session.set_keepalive(None);
     }
     context.response.first_byte = Some(Instant::now());
-    invalidate_changed(proxy, session.req_header(), head, context);
+    take_note(proxy, session.req_header(), head, context);
     if let Some(member) = &context.cache.passage {
         head.append_header(CACHE_STATUS, member.to_value())?;
     }
@@ -289,29 +285,4 @@ pub(crate) fn shape_passed_response(
         head.remove_header(&name);
     }
     finish_head(head, context)
-}
-
-/// An unsafe method that succeeded makes what is stored of its target invalid, and of what Location and
-/// Content-Location name on the same origin (RFC 9111 section 4.4).
-fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
-    let (Some(_), Some(matched)) = (&context.cache.key, &context.route) else { return };
-    if !invalidates(&request.method, head.status) {
-        return;
-    }
-    let scheme = context.client.scheme;
-    let host = context.arrival.host.as_deref().unwrap_or_default();
-    let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
-    // Whichever route or pool others have it from.
-    let forget = |path: &str, query: Option<&[u8]>| {
-        for (partition, policy) in matched.site.stored_under(path) {
-            proxy.cache.invalidate(&CacheKey::by(policy, &Target { partition, scheme, host, path, query }));
-        }
-    };
-    forget(&matched.path, query(origin_form(request)));
-    for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {
-        let (path, query) = split_target(&target);
-        if let Ok(path) = CanonicalPath::parse(path) {
-            forget(path.as_str(), query.map(str::as_bytes));
-        }
-    }
 }

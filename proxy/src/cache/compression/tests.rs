@@ -136,7 +136,7 @@ fn what_may_not_or_need_not_be_coded_is_left_alone() {
 
 #[test]
 fn ranges_and_clients_that_forbid_it_get_content_as_it_is() {
-    let mut policy = CachePolicy::plain(CachePolicyName::new("p").unwrap());
+    let mut policy = CachePolicy::plain(CachePolicyName::parse("p").unwrap());
     let stored = fields(&[("content-type", "text/html")]);
     let content =
         Content { status: StatusCode::OK, fields: &stored, path: "/a", length: Some(5000), first_bytes: None };

@@ -2,6 +2,7 @@
 
 mod broken;
 mod coalescing;
+mod heads;
 mod large;
 mod limits;
 mod private;

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::cache::rules::testing::{fields, now};
+use crate::cache::rules::testing::{Exchange, fields, now};
 
 const MODIFIED: &str = "Tue, 14 Nov 2023 22:13:00 GMT";
 const BEFORE: &str = "Tue, 14 Nov 2023 22:12:59 GMT";
@@ -207,4 +207,44 @@ fn freshening_updates_fields_but_not_what_describes_the_bytes() {
     ]);
     assert_eq!(freshen(&stored, &told), expected);
     assert!(!freshen(&stored, &HeaderMap::new()).contains_key(header::DATE)); // its age would count from long ago
+}
+
+#[test]
+fn an_answer_to_head_freshens_the_version_that_it_names_and_outdates_any_other() {
+    // RFC 9111 section 4.3.5.
+    let stored = |lines: &[&str]| {
+        let times = Exchange::default().assess(&["Cache-Control: max-age=60"]).unwrap();
+        StoredMeta::new(StatusCode::OK, fields(lines), times, Some(10))
+    };
+    let modified = format!("Last-Modified: {MODIFIED}");
+    let before = format!("Last-Modified: {BEFORE}");
+    let check = |meta: &StoredMeta, told: &[&str], freshens: bool| {
+        let effect = effect_of_head(meta, StatusCode::OK, &fields(told));
+        assert_eq!(matches!(effect, HeadEffect::Freshened(_)), freshens, "{told:?}");
+        assert_eq!(effect == HeadEffect::Outdated, !freshens, "{told:?}");
+    };
+    let both = stored(&["ETag: \"a\"", &modified]);
+    check(&both, &[], true);
+    check(&both, &["ETag: \"a\""], true);
+    check(&both, &["ETag: W/\"a\""], true);
+    check(&both, &["ETag: \"b\""], false);
+    check(&both, &["ETag: \"a\"", &modified, "Content-Length: 10"], true);
+    check(&both, &["ETag: \"a\"", &before], false);
+    check(&both, &[&before], false);
+    check(&both, &["ETag: \"a\"", "Content-Length: 11"], false);
+    check(&both, &["Content-Length: x"], true);
+    let bare = stored(&[]);
+    check(&bare, &["Content-Length: 10"], true);
+    check(&bare, &["ETag: \"a\""], false); // it has no matching value
+    check(&bare, &[&modified], false);
+    check(&StoredMeta { status: StatusCode::NOT_FOUND, ..stored(&[]) }, &[], false);
+    for status in [204, 206, 304, 404, 500] {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(effect_of_head(&both, status, &fields(&["ETag: \"b\""])), HeadEffect::None);
+    }
+    let HeadEffect::Freshened(updated) = effect_of_head(&both, StatusCode::OK, &fields(&["X: 2", "Content-Type: a/b"]))
+    else {
+        panic!("not freshened")
+    };
+    assert_eq!(updated, fields(&["ETag: \"a\"", &modified, "X: 2"]), "what describes the bytes stays (section 3.2)");
 }

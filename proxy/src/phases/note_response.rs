@@ -1,0 +1,70 @@
+//! What a response that passes to a client says of what is stored: that it has changed (RFC 9111 section 4.4), or, in
+//! answer to a HEAD, which version the origin has (section 4.3.5).
+
+use http::{Method, header};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use super::cache_key::selecting_fields;
+use super::match_route::query;
+use crate::cache::engine::Lookup;
+use crate::cache::key::{CacheKey, Target};
+use crate::cache::rules::cache_status::{ForwardReason, Outcome};
+use crate::cache::rules::invalidation::{further_targets, invalidates};
+use crate::cache::rules::request_facts::RequestFacts;
+use crate::edge_proxy::EdgeProxy;
+use crate::origin::origin_form;
+use crate::request_context::RequestContext;
+use crate::routing::{CanonicalPath, split_target};
+
+/// Takes note of it. The fields are still those of the origin.
+pub(super) fn take_note(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
+    if request.method == Method::HEAD {
+        freshen_stored(proxy, request, head, context);
+    } else {
+        invalidate_changed(proxy, request, head, context);
+    }
+}
+
+/// Only where a fill would have been sent the same: not for another spelling of the target, and not where a kill switch
+/// keeps the request from the cache, as the answer may be another origin's.
+fn freshen_stored(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
+    let (Some(key), Some(matched)) = (&context.cache.key, &context.route) else { return };
+    let is_bypass = context
+        .cache
+        .passage
+        .as_ref()
+        .is_some_and(|member| matches!(member.outcome, Outcome::Forward { reason: ForwardReason::Bypass, .. }));
+    if is_bypass || !matched.path_as_sent {
+        return;
+    }
+    let policy = &matched.route.cache_policy;
+    let facts = RequestFacts::new(&request.method, &request.headers);
+    let fields = selecting_fields(&policy.key, &request.headers);
+    let lookup = Lookup { key, facts: &facts, fields: &fields, policy, path: &matched.path, may_fill: false };
+    proxy.cache.note_head(&lookup, head.status, &head.headers, context.arrival.time);
+}
+
+/// An unsafe method that succeeded makes what is stored of its target invalid, and of what Location and
+/// Content-Location name on the same origin (RFC 9111 section 4.4).
+fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
+    let (Some(_), Some(matched)) = (&context.cache.key, &context.route) else { return };
+    if !invalidates(&request.method, head.status) {
+        return;
+    }
+    let scheme = context.client.scheme;
+    let host = context.arrival.host.as_deref().unwrap_or_default();
+    let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
+    // Whichever route or pool others have it from.
+    let forget = |path: &str, query: Option<&[u8]>| {
+        for (partition, policy) in matched.site.stored_under(path) {
+            proxy.cache.invalidate(&CacheKey::by(policy, &Target { partition, scheme, host, path, query }));
+        }
+    };
+    forget(&matched.path, query(origin_form(request)));
+    for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {
+        let (path, query) = split_target(&target);
+        if let Ok(path) = CanonicalPath::parse(path) {
+            forget(path.as_str(), query.map(str::as_bytes));
+        }
+    }
+}
