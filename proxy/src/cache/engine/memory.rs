@@ -260,9 +260,9 @@ impl MemoryTier {
 
     /// Figures for metrics. Brings moka's pending bookkeeping up to date first.
     pub(super) fn figures(&self) -> MemoryFigures {
+        self.heads.run_pending_tasks();
         self.clear_away();
         self.entries.run_pending_tasks();
-        self.heads.run_pending_tasks();
         let bytes = self.entries.weighted_size() + self.heads.weighted_size();
         MemoryFigures { bytes, entries: self.entries.entry_count() + self.heads.entry_count() }
     }

@@ -95,8 +95,9 @@ async fn slices_of_a_version_that_nobody_can_ask_for_leave_the_tier() {
     assert!(rig.engine.figures().bytes > TOTAL);
     rig.engine.invalidate(&key("/film"));
     assert!(rig.stored().is_none());
-    let left = rig.engine.figures().bytes;
-    assert!(left < TOTAL, "{left} bytes");
+    // A tier lets go of values when it looks after itself, not at once.
+    let left = (0..100).map(|_| rig.engine.figures().bytes).find(|bytes| *bytes < TOTAL);
+    assert!(left.is_some(), "{} bytes", rig.engine.figures().bytes);
 }
 
 #[tokio::test]
