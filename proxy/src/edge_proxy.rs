@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
@@ -13,7 +13,7 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::admin::Lifecycle;
+use crate::admin::{AdminToken, Lifecycle};
 use crate::cache::engine::CacheEngine;
 use crate::kill_switch::KillSwitches;
 use crate::origin::{FillRequest, Resolver};
@@ -40,6 +40,8 @@ pub(crate) struct EdgeProxy {
     pub(crate) access_log: SharedAccessLog,
     /// What operators have switched on by hand.
     pub(crate) kill_switches: Arc<KillSwitches>,
+    /// What clients show to be told how the cache came to a response.
+    pub(crate) debug_token: Arc<ArcSwapOption<AdminToken>>,
     /// Ids of requests.
     pub(crate) request_ids: RequestIdSource,
     /// Whether this node serves, drains or stops.

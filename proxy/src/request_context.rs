@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora_http::ResponseHeader;
 use tidegate_config::ids::OriginName;
 
@@ -100,6 +100,8 @@ pub(crate) struct CacheContext {
     pub(crate) passage: Option<Member>,
     /// The origin that a fill fetched the response from.
     pub(crate) filled_by: Option<OriginName>,
+    /// What the client is told of all that, where it may ask.
+    pub(crate) told: Option<HeaderValue>,
 }
 
 /// The origin's part.
@@ -174,7 +176,7 @@ impl RequestContext {
             location: OnceLock::new(),
             fill: None,
             route: None,
-            cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None, filled_by: None },
+            cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None, filled_by: None, told: None },
             origin: OriginContext::default(),
             response: ResponseContext::default(),
         }

@@ -119,6 +119,11 @@ pub struct AdminFields {
     /// this file's folder. Default: none; then the address must be a loopback one.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
+    /// File with the token that clients show in `Tidegate-Debug` to be told in that field of the response how the cache
+    /// came to it: 32 to 4096 visible characters, and another one than `token_file`'s, as it travels to public listeners.
+    /// Default: none, and nobody is told.
+    #[serde(default)]
+    pub debug_token_file: Option<PathBuf>,
 }
 
 /// Bounds of connections and requests.

@@ -87,6 +87,8 @@ pub struct AdminListener {
     pub address: SocketAddr,
     /// File with the bearer token that clients from other than loopback addresses must show.
     pub token_file: Option<PathBuf>,
+    /// File with the token of clients that are told how the cache came to a response.
+    pub debug_token_file: Option<PathBuf>,
 }
 
 /// Every bound of the listeners. The defaults and why they are what they are stand at the document's fields.

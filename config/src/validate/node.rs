@@ -192,7 +192,12 @@ fn admin(
     if token_file.is_none() && !address.ip().is_loopback() {
         report.at(&token, "a file with a token, as the address is not a loopback one");
     }
-    Some(AdminListener { address, token_file })
+    let debug = place.field("debug_token_file");
+    let debug_token_file = fields.debug_token_file.as_ref().map(|path| certificate::file(path, &debug, report));
+    if debug_token_file.is_some() && debug_token_file == token_file {
+        report.at(&debug, "another file than token_file: who is told of the cache must not steer the node");
+    }
+    Some(AdminListener { address, token_file, debug_token_file })
 }
 
 fn workers(document: &NodeDocument, place: &Place<'_>, report: &mut Report) -> (usize, usize) {

@@ -4,6 +4,7 @@
 
 mod access;
 mod answer;
+mod cache_answers;
 mod geo_answers;
 mod kill_switch_answers;
 mod lifecycle;
@@ -11,6 +12,7 @@ mod routes;
 mod server;
 mod token;
 
+pub use cache_answers::{CacheQuestion, ExplainsCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};
 pub use token::{AdminToken, TokenError};

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
+use super::cache_answers;
 use super::geo_answers;
 use super::kill_switch_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
@@ -27,13 +28,14 @@ struct Route {
     handler: fn(&AdminState, &Call<'_>) -> Answer,
 }
 
-const ROUTES: [Route; 12] = [
+const ROUTES: [Route; 13] = [
     Route { method: Method::GET, path: "/metrics", handler: metrics },
     Route { method: Method::GET, path: "/live", handler: live },
     Route { method: Method::GET, path: "/ready", handler: ready },
     Route { method: Method::GET, path: "/status", handler: status },
     Route { method: Method::GET, path: "/origins", handler: origins },
     Route { method: Method::GET, path: "/geo", handler: geo_answers::geo },
+    Route { method: Method::GET, path: "/cache/explain", handler: cache_answers::explain },
     Route { method: Method::POST, path: "/drain", handler: drain },
     Route { method: Method::POST, path: "/undrain", handler: undrain },
     Route { method: Method::GET, path: "/kill-switches", handler: kill_switch_answers::list },

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::access::{Ends, check_access};
 use super::answer::{self, Answer};
+use super::cache_answers::ExplainsCache;
 use super::lifecycle::Lifecycle;
 use super::routes::{Call, dispatch};
 use super::token::AdminToken;
@@ -69,6 +70,10 @@ pub struct AdminState {
     pub geo: ArcSwapOption<GeoLocator>,
     /// Pools and origins. Swapped with the configuration.
     pub origins: ArcSwapOption<OriginOverview>,
+    /// What clients show to be told how the cache came to a response. Swapped with the configuration.
+    pub debug_token: Arc<ArcSwapOption<AdminToken>>,
+    /// Whoever knows how the cache sees a URL; set once the node is put together.
+    pub cache: OnceLock<Arc<dyn ExplainsCache>>,
 }
 
 /// Serves until `stop` is true, then gives answers under way a moment.

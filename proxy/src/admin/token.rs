@@ -57,13 +57,19 @@ impl AdminToken {
         Ok(Self(Sha256::digest(token).into()))
     }
 
+    /// Whether this is the token. Comparing takes the same time whatever is shown.
+    #[must_use]
+    pub fn is(&self, shown: &[u8]) -> bool {
+        let digest: [u8; 32] = Sha256::digest(shown.trim_ascii()).into();
+        bool::from(self.0.ct_eq(&digest))
+    }
+
     /// Whether an Authorization field shows this token (RFC 6750 section 2.1; the scheme in any case, RFC 9110
     /// section 11.1).
     #[must_use]
     pub fn is_shown_by(&self, authorization: &[u8]) -> bool {
         let Some((scheme, shown)) = authorization.split_at_checked("Bearer ".len()) else { return false };
-        let digest: [u8; 32] = Sha256::digest(shown.trim_ascii()).into();
-        scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(self.0.ct_eq(&digest))
+        scheme.eq_ignore_ascii_case(b"Bearer ") && self.is(shown)
     }
 }
 

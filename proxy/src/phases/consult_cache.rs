@@ -11,6 +11,7 @@ use tidegate_config::model::CachePolicy;
 use tokio::time::timeout_at;
 
 use super::Flow;
+use super::debug_field::{self, DEBUG};
 use super::cache_key::{cache_key, reduce_to_key, selecting_fields};
 use super::hold_back::{held, held_deadline, hold_of};
 use super::match_route::{Asked, query};
@@ -60,7 +61,7 @@ pub(super) async fn consult_cache(
         context.cache.key = Some(key);
         return answer(session, context, StatusCode::BAD_REQUEST).await;
     };
-    let answered = {
+    let (answered, told) = {
         let selecting = selecting_fields(&matched.route.cache_policy.key, &request.headers);
         let lookup = Lookup {
             key: &key,
@@ -71,15 +72,18 @@ pub(super) async fn consult_cache(
             may_fill: matched.path_as_sent,
         };
         let answer = proxy.cache.answer(&lookup, || held(fill_request(request, context, matched), hold));
-        match held_deadline(response_deadline(context), context.arrival.instant, hold) {
+        let answered = match held_deadline(response_deadline(context), context.arrival.instant, hold) {
             // Nobody else is hurt: a fill belongs to no client and goes on.
             Some(deadline) => match timeout_at(deadline.into(), answer).await {
                 Ok(answered) => answered,
                 Err(_) => proxy.cache.stale_in_place(&lookup).unwrap_or_else(|| Answer::Failed(too_late())),
             },
             None => answer.await,
-        }
+        };
+        let told = debug_field::told_of(proxy, &request.headers, &lookup, &answered);
+        (answered, told)
     };
+    context.cache.told = told;
     context.cache.key = Some(key);
     match answered {
         Answer::Object { object, reader, outcome } => {
@@ -177,7 +181,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
     let mut fields: HeaderMap = request.headers.clone();
     hop_by_hop::strip_from_request(&mut fields);
     fields.remove(header::CONTENT_LENGTH);
-    for claim in [&DEVICE, &COUNTRY] {
+    for claim in [&DEVICE, &COUNTRY, &DEBUG] {
         fields.remove(claim);
     }
     if !fields.contains_key(header::HOST) {

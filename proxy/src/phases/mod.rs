@@ -6,7 +6,9 @@ mod answer_options;
 mod cache_key;
 mod choose_origin;
 mod consult_cache;
+mod debug_field;
 mod enforce_kill_switches;
+mod explain;
 mod handle_origin_failure;
 mod health;
 mod hold_back;
@@ -31,6 +33,7 @@ use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
 pub(crate) use choose_origin::choose_origin;
+pub(crate) use explain::Explainer;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response, response_ended};
 pub(crate) use prepare_origin_request::{await_request_body, count_request_body, prepare_origin_request};
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};

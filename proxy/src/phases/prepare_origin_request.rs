@@ -9,6 +9,7 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::cache_key::told_of_client;
+use super::debug_field::DEBUG;
 use super::identify_client::connection_scheme;
 use super::route_facts::{body_bound, change_origin_request};
 use crate::cache::key::{COUNTRY, DEVICE};
@@ -82,7 +83,7 @@ fn without_cmcd(request: &mut RequestHeader) -> Result<()> {
 /// Says what of the client makes the key of what is asked for; a fill has been told already.
 fn key_fields(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     let Some(matched) = context.route.as_ref().filter(|_| !context.is_fill()) else { return Ok(()) };
-    for name in [&DEVICE, &COUNTRY] {
+    for name in [&DEVICE, &COUNTRY, &DEBUG] {
         request.remove_header(name);
     }
     for (name, value) in told_of_client(&request.headers, context, matched) {

@@ -7,6 +7,7 @@
 mod hit_head;
 mod http1;
 mod http1_head;
+mod http2;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -19,6 +20,7 @@ use pingora_http::ResponseHeader;
 use self::hit_head::HitHead;
 use super::cache_key::{cache_key, selecting_fields};
 use super::consult_cache::chosen;
+use super::debug_field;
 use super::enforce_kill_switches::is_touched;
 use super::identify_client::{note_client, received_trace, refusal};
 use super::match_route::{Asked, Verdict, find};
@@ -36,6 +38,7 @@ use crate::request_context::{MatchedRoute, RequestContext};
 use crate::telemetry::CacheOutcome;
 
 pub(crate) use http1::Http1Hit;
+pub(crate) use http2::answer_at_once;
 
 /// Something stored that answers a request as it is, whole.
 pub(crate) struct FreshHit {
@@ -50,7 +53,7 @@ pub(crate) struct FreshHit {
 impl FreshHit {
     /// The answer to this request, if it is one of the plain ones.
     fn find(proxy: &EdgeProxy, asked: &Asked<'_>, connection: Arc<ConnectionInfo>) -> Option<Self> {
-        if *asked.method != Method::GET || health::is_health_check(asked.target) {
+        if *asked.method != Method::GET || health::is_health_check(asked.target) || debug_field::asks(asked.fields) {
             return None;
         }
         let facts = RequestFacts::new(asked.method, asked.fields);
@@ -141,15 +144,20 @@ fn coded(
     }
 }
 
-/// Answers a request of HTTP/2 or HTTP/3 if it is a plain one; otherwise the session comes back untouched.
+/// Answers a request of HTTP/3 if it is a plain one; otherwise the session comes back untouched.
 pub(crate) async fn serve_fresh(
     proxy: &EdgeProxy,
-    mut session: ServerSession,
+    session: ServerSession,
     connection: Arc<ConnectionInfo>,
 ) -> Option<ServerSession> {
-    let Some(mut hit) = FreshHit::find(proxy, &Asked::of(session.req_header()), connection) else {
+    let Some(hit) = FreshHit::find(proxy, &Asked::of(session.req_header()), connection) else {
         return Some(session);
     };
+    write_and_record(proxy, session, hit).await;
+    None
+}
+
+async fn write_and_record(proxy: &EdgeProxy, mut session: ServerSession, mut hit: FreshHit) {
     let written = hit.write(&mut session).await;
     let exchange = Exchange {
         asked: Asked::of(session.req_header()),
@@ -164,5 +172,4 @@ pub(crate) async fn serve_fresh(
         log::debug!("request {}: the client left at the end", hit.context.arrival.request_id);
     }
     // After an error the session is dropped with its stream open, which resets it: the client sees that it is cut.
-    None
 }

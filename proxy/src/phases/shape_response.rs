@@ -8,6 +8,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::debug_field::DEBUG;
 use super::admit_response_head::admit_response_head;
 use super::note_response::take_note;
 use super::route_facts::change_response;
@@ -107,6 +108,9 @@ impl HeadFields for HeaderMap {
 /// Adds the fields that every response carries, and makes the route's changes.
 pub(super) fn finish_head(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
     NodeFields::of(context).add_to(head, SystemTime::now())?;
+    if let Some(told) = &context.cache.told {
+        head.insert_header(DEBUG.clone(), told.clone())?;
+    }
     change_response(head, context)
 }
 

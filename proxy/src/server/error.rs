@@ -24,6 +24,9 @@ pub enum StartError {
     /// The operator's token.
     #[error("node.admin.token_file: {0}")]
     Token(#[from] TokenError),
+    /// The token of clients that are told of the cache.
+    #[error("node.admin.debug_token_file: {0}")]
+    DebugToken(#[source] TokenError),
     /// An address could not be bound.
     #[error("cannot listen on {protocol} {address}: {source}; is another process listening there (ss -ltnup)?")]
     Bind {

@@ -10,7 +10,7 @@ mod sockets;
 mod workers;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -27,6 +27,7 @@ use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
+use crate::phases::Explainer;
 use crate::route_actions::MirrorSender;
 use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
 
@@ -107,6 +108,8 @@ impl Node {
             version,
             started: Instant::now(),
             token: ArcSwapOption::empty(),
+            debug_token: Arc::default(),
+            cache: OnceLock::new(),
             kill_switches: Arc::clone(&kill_switches),
             geo: ArcSwapOption::empty(),
             origins: ArcSwapOption::empty(),
@@ -134,9 +137,13 @@ impl Node {
             metrics: Arc::clone(&metrics),
             access_log,
             kill_switches,
+            debug_token: Arc::clone(&admin.debug_token),
             request_ids: RequestIdSource::new(),
             lifecycle: Arc::clone(&lifecycle),
         });
+        if admin.cache.set(Arc::new(Explainer(Arc::clone(&proxy)))).is_err() {
+            log::warn!("the operator's listener knows a cache already; it goes on showing that one");
+        }
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));
         let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);

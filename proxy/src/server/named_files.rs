@@ -21,7 +21,7 @@ const SECRET_FIELDS: &str = "credentials.fields.";
 pub fn examine_files(model: &Model) -> Vec<FileProblem> {
     tidegate_certs::install_crypto_provider();
     let mut problems: Vec<FileProblem> = model.certificates.iter().flat_map(of_certificate).collect();
-    problems.extend(of_token(model));
+    problems.extend(of_tokens(model));
     problems.extend(model.origin_pools.values().flat_map(|pool| of_origins(pool)));
     problems.extend(of_databases(model));
     problems
@@ -41,13 +41,20 @@ fn of_certificate(certificate: &Certificate) -> Vec<FileProblem> {
     errors.into_iter().map(problem).collect()
 }
 
-fn of_token(model: &Model) -> Option<FileProblem> {
-    let path = model.node.admin.as_ref()?.token_file.as_ref()?;
+fn of_tokens(model: &Model) -> impl Iterator<Item = FileProblem> {
+    let admin = model.node.admin.as_ref();
+    let files = admin.into_iter().flat_map(|admin| {
+        [("token_file", admin.token_file.as_deref()), ("debug_token_file", admin.debug_token_file.as_deref())]
+    });
+    files.filter_map(|(field, path)| of_token(model, field, path?))
+}
+
+fn of_token(model: &Model, field: &str, path: &Path) -> Option<FileProblem> {
     let error = AdminToken::read(path).err()?;
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     let (found, expected) =
         parted(&format!("{}: {error}{cause}", path.display()), "a token of 32 to 4,096 visible ASCII characters");
-    let steps = ["admin", "token_file"].map(str::to_owned).to_vec();
+    let steps = ["admin", field].map(str::to_owned).to_vec();
     Some(FileProblem { kind: "node", name: Some(model.node.name.to_string()), steps, found, expected })
 }
 

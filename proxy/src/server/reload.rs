@@ -12,7 +12,7 @@ use tidegate_config::ids::Generation;
 use tidegate_config::model::Model;
 
 use super::error::StartError;
-use crate::admin::{AdminState, AdminToken};
+use crate::admin::{AdminState, AdminToken, TokenError};
 use crate::geo::GeoDatabases;
 use crate::listener::{ListenerState, SharedListenerState};
 use crate::origin::{OriginOverview, Prober, Registries, Resolver, access_files};
@@ -42,6 +42,7 @@ struct Prepared {
     snapshot: RuntimeSnapshot,
     listener_state: ListenerState,
     token: Option<Arc<AdminToken>>,
+    debug_token: Option<Arc<AdminToken>>,
     access_log: Option<AccessLog>,
 }
 
@@ -68,6 +69,7 @@ impl Reloader {
         refresh_origin_figures(&metrics, &admin);
         read_geo_figures(&metrics, &databases);
         admin.token.store(token(model)?);
+        admin.debug_token.store(debug_token(model)?);
         admin.kill_switches.put_in_force(model, SystemTime::now());
         metrics.config_read(ReloadOutcome::Applied, generation);
         let seen = modification_times(model);
@@ -152,12 +154,12 @@ impl Reloader {
             return Err(StartError::NeedsRestart(obstacles.join("\n")));
         }
         let listener_state = listener_state(&model, &self.tickets)?;
-        let token = token(&model)?;
+        let (token, debug_token) = (token(&model)?, debug_token(&model)?);
         let moved = model.node.access_log != before.model().node.access_log;
         let access_log = moved.then(|| self.open_access_log(&model)).transpose()?;
         let snapshot = Snapshot { generation, model };
         let snapshot = RuntimeSnapshot::compile(snapshot, &self.metrics, &self.registries, &self.databases)?;
-        Ok(Prepared { snapshot, listener_state, token, access_log })
+        Ok(Prepared { snapshot, listener_state, token, debug_token, access_log })
     }
 
     fn open_access_log(&self, model: &Model) -> Result<AccessLog, StartError> {
@@ -179,6 +181,7 @@ impl Reloader {
         self.admin.geo.store(Some(Arc::clone(&snapshot.geo)));
         self.admin.origins.store(Some(Arc::new(OriginOverview::new(snapshot.pools().cloned()))));
         self.admin.token.store(prepared.token);
+        self.admin.debug_token.store(prepared.debug_token);
         if let Some(access_log) = prepared.access_log {
             self.access_log.store(Arc::new(access_log));
         }
@@ -201,8 +204,16 @@ fn read_geo_figures(metrics: &Metrics, databases: &Arc<GeoDatabases>) {
 }
 
 fn token(model: &Model) -> Result<Option<Arc<AdminToken>>, StartError> {
-    let file = model.node.admin.as_ref().and_then(|admin| admin.token_file.as_ref());
-    Ok(file.map(|file| AdminToken::read(file)).transpose()?.map(Arc::new))
+    Ok(read_token(model.node.admin.as_ref().and_then(|admin| admin.token_file.as_deref()))?)
+}
+
+fn debug_token(model: &Model) -> Result<Option<Arc<AdminToken>>, StartError> {
+    let file = model.node.admin.as_ref().and_then(|admin| admin.debug_token_file.as_deref());
+    read_token(file).map_err(StartError::DebugToken)
+}
+
+fn read_token(file: Option<&Path>) -> Result<Option<Arc<AdminToken>>, TokenError> {
+    Ok(file.map(AdminToken::read).transpose()?.map(Arc::new))
 }
 
 fn listener_state(model: &Model, tickets: &SessionTickets) -> Result<ListenerState, StartError> {

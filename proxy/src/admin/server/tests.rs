@@ -34,6 +34,8 @@ async fn start() -> Running {
         geo: ArcSwapOption::empty(),
         origins: ArcSwapOption::empty(),
         token: ArcSwapOption::empty(),
+        debug_token: Arc::default(),
+        cache: std::sync::OnceLock::new(),
         kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
     });
     let (stop, stopped) = watch::channel(false);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::explanation::NotStoredNote;
 use super::memory::FullKey;
+use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::OriginFailure;
 
 /// Why requests for a key go to the origin side by side for a while.
@@ -45,6 +47,9 @@ const FAILURE_BACK_OFF: Duration = Duration::from_secs(2);
 /// ranges, or get a validator, by deployments; asking in vain costs a request.
 const NO_PARTS_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
+/// How long operators can ask why a response was not stored: long enough to go and look.
+const NOTE_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
 /// Accounted bytes of each kind of memory; keys are as long as clients make them.
 const CAPACITY: u64 = 8 << 20;
 
@@ -55,6 +60,7 @@ pub(super) struct Recollection {
     marks: Cache<(FullKey, Audience), Mark>,
     failures: Cache<FullKey, OriginFailure>,
     no_parts: Cache<FullKey, ()>,
+    not_stored: Cache<CacheKey, NotStoredNote>,
 }
 
 impl Default for Recollection {
@@ -74,7 +80,14 @@ impl Default for Recollection {
             .weigher(|key: &FullKey, (): &()| weight(key))
             .time_to_live(NO_PARTS_LIFETIME)
             .build();
-        Self { marks, failures, no_parts }
+        let not_stored = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(|key: &CacheKey, _: &NotStoredNote| {
+                u32::try_from(key.as_str().len() + OVERHEAD).unwrap_or(u32::MAX)
+            })
+            .time_to_live(NOTE_LIFETIME)
+            .build();
+        Self { marks, failures, no_parts, not_stored }
     }
 }
 
@@ -108,6 +121,16 @@ impl Recollection {
         self.no_parts.contains_key(key)
     }
 
+    /// Remembers why a response for this key was not stored.
+    pub(super) fn note_not_stored(&self, key: &CacheKey, note: NotStoredNote) {
+        self.not_stored.insert(key.clone(), note);
+    }
+
+    /// Why the last response for this key that was not stored was not.
+    pub(super) fn not_stored(&self, key: &CacheKey) -> Option<NotStoredNote> {
+        self.not_stored.get(key)
+    }
+
     /// How the origin has just failed.
     pub(super) fn recent_failure(&self, key: &FullKey) -> Option<OriginFailure> {
         self.failures.get(key)
@@ -117,7 +140,7 @@ impl Recollection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::key::{CacheKey, Scheme};
+    use crate::cache::key::Scheme;
 
     fn key(path: &str) -> FullKey {
         FullKey { primary: CacheKey::new(Scheme::Http, "a.test", path, None), variant: [].into() }

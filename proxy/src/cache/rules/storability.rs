@@ -64,6 +64,12 @@ pub enum NotStored {
     Incomplete,
     /// The body is larger than the largest object that is stored.
     TooLarge,
+    /// Only the end of the connection ends its body, which may be short.
+    CloseDelimited,
+    /// The memory of all fills is used up.
+    NoMemory,
+    /// No response came that could be used.
+    FetchFailed,
 }
 
 impl NotStored {
@@ -84,6 +90,9 @@ impl NotStored {
             Self::NoFreshness => "no-freshness",
             Self::Incomplete => "incomplete",
             Self::TooLarge => "too-large",
+            Self::CloseDelimited => "close-delimited",
+            Self::NoMemory => "no-memory",
+            Self::FetchFailed => "fetch-failed",
         }
     }
 }

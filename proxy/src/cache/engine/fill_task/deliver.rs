@@ -1,10 +1,12 @@
 //! From the head of a response to the end of its body: to everyone, or to one.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode, header};
 
 use super::super::body::{Body, Retention};
+use super::super::explanation::NotStoredNote;
 use super::super::fetch::FetchRequest;
 use super::super::fills::Head;
 use super::super::object::Object;
@@ -74,9 +76,21 @@ impl<R: FetchRequest> FillTask<'_, R> {
         // A body that only the end of the connection ends may be short without anyone noticing.
         if response.close_delimited || !self.engine.fits(length) {
             self.mark(Mark::Oversize);
+            let why = if response.close_delimited { NotStored::CloseDelimited } else { NotStored::TooLarge };
+            self.note_not_stored(why, response.status);
             return false;
         }
-        self.guard.reserved.grow(length.unwrap_or(0))
+        let keeps = self.guard.reserved.grow(length.unwrap_or(0));
+        if !keeps {
+            self.note_not_stored(NotStored::NoMemory, response.status);
+        }
+        keeps
+    }
+
+    /// Remembers for operators why a response was not stored.
+    pub(super) fn note_not_stored(&self, why: NotStored, status: StatusCode) {
+        let note = NotStoredNote { why, status, at: SystemTime::now() };
+        self.engine.recollection.note_not_stored(&self.fill.asked.key, note);
     }
 
     /// Requests for the variant that this response is find the fill from now on, and others start their own.
@@ -94,6 +108,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// A response that may not be shared goes to the request it was fetched with, through a window.
     pub(super) async fn hand_over(&mut self, response: Response, why: NotStored, arrival: Arrival) {
         self.mark_unshareable(response.status);
+        self.note_not_stored(why, response.status);
         self.guard.withdraw();
         self.guard.outcome = FillOutcome::Uncacheable;
         if self.order.starter == Starter::Background {
@@ -161,6 +176,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     fn still_fits(&mut self, written: u64, piece: u64) -> bool {
         if !self.engine.fits(Some(written)) {
             self.mark(Mark::Oversize);
+            self.note_not_stored(NotStored::TooLarge, StatusCode::OK);
             return false;
         }
         self.guard.reserved.grow(piece)
@@ -182,7 +198,10 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 if not_stored.is_some() { FillOutcome::Uncacheable } else { FillOutcome::Streamed }
             }
             (Written::Abandoned, _) => FillOutcome::Abandoned,
-            (Written::Broken, _) => FillOutcome::Broken,
+            (Written::Broken, _) => {
+                self.note_not_stored(NotStored::Incomplete, object.meta.status);
+                FillOutcome::Broken
+            }
         };
     }
 

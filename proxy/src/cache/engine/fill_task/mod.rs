@@ -173,6 +173,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// Tells the waiters of a fetch that gave no usable response. Each decides whether it may have what is stale.
     fn fail(&mut self, failure: OriginFailure, error: FetchError) {
         log::debug!("fill of {} failed: {error}", self.guard.key.primary.without_query());
+        self.note_not_stored(NotStored::FetchFailed, error.status);
         let stale = self.order.stale.clone();
         if stale.is_some() {
             self.engine.recollection.note_failure(&self.guard.key, failure);

@@ -1,0 +1,89 @@
+//! What the engine knows of a request's key, for operators. Reads and changes nothing.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::StatusCode;
+
+use super::CacheEngine;
+use super::answer::Lookup;
+use super::fetch::FetchRequest;
+use super::object::Object;
+use super::recollection::{Audience, Mark};
+use crate::cache::rules::decide::{Decision, OriginFailure, decide};
+use crate::cache::rules::storability::NotStored;
+use crate::cache::rules::vary::VaryRule;
+
+/// Why a response was not stored, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotStoredNote {
+    /// Why.
+    pub why: NotStored,
+    /// Status of the response.
+    pub status: StatusCode,
+    /// When its header section arrived.
+    pub at: SystemTime,
+}
+
+/// Slices of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SliceCounts {
+    /// How many are stored.
+    pub stored: u64,
+    /// How many there are.
+    pub all: u64,
+}
+
+/// All that the engine knows of a key.
+pub struct Explanation {
+    /// The key under which a response would be looked for; another than the request's own where it is shared by
+    /// `No-Vary-Search`.
+    pub key: String,
+    /// How responses under this key vary, where one is stored.
+    pub vary: Option<VaryRule>,
+    /// What is stored.
+    pub object: Option<Arc<Object>>,
+    /// Its slices, where it is stored so.
+    pub slices: Option<SliceCounts>,
+    /// What a request would come to now.
+    pub decision: Decision,
+    /// Whether the last response could not be shared, so that requests go to the origin side by side for a while.
+    pub unshareable: bool,
+    /// Whether it was too large, likewise.
+    pub oversize: bool,
+    /// How the origin has just failed to renew it.
+    pub failure: Option<OriginFailure>,
+    /// Whether it is being fetched.
+    pub fill_in_flight: bool,
+    /// Why the last response that was not stored was not.
+    pub not_stored: Option<NotStoredNote>,
+}
+
+impl<R: FetchRequest> CacheEngine<R> {
+    /// What is known of this request's key, and what it would come to at `now`.
+    #[must_use]
+    pub fn explain(&self, lookup: &Lookup<'_>, now: SystemTime) -> Explanation {
+        let found = self.find(lookup);
+        let mark = self.recollection.marked(&found.key, Audience::of(lookup.facts.authorization));
+        let object = found.object;
+        let counts = |object: &Arc<Object>| object.body.in_slices().map(|sliced| sliced.present());
+        Explanation {
+            decision: decide(lookup.facts, object.as_ref().map(|object| &object.meta), now, lookup.policy),
+            slices: object.as_ref().and_then(counts).map(|(stored, all)| SliceCounts { stored, all }),
+            vary: object.as_ref().map(|object| object.meta.vary.clone()),
+            unshareable: mark == Some(Mark::Unshareable),
+            oversize: mark == Some(Mark::Oversize),
+            failure: self.recollection.recent_failure(&found.key),
+            fill_in_flight: self.fills.get(&found.key).is_some(),
+            not_stored: self.not_stored(lookup),
+            key: found.key.primary.as_str().to_owned(),
+            object,
+        }
+    }
+
+    /// Why the last response for this key that was not stored was not, while that is remembered.
+    #[must_use]
+    pub fn not_stored(&self, lookup: &Lookup<'_>) -> Option<NotStoredNote> {
+        self.recollection.not_stored(lookup.key)
+    }
+}
