@@ -8,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pingora_core::apps::{HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
 use crate::edge_proxy::{EdgeProxy, Pipeline};
-use crate::listener::{Application, CONNECTION, ReadyResponse};
-use crate::phases::{Http1Hit, serve_fresh};
+use crate::listener::{Application, AtOnce, CONNECTION, ConnectionInfo, ReadyResponse};
+use crate::phases::{Http1Hit, answer_at_once, serve_fresh};
 
 /// The edge as an application of listeners.
 pub(crate) struct EdgeApplication {
@@ -34,10 +35,10 @@ impl HttpServerApp for EdgeApplication {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        // Over HTTP/1 the request is not even read yet; its plain hits never become a session.
-        let parsed = session.is_http2() || session.is_custom();
+        // Over HTTP/1 the request is not even read yet; its plain hits never become a session. Those of HTTP/2 have been
+        // answered at once.
         let session = match CONNECTION.try_with(Arc::clone) {
-            Ok(connection) if parsed => serve_fresh(&self.proxy, session, connection).await?,
+            Ok(connection) if session.is_custom() => serve_fresh(&self.proxy, session, connection).await?,
             _ => session,
         };
         self.pipeline.process_new_http(session, shutdown).await
@@ -49,5 +50,9 @@ impl Application for EdgeApplication {
         let connection = CONNECTION.try_with(Arc::clone).ok()?;
         let hit = Http1Hit::find(&self.proxy, head, connection)?;
         Some(Box::new(hit))
+    }
+
+    fn answer_at_once(self: &Arc<Self>, session: HttpSession, connection: &Arc<ConnectionInfo>) -> AtOnce {
+        answer_at_once(&self.proxy, session, connection)
     }
 }

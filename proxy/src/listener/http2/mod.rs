@@ -1,8 +1,9 @@
 //! HTTP/2 on one connection.
 //!
 //! Owns the loop that accepts streams and drives the connection, its bounds, and its end: GOAWAY, then the streams in
-//! flight finish. Every stream is a task of its own that the proxy serves. Frames and flow control are the `h2`
-//! crate's, requests and responses Pingora's.
+//! flight finish. All requests that have arrived are accepted before the first is answered, and so their answers leave
+//! together. What is there is answered by the loop itself; every other stream is a task of its own that the proxy
+//! serves. Frames and flow control are the `h2` crate's, requests and responses Pingora's.
 
 mod frame_meter;
 mod options;
@@ -19,7 +20,6 @@ use h2::server::Connection;
 use h2::{Ping, PingPong, Reason};
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
-use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, HttpSession, handshake};
 use pingora_core::protocols::{Digest, Stream};
@@ -29,12 +29,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub(super) use self::frame_meter::{Flooded, FrameMeter};
-use self::streams::{StreamGuard, Streams};
+use self::streams::Streams;
 use super::body_progress::while_body_comes;
 use super::http1::plain_length;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
+use super::ready_response::{Application, AtOnce};
 use super::{CONNECTION, ConnectionInfo, ConnectionObserver, Protocol};
 
 /// How often a connection with streams in flight is asked whether the client is still there. A client that is silent
@@ -61,7 +62,7 @@ pub(super) async fn serve<A>(
     limits: &Limits,
     closing: watch::Receiver<bool>,
 ) where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Application,
 {
     let digest = Arc::new(Digest {
         ssl_digest: stream.get_ssl_digest(),
@@ -74,9 +75,22 @@ pub(super) async fn serve<A>(
     let Ok(Ok(connection)) = timeout(limits.handshake_timeout, greeting).await else { return };
     let mut driver = Driver::new(connection, flooded, limits, closing, &*context.observer);
     driver
-        .run(digest, |session, guard, signal| {
+        .run(digest, |session, streams, signal| {
+            let session = match context.app.answer_at_once(session, &info) {
+                AtOnce::Answered => return,
+                AtOnce::Ready(writing) => {
+                    let guard = Streams::begin(streams);
+                    tokio::spawn(async move {
+                        let _guard = guard;
+                        writing.await;
+                    });
+                    return;
+                }
+                AtOnce::NotReady(session) => session,
+            };
             let app = Arc::clone(&context.app);
             let (observer, patience) = (Arc::clone(&context.observer), limits.body_timeout);
+            let (guard, signal) = (Streams::begin(streams), signal.clone());
             let serving = async move {
                 let _guard = guard;
                 let serving = app.process_new_http(ServerSession::new_http2(session), &signal);
@@ -86,8 +100,6 @@ pub(super) async fn serve<A>(
                     observer.rejected(Protocol::Http2, StatusCode::REQUEST_TIMEOUT.as_u16());
                 }
             };
-            // Always a task, even for what is answered at once: all requests that have arrived are accepted before the
-            // first is answered, and so their answers leave together.
             tokio::spawn(CONNECTION.scope(Arc::clone(&info), serving));
         })
         .await;
@@ -108,9 +120,13 @@ enum Phase {
 }
 
 /// What the loop wakes up for.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one turn; a box would be made for every stream")]
 enum Event {
-    Accepted(pingora_error::Result<Option<H2Accept>>),
+    /// All requests that have arrived are accepted.
+    Batch,
+    /// One was malformed, and has been answered.
+    Malformed,
+    /// The connection is over.
+    Over,
     Closing,
     Deadline,
     Flooded,
@@ -135,6 +151,8 @@ struct Driver<'a> {
     streams: Arc<Streams>,
     accepted: u32,
     malformed: u32,
+    /// Streams accepted and not begun, as many as may be open at most.
+    batch: Vec<HttpSession>,
     ping_pong: Option<PingPong>,
     /// A PING was sent and not answered.
     ping_pending: bool,
@@ -162,23 +180,23 @@ impl<'a> Driver<'a> {
             streams: Arc::new(Streams::new(now)),
             accepted: 0,
             malformed: 0,
+            batch: Vec::new(),
             ping_pending: false,
         }
     }
 
     async fn run<F>(&mut self, digest: Arc<Digest>, mut start: F)
     where
-        F: FnMut(HttpSession, StreamGuard, watch::Receiver<bool>),
+        F: FnMut(HttpSession, &Arc<Streams>, &watch::Receiver<bool>),
     {
         loop {
-            let flow = match self.event(&digest).await {
-                Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
-                    self.accept(session, &mut start);
-                    Flow::Continue
-                }
-                Event::Accepted(Ok(Some(H2Accept::Rejected))) => self.count_malformed(),
+            let event = self.event(&digest).await;
+            self.begin_batch(&mut start);
+            let flow = match event {
+                Event::Batch => Flow::Continue,
+                Event::Malformed => self.count_malformed(),
                 // Clients often just leave; there is nothing to be told to anyone.
-                Event::Accepted(Ok(None) | Err(_)) => Flow::End,
+                Event::Over => Flow::End,
                 Event::Flooded => self.on_flood(),
                 Event::Closing => self.on_closing(),
                 Event::Deadline => self.on_deadline(Instant::now()),
@@ -190,11 +208,20 @@ impl<'a> Driver<'a> {
     }
 
     async fn event(&mut self, digest: &Arc<Digest>) -> Event {
-        let Self { connection, closing, deadline, ping_pong, ping_pending, flooded, phase, .. } = self;
-        let mut accepting = pin!(HttpSession::from_h2_conn(connection, Arc::clone(digest)));
+        let Self { connection, closing, deadline, ping_pong, ping_pending, flooded, phase, batch, .. } = self;
         poll_fn(|context| {
-            if let Poll::Ready(accepted) = accepting.as_mut().poll(context) {
-                return Poll::Ready(Event::Accepted(accepted));
+            // Accepting begins anew with each poll: nothing is lost, as what it waits for is in the connection.
+            while let Poll::Ready(accepted) =
+                pin!(HttpSession::from_h2_conn(connection, Arc::clone(digest))).poll(context)
+            {
+                match accepted {
+                    Ok(Some(H2Accept::Session(session))) => batch.push(session),
+                    Ok(Some(H2Accept::Rejected)) => return Poll::Ready(Event::Malformed),
+                    Ok(None) | Err(_) => return Poll::Ready(Event::Over),
+                }
+            }
+            if !batch.is_empty() {
+                return Poll::Ready(Event::Batch);
             }
             if flooded.is_set() && *phase != Phase::BrokenOff {
                 return Poll::Ready(Event::Flooded);
@@ -210,9 +237,24 @@ impl<'a> Driver<'a> {
         .await
     }
 
+    fn begin_batch<F>(&mut self, start: &mut F)
+    where
+        F: FnMut(HttpSession, &Arc<Streams>, &watch::Receiver<bool>),
+    {
+        if self.batch.is_empty() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        for session in batch.drain(..) {
+            self.accept(session, start);
+        }
+        self.batch = batch;
+        self.streams.note_activity();
+    }
+
     fn accept<F>(&mut self, mut session: HttpSession, start: &mut F)
     where
-        F: FnMut(HttpSession, StreamGuard, watch::Receiver<bool>),
+        F: FnMut(HttpSession, &Arc<Streams>, &watch::Receiver<bool>),
     {
         self.accepted = self.accepted.saturating_add(1);
         if let Some(refusal) = exceeded(&session, self.limits) {
@@ -221,7 +263,7 @@ impl<'a> Driver<'a> {
         } else {
             session.set_write_timeout(Some(self.limits.write_timeout));
             session.set_total_drain_timeout(Some(self.limits.body_timeout));
-            start(session, Streams::begin(&self.streams), self.closing.signal().clone());
+            start(session, &self.streams, self.closing.signal());
         }
         if self.streams.running() > self.limits.streams as usize * TASKS_PER_STREAM {
             self.break_off(Reason::ENHANCE_YOUR_CALM);

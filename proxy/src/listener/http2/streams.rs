@@ -35,6 +35,12 @@ impl Streams {
         self.running.load(Ordering::Acquire)
     }
 
+    /// Notes that something was answered without a task.
+    pub(super) fn note_activity(&self) {
+        let millis = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ended.store(millis, Ordering::Relaxed);
+    }
+
     /// Since when none runs, if none does.
     pub(super) fn last_ended(&self) -> Instant {
         self.begin + Duration::from_millis(self.last_ended.load(Ordering::Relaxed))
@@ -51,8 +57,7 @@ impl Drop for StreamGuard {
     fn drop(&mut self) {
         let streams = &self.0;
         if streams.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let millis = u64::try_from(streams.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-            streams.last_ended.store(millis, Ordering::Relaxed);
+            streams.note_activity();
             streams.none_left.notify_one();
         }
     }
