@@ -1,6 +1,7 @@
 //! How media is delivered: compressed where that pays, for pages of other sites, as urgent and as fast as players ask.
 
 mod compression;
+mod cmcd;
 mod cors;
 
 use tidegate_tests::client::{End, Protocol, Response};
