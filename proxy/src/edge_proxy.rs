@@ -1,6 +1,6 @@
 //! `impl ProxyHttp`: each callback of the pipeline delegates to its phase.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -18,7 +18,8 @@ use crate::cache::engine::CacheEngine;
 use crate::kill_switch::KillSwitches;
 use crate::origin::{FillRequest, Resolver};
 use crate::phases;
-use crate::phases::SharedAccessLog;
+use crate::phases::{Seen, SharedAccessLog};
+use crate::prefetch::Prefetcher;
 use crate::request_context::RequestContext;
 use crate::route_actions::MirrorSender;
 use crate::runtime_snapshot::RuntimeSnapshot;
@@ -46,6 +47,10 @@ pub(crate) struct EdgeProxy {
     pub(crate) request_ids: RequestIdSource,
     /// Whether this node serves, drains or stops.
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// What players will ask for next.
+    pub(crate) prefetcher: Prefetcher<Seen>,
+    /// This, for what goes on when a request is over.
+    pub(crate) this: Weak<EdgeProxy>,
 }
 
 /// The edge as Pingora's pipeline sees it.

@@ -11,6 +11,7 @@ mod lifecycle;
 mod routes;
 mod server;
 mod token;
+mod warm_answers;
 
 pub use cache_answers::{CacheQuestion, ExplainsCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};

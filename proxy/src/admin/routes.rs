@@ -12,6 +12,7 @@ use super::geo_answers;
 use super::kill_switch_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
 use super::server::AdminState;
+use super::warm_answers;
 
 /// A request that passed the access check.
 pub(super) struct Call<'a> {
@@ -28,7 +29,7 @@ struct Route {
     handler: fn(&AdminState, &Call<'_>) -> Answer,
 }
 
-const ROUTES: [Route; 13] = [
+const ROUTES: [Route; 16] = [
     Route { method: Method::GET, path: "/metrics", handler: metrics },
     Route { method: Method::GET, path: "/live", handler: live },
     Route { method: Method::GET, path: "/ready", handler: ready },
@@ -41,6 +42,9 @@ const ROUTES: [Route; 13] = [
     Route { method: Method::GET, path: "/kill-switches", handler: kill_switch_answers::list },
     Route { method: Method::POST, path: "/kill-switches", handler: kill_switch_answers::switch_on },
     Route { method: Method::DELETE, path: "/kill-switches/*", handler: kill_switch_answers::switch_off },
+    Route { method: Method::POST, path: "/cache/warm", handler: warm_answers::begin },
+    Route { method: Method::GET, path: "/cache/warm/*", handler: warm_answers::show },
+    Route { method: Method::DELETE, path: "/cache/warm/*", handler: warm_answers::cancel },
     Route { method: Method::GET, path: "/", handler: index },
 ];
 

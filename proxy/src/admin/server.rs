@@ -28,6 +28,7 @@ use crate::geo::GeoLocator;
 use crate::kill_switch::KillSwitches;
 use crate::origin::OriginOverview;
 use crate::telemetry::Metrics;
+use crate::warm::WarmJobs;
 
 /// Connections at a time: some scrapers, some operators, and room for a forgotten one.
 const MAX_CONNECTIONS: usize = 64;
@@ -66,6 +67,8 @@ pub struct AdminState {
     pub token: ArcSwapOption<AdminToken>,
     /// What operators have switched on by hand.
     pub kill_switches: Arc<KillSwitches>,
+    /// What operators have fetched before anybody asks.
+    pub warm: WarmJobs,
     /// How clients are located. Swapped with the configuration.
     pub geo: ArcSwapOption<GeoLocator>,
     /// Pools and origins. Swapped with the configuration.

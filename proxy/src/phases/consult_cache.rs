@@ -159,7 +159,7 @@ fn too_late() -> FetchError {
 }
 
 /// What a fill sends in the name of this request: a GET for the whole, whatever the request itself is.
-fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
+pub(super) fn fill_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
     let mut fill = origin_request(request, context, matched);
     for name in SELECTING {
         fill.fields.remove(name);

@@ -13,6 +13,7 @@ use tidegate_config::ids::OriginName;
 
 use super::handle_origin_failure::{count_answer, response_ended};
 use super::match_route::Asked;
+use super::prefetch_next::prefetch_next;
 use super::respond_error::is_replacement;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
@@ -88,6 +89,7 @@ pub(super) fn record(
     {
         site.record_player(cmcd);
     }
+    prefetch_next(proxy, exchange, context);
     let access_log = proxy.access_log.load();
     if access_log.is_on() {
         access_log.record(access_record(&exchange.asked, error, context, &figures));

@@ -28,8 +28,11 @@ use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
 use crate::phases::Explainer;
+use crate::phases::Warming;
+use crate::prefetch::Prefetcher;
 use crate::route_actions::MirrorSender;
 use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
+use crate::warm::WarmJobs;
 
 pub use error::StartError;
 pub use named_files::examine_files;
@@ -111,6 +114,7 @@ impl Node {
             debug_token: Arc::default(),
             cache: OnceLock::new(),
             kill_switches: Arc::clone(&kill_switches),
+            warm: WarmJobs::new(fills.handle().clone()),
             geo: ArcSwapOption::empty(),
             origins: ArcSwapOption::empty(),
         });
@@ -129,7 +133,9 @@ impl Node {
             let figures = figures.figures();
             CacheUsage { bytes: figures.bytes, entries: figures.entries, capacity }
         });
-        let proxy = Arc::new(EdgeProxy {
+        let proxy = Arc::new_cyclic(|this| EdgeProxy {
+            this: this.clone(),
+            prefetcher: Prefetcher::new(fills.handle().clone(), Arc::clone(&metrics)),
             snapshot: reloader.snapshot(),
             cache: Arc::clone(&cache),
             mirror: MirrorSender::new(fills.handle().clone(), Arc::clone(&metrics)),
@@ -149,6 +155,7 @@ impl Node {
         let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);
         let fetcher = Arc::new(SubrequestFetcher::new(for_fills));
         proxy.mirror.set_fetcher(fetcher.clone());
+        admin.warm.set_asker(Arc::new(Warming(Arc::downgrade(&proxy))));
         cache.set_fetcher(fetcher);
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
         Ok(Self { application, lifecycle, metrics, admin, reloader })

@@ -13,7 +13,7 @@ pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CompressionOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
     GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome,
-    OriginMetrics, OriginOutcome, PoolMetrics, ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics,
+    OriginMetrics, OriginOutcome, PoolMetrics, PrefetchOutcome, ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics,
     ResumeOutcome, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;

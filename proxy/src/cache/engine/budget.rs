@@ -26,6 +26,11 @@ impl Budget {
         admitted.then(|| Admission(Arc::clone(self)))
     }
 
+    /// Whether half of the fills that may run do.
+    pub(super) fn is_half_taken(&self) -> bool {
+        self.running.load(Ordering::Acquire) >= self.max_running.div_ceil(2)
+    }
+
     /// A reservation of nothing, to be grown.
     pub(super) fn reservation(self: &Arc<Self>) -> Reservation {
         Reservation { budget: Arc::clone(self), bytes: 0 }

@@ -4,6 +4,7 @@
 //! request must go to the origin by itself. The rules it follows are pure and stand in [`super::rules`]; how a
 //! response is fetched is behind [`Fetcher`]; how an answer is written to a client is not its business.
 
+mod ahead;
 mod answer;
 mod appraisal;
 mod body;
@@ -32,6 +33,7 @@ use http::StatusCode;
 use tidegate_config::model::{CacheMemory, Coding};
 use tokio::runtime::Handle;
 
+pub use ahead::Ahead;
 pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;

@@ -263,6 +263,22 @@ label_set!(
 );
 
 label_set!(
+    /// What became of a fetch ahead of players.
+    PrefetchOutcome {
+        /// It was begun.
+        Started => "started",
+        /// A player came for it.
+        Used => "used",
+        /// Nobody came for it in time.
+        Wasted => "wasted",
+        /// It was not begun: the site's rate or the node's fills are taken.
+        Limited => "limited",
+        /// A request was not looked at, for there were too many.
+        Dropped => "dropped",
+    }
+);
+
+label_set!(
     /// What became of a configuration that was read.
     ReloadOutcome {
         /// It is in force.

@@ -15,6 +15,7 @@ mod labels;
 mod mirror;
 mod origin;
 mod pool;
+mod prefetch;
 mod process;
 mod resolver;
 mod site;
@@ -36,13 +37,14 @@ use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
-    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, ProbeOutcome,
+    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, PrefetchOutcome, ProbeOutcome,
     Rejection, ReloadOutcome, ResumeOutcome, RetryReason, StatusClass,
 };
 use mirror::MirrorMetrics;
 use origin::OriginFamilies;
 pub use origin::OriginMetrics;
 use pool::PoolFamilies;
+use prefetch::PrefetchMetrics;
 pub use pool::PoolMetrics;
 use process::ProcessMetrics;
 pub use resolver::ResolverMetrics;
@@ -83,6 +85,7 @@ pub struct Metrics {
     kill_switches: KillSwitchMetrics,
     compression: CompressionMetrics,
     mirror: MirrorMetrics,
+    prefetch: PrefetchMetrics,
     process: ProcessMetrics,
     resolver: ResolverMetrics,
     generation: IntGauge,
@@ -136,6 +139,7 @@ impl Metrics {
             kill_switches: KillSwitchMetrics::register(&families),
             compression: CompressionMetrics::register(&families),
             mirror: MirrorMetrics::register(&families),
+            prefetch: PrefetchMetrics::register(&families),
             process: ProcessMetrics::register(&families),
             resolver: ResolverMetrics::register(&families),
             generation: families.gauge("tidegate_snapshot_generation", "Generation of the configuration in force."),
@@ -252,6 +256,11 @@ impl Metrics {
     /// Records what became of a copy of a request for another pool.
     pub fn mirrored(&self, outcome: MirrorOutcome) {
         self.mirror.mirrored(outcome);
+    }
+
+    /// Records what became of a fetch ahead of players.
+    pub fn prefetched(&self, outcome: PrefetchOutcome) {
+        self.prefetch.prefetched(outcome);
     }
 
     /// Figures of the resolver of origins' names.

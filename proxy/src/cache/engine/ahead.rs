@@ -1,0 +1,54 @@
+//! Fills that nobody waits for: what players will ask for next.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::answer::Lookup;
+use super::fetch::FetchRequest;
+use super::fill_task::Starter;
+use super::recollection::Audience;
+use super::{CacheEngine, Joined};
+use crate::cache::rules::decide::{Decision, decide};
+
+/// What came of a wish to fetch ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// It is being fetched.
+    Started,
+    /// It is there, or being fetched already.
+    There,
+    /// The node is too busy with what clients wait for.
+    Busy,
+    /// Its route does not store it, or it is another route's.
+    Unwanted,
+}
+
+impl<R: FetchRequest> CacheEngine<R> {
+    /// Fetches what a request asks for into the cache, unless it is there, under way, or not to be stored. Clients go
+    /// first: nothing is begun once half of the places for fills are taken.
+    pub fn fetch_ahead(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Ahead {
+        let found = self.memory.find(lookup.key, lookup.fields);
+        let stored = found.object.as_ref();
+        match decide(lookup.facts, stored.map(|object| &object.meta), SystemTime::now(), lookup.policy) {
+            Decision::Serve(_) | Decision::ServeAndRefresh => return Ahead::There,
+            Decision::Pass(_) | Decision::GatewayTimeout => return Ahead::Unwanted,
+            Decision::Fetch(_) => {}
+        }
+        let audience = Audience::of(lookup.facts.authorization);
+        let refused = !lookup.may_fill || self.recollection.marked(&found.key, audience).is_some();
+        if refused || self.recollection.recent_failure(&found.key).is_some() {
+            return Ahead::Unwanted;
+        }
+        if self.fills.get(&found.key).is_some() {
+            return Ahead::There;
+        }
+        if self.budget.is_half_taken() {
+            return Ahead::Busy;
+        }
+        match self.join(lookup, &found.key, stored, Starter::Background, &make_request) {
+            Joined::Fill(..) => Ahead::Started,
+            Joined::Settled(_) => Ahead::There,
+            Joined::Refused => Ahead::Busy,
+        }
+    }
+}

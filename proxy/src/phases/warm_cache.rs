@@ -1,0 +1,104 @@
+//! Asks the cache for what operators want warmed, in nobody's stead.
+
+use std::sync::{Arc, Weak};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::own_request::{OwnRequest, Stead};
+use super::serve_object::PIECE;
+use crate::cache::engine::{Answer, Object, Outcome, Reader};
+use crate::cache::key::Scheme;
+use crate::edge_proxy::EdgeProxy;
+use crate::media::{MAX_PLAYLIST_BYTES, MediaClass, recognise};
+use crate::warm::{Asker, Reply, WarmSite, Warmed};
+
+/// Asks on behalf of operators.
+pub(crate) struct Warming(pub(crate) Weak<EdgeProxy>);
+
+impl Asker for Warming {
+    fn ask<'a>(&'a self, site: &'a WarmSite, target: &'a str) -> BoxFuture<'a, Reply> {
+        async move {
+            match self.0.upgrade() {
+                Some(proxy) => ask(&proxy, site, target).await,
+                None => failed("the node stops"),
+            }
+        }
+        .boxed()
+    }
+}
+
+async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str) -> Reply {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    match HeaderValue::from_str(&site.authority) {
+        Ok(authority) => fields.insert(header::HOST, authority),
+        Err(_) => return failed("its host cannot be asked for"),
+    };
+    let scheme = if site.tls { Scheme::Https } else { Scheme::Http };
+    let stead = Stead { snapshot: proxy.snapshot.load_full(), scheme, address: None, fields };
+    let request = match OwnRequest::prepare(proxy, &stead, target, None) {
+        Ok(request) => request,
+        Err(why) => return failed(&why.to_string()),
+    };
+    let path = request.matched.path.clone();
+    match request.answer(proxy).await {
+        Answer::Object { object, reader, outcome } => read(&path, &object, reader, outcome).await,
+        Answer::Pass(passage) => failed(&format!("it goes past the cache: {passage:?}")),
+        Answer::GatewayTimeout => failed("nothing is stored"),
+        Answer::Failed(error) => failed(&error.reason),
+    }
+}
+
+/// Reads a body to its end: what is not read may not be kept.
+async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Outcome) -> Reply {
+    let (mut kept, mut total) = (Some(Vec::new()), 0_u64);
+    loop {
+        match reader.next(PIECE).await {
+            Ok(Some(bytes)) => {
+                total += bytes.len() as u64;
+                kept = kept.filter(|kept: &Vec<u8>| kept.len() + bytes.len() <= MAX_PLAYLIST_BYTES);
+                kept.iter_mut().for_each(|kept| kept.extend_from_slice(&bytes));
+                if total == bytes.len() as u64 && class(path, object, &bytes).is_none() {
+                    kept = None; // no playlist: its body is of no use here
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return failed(&error.to_string()),
+        }
+    }
+    let status = object.meta.status;
+    let warmed = match outcome {
+        _ if !status.is_success() => Warmed::Failed(format!("{} by the origin", status.as_u16())),
+        Outcome::Hit | Outcome::Stale(_) => Warmed::Present,
+        Outcome::Miss { stored: true, .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
+        Outcome::Miss { .. } => Warmed::Failed("it is too large to be stored".to_owned()),
+        Outcome::Unshared(why) => Warmed::Failed(format!("it is not stored: {}", why.label())),
+    };
+    let too_large = total > MAX_PLAYLIST_BYTES as u64;
+    let playlist = kept.and_then(|body| class(path, object, &body).map(|kind| (kind, body)));
+    let declared = class_by_type(path, object);
+    match (playlist, declared) {
+        (None, Some(_)) if too_large && status.is_success() => failed("the playlist is too large to be followed"),
+        (playlist, _) => Reply { warmed, playlist },
+    }
+}
+
+fn class(path: &str, object: &Object, body: &[u8]) -> Option<crate::media::PlaylistKind> {
+    match recognise(object.meta.headers.get(header::CONTENT_TYPE), path, Some(body)) {
+        Some(MediaClass::Playlist(kind)) => Some(kind),
+        _ => None,
+    }
+}
+
+fn class_by_type(path: &str, object: &Object) -> Option<crate::media::PlaylistKind> {
+    match recognise(object.meta.headers.get(header::CONTENT_TYPE), path, None) {
+        Some(MediaClass::Playlist(kind)) => Some(kind),
+        _ => None,
+    }
+}
+
+fn failed(reason: &str) -> Reply {
+    Reply { warmed: Warmed::Failed(reason.to_owned()), playlist: None }
+}

@@ -1,0 +1,147 @@
+//! What is fetched ahead of whom.
+
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::media::{PlaylistKind, list};
+
+struct Seen {
+    site: SiteName,
+    place: Location,
+    playlist: Option<(u64, String)>,
+    next: Option<NextTarget>,
+    rules: PrefetchRules,
+    at: Instant,
+    answer: Ahead,
+    fetched: Mutex<Vec<String>>,
+}
+
+impl Sighting for Seen {
+    fn at(&self) -> Instant {
+        self.at
+    }
+    fn site(&self) -> &SiteName {
+        &self.site
+    }
+    fn rules(&self) -> PrefetchRules {
+        self.rules
+    }
+    fn scope(&self) -> &str {
+        "https://a.test"
+    }
+    fn place(&self) -> &Location {
+        &self.place
+    }
+    fn listing(&self, known: Option<u64>) -> Option<Playlist> {
+        let (version, body) = self.playlist.as_ref().filter(|(version, _)| Some(*version) != known)?;
+        let listing = list(PlaylistKind::Hls, body.as_bytes(), &self.place, SystemTime::UNIX_EPOCH).ok();
+        Some(Playlist { version: *version, listing })
+    }
+    fn next_object(&self) -> Option<NextTarget> {
+        self.next.clone()
+    }
+    fn fetch(&self, next: &NextTarget) -> Ahead {
+        self.fetched.lock().push(next.target.to_string());
+        self.answer
+    }
+}
+
+fn seen(target: &str) -> Seen {
+    let mut rules = PrefetchRules::default();
+    rules.ahead = 2;
+    Seen {
+        site: SiteName::parse("site").unwrap(),
+        place: Location::new("a.test", target).unwrap(),
+        playlist: None,
+        next: None,
+        rules,
+        at: Instant::now(),
+        answer: Ahead::Started,
+        fetched: Mutex::default(),
+    }
+}
+
+fn playlist(version: u64, first: u64, count: u64, end: &str) -> Seen {
+    let segments: String = (first..first + count).map(|n| format!("#EXTINF:4,\ns{n}.ts\n")).collect();
+    let body = format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n{segments}{end}");
+    Seen { playlist: Some((version, body)), ..seen("/v/index.m3u8") }
+}
+
+fn task() -> Task {
+    Task::new(Metrics::new("test"))
+}
+
+fn check(task: &mut Task, sighting: &Seen, expected: &[&str]) {
+    task.look_at(sighting, Instant::now());
+    assert_eq!(std::mem::take(&mut *sighting.fetched.lock()), expected, "{:?}", sighting.place);
+}
+
+fn figures(task: &Task, outcome: &str) -> bool {
+    task.metrics.render().lines().any(|line| line.starts_with("tidegate_prefetches_total") && line.ends_with(outcome))
+}
+
+#[test]
+fn segments_after_the_one_that_was_served_are_fetched() {
+    let mut task = task();
+    check(&mut task, &playlist(1, 0, 9, "#EXT-X-ENDLIST\n"), &["/v/s0.ts", "/v/s1.ts"]);
+    check(&mut task, &playlist(1, 0, 9, "#EXT-X-ENDLIST\n"), &[]);
+    check(&mut task, &seen("/v/s3.ts?session=1"), &["/v/s4.ts", "/v/s5.ts"]);
+    check(&mut task, &seen("/v/s7.ts"), &["/v/s8.ts"]);
+    check(&mut task, &seen("/v/s8.ts"), &[]);
+    check(&mut task, &seen("/v/elsewhere.ts"), &[]);
+}
+
+#[test]
+fn new_segments_of_a_live_playlist_are_fetched_once() {
+    let mut task = task();
+    check(&mut task, &playlist(1, 0, 5, ""), &["/v/s4.ts", "/v/s3.ts"]);
+    check(&mut task, &playlist(2, 1, 5, ""), &["/v/s5.ts"]);
+    check(&mut task, &playlist(2, 1, 5, ""), &[]);
+    check(&mut task, &seen("/v/s4.ts"), &["/v/s5.ts"]);
+}
+
+#[test]
+fn what_the_player_says_goes_first_if_it_is_heard() {
+    let mut task = task();
+    let next = NextTarget { target: "/w/s9.ts".into(), range: Some("bytes=0-9".into()) };
+    let mut sighting = Seen { next: Some(next), ..seen("/v/s3.ts") };
+    check(&mut task, &sighting, &["/w/s9.ts"]);
+    sighting.rules.cmcd = false;
+    check(&mut task, &sighting, &[]);
+}
+
+#[test]
+fn rate_and_a_busy_node_end_the_looking_ahead() {
+    let mut task = task();
+    let mut busy = playlist(1, 0, 9, "#EXT-X-ENDLIST\n");
+    busy.answer = Ahead::Busy;
+    check(&mut task, &busy, &["/v/s0.ts"]);
+    let mut slow = seen("/v/s2.ts");
+    slow.rules.rate = 1;
+    check(&mut task, &slow, &["/v/s3.ts"]);
+    assert!(figures(&task, "{outcome=\"limited\"} 2"), "{}", task.metrics.render());
+}
+
+#[test]
+fn what_comes_too_late_is_not_followed() {
+    let mut task = task();
+    check(&mut task, &playlist(1, 0, 9, "#EXT-X-ENDLIST\n"), &["/v/s0.ts", "/v/s1.ts"]);
+    let mut late = seen("/v/s2.ts");
+    late.at -= MAX_DELAY + Duration::from_secs(1);
+    check(&mut task, &late, &[]);
+}
+
+#[test]
+fn used_and_wasted_fetches_are_counted() {
+    let mut task = task();
+    check(&mut task, &playlist(1, 0, 9, "#EXT-X-ENDLIST\n"), &["/v/s0.ts", "/v/s1.ts"]);
+    let mut player = seen("/v/s0.ts?x=1");
+    player.answer = Ahead::There;
+    check(&mut task, &player, &["/v/s1.ts", "/v/s2.ts"]);
+    task.sweep(Instant::now() + Duration::from_secs(3600));
+    for expected in ["{outcome=\"started\"} 2", "{outcome=\"used\"} 1", "{outcome=\"wasted\"} 1"] {
+        assert!(figures(&task, expected), "{expected} in {}", task.metrics.render());
+    }
+}

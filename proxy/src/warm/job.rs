@@ -1,0 +1,127 @@
+//! One job: its progress, as operators see it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::{WarmOrder, Warmed};
+use crate::media::LeftOut;
+
+/// Failures shown one by one; the rest is counted.
+const MAX_FAILURES: usize = 100;
+
+/// Numbers of jobs. They need not be secret: who may ask about one may begin one.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+pub(super) struct Job {
+    pub(super) id: String,
+    pub(super) order: WarmOrder,
+    began: Instant,
+    cancelled: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    found: usize,
+    fetched: usize,
+    present: usize,
+    failed: usize,
+    bytes: u64,
+    failures: Vec<(String, String)>,
+    left_out: HashMap<&'static str, usize>,
+    ended: Option<Instant>,
+}
+
+impl Job {
+    pub(super) fn new(order: WarmOrder) -> Self {
+        let id = format!("w{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { id, order, began: Instant::now(), cancelled: AtomicBool::new(false), progress: Mutex::default() }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.progress.lock().ended.is_none()
+    }
+
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn end(&self) {
+        self.progress.lock().ended = Some(Instant::now());
+    }
+
+    pub(super) fn found(&self, count: usize) {
+        self.progress.lock().found += count;
+    }
+
+    /// Records what came of a target.
+    pub(super) fn warmed(&self, target: &str, warmed: Warmed) {
+        let mut progress = self.progress.lock();
+        match warmed {
+            Warmed::Fetched(bytes) => {
+                progress.fetched += 1;
+                progress.bytes += bytes;
+            }
+            Warmed::Present => progress.present += 1,
+            Warmed::Failed(reason) => progress.fail(target, reason),
+        }
+    }
+
+    /// Records a playlist that is there but could not be followed.
+    pub(super) fn not_followed(&self, target: &str, reason: String) {
+        self.progress.lock().fail(target, reason);
+    }
+
+    /// Records references that were not followed.
+    pub(super) fn left_out(&self, left_out: LeftOut) {
+        let mut progress = self.progress.lock();
+        let counts =
+            [("other_host", left_out.foreign), ("malformed", left_out.malformed), ("beyond_limits", left_out.beyond)];
+        for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            *progress.left_out.entry(name).or_default() += count;
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let progress = self.progress.lock();
+        let state = match (progress.ended, self.is_cancelled()) {
+            (None, _) => "running",
+            (Some(_), true) => "cancelled",
+            (Some(_), false) => "done",
+        };
+        let ended = progress.ended.unwrap_or_else(Instant::now);
+        let failures: Vec<Value> =
+            progress.failures.iter().map(|(target, reason)| json!({ "target": target, "reason": reason })).collect();
+        json!({
+            "id": self.id,
+            "state": state,
+            "found": progress.found,
+            "fetched": progress.fetched,
+            "present": progress.present,
+            "failed": progress.failed,
+            "bytes": progress.bytes,
+            "seconds": ended.duration_since(self.began).as_secs_f64(),
+            "failures": failures,
+            "left_out": progress.left_out,
+        })
+    }
+}
+
+impl Progress {
+    fn fail(&mut self, target: &str, reason: String) {
+        self.failed += 1;
+        if self.failures.len() < MAX_FAILURES {
+            // Queries may carry tokens, and this is shown and logged.
+            let path = target.split('?').next().unwrap_or_default().to_owned();
+            self.failures.push((path, reason));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a job follows and how it is bounded.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::*;
+
+/// A site whose every answer the test says.
+#[derive(Default)]
+struct Site {
+    bodies: HashMap<&'static str, (Option<PlaylistKind>, String)>,
+    asked: Mutex<Vec<String>>,
+    running: Mutex<(usize, usize)>,
+}
+
+impl Asker for Site {
+    fn ask<'a>(&'a self, _: &'a WarmSite, target: &'a str) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            self.asked.lock().push(target.to_owned());
+            {
+                let mut running = self.running.lock();
+                running.0 += 1;
+                running.1 = running.1.max(running.0);
+            }
+            tokio::task::yield_now().await;
+            self.running.lock().0 -= 1;
+            match self.bodies.get(target) {
+                None => Reply { warmed: Warmed::Failed("404 by the origin".to_owned()), playlist: None },
+                Some((None, body)) => Reply { warmed: Warmed::Fetched(body.len() as u64), playlist: None },
+                Some((Some(kind), body)) => {
+                    Reply { warmed: Warmed::Present, playlist: Some((*kind, body.clone().into_bytes())) }
+                }
+            }
+        })
+    }
+}
+
+fn site(bodies: &[(&'static str, &str)]) -> Arc<Site> {
+    let kind = |target: &str| target.ends_with(".m3u8").then_some(PlaylistKind::Hls);
+    let bodies = bodies.iter().map(|(target, body)| (*target, (kind(target), (*body).to_owned()))).collect();
+    Arc::new(Site { bodies, ..Site::default() })
+}
+
+const MULTIVARIANT: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\n\
+    https://elsewhere.example/high.m3u8\n";
+const LOW: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:4,\n1.m4s\n#EXTINF:4,\n2.m4s\n\
+    #EXTINF:4,\n3.m4s\n#EXT-X-ENDLIST\n";
+
+/// Runs a job to its end and shows it.
+async fn run(site: &Arc<Site>, order: &str) -> Value {
+    let jobs = WarmJobs::new(Handle::current());
+    jobs.set_asker(Arc::clone(site) as _);
+    let begun = jobs.begin(WarmOrder::parse(order.as_bytes()).unwrap()).unwrap();
+    let id = begun["id"].as_str().unwrap().to_owned();
+    for _ in 0..10_000 {
+        let shown = jobs.show(&id).unwrap();
+        if shown["state"] != "running" {
+            return shown;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("the job does not end");
+}
+
+#[tokio::test]
+async fn playlist_leads_to_its_renditions_and_their_pieces_on_the_own_host() {
+    let site = site(&[
+        ("/v/main.m3u8", MULTIVARIANT),
+        ("/v/low.m3u8", LOW),
+        ("/v/init.mp4", "init"),
+        ("/v/1.m4s", "one"),
+        ("/v/3.m4s", "three"),
+    ]);
+    let shown = run(&site, r#"{"url": "https://media.example:8443/v/main.m3u8", "concurrency": 2}"#).await;
+    for (field, expected) in [("found", 6), ("fetched", 3), ("present", 2), ("failed", 1), ("bytes", 12)] {
+        assert_eq!(shown[field], expected, "{field} of {shown}");
+    }
+    assert_eq!(shown["failures"][0]["target"], "/v/2.m4s");
+    assert_eq!(shown["left_out"]["other_host"], 1);
+    let asked = site.asked.lock().clone();
+    assert_eq!(asked, ["/v/main.m3u8", "/v/low.m3u8", "/v/init.mp4", "/v/1.m4s", "/v/2.m4s", "/v/3.m4s"]);
+    assert!(site.running.lock().1 <= 2, "no more at a time than asked for");
+}
+
+#[tokio::test]
+async fn job_ends_at_its_limit_and_says_so() {
+    let site = site(&[("/v/low.m3u8", LOW), ("/v/init.mp4", "i"), ("/v/1.m4s", "1")]);
+    let shown = run(&site, r#"{"url": "http://media.example/v/low.m3u8", "limit": 3}"#).await;
+    assert_eq!((&shown["found"], &shown["failed"]), (&3.into(), &0.into()));
+    assert_eq!(shown["left_out"]["beyond_limits"], 2);
+}
+
+#[tokio::test]
+async fn playlist_that_cannot_be_read_is_a_failure() {
+    let body = "\n".repeat(9 << 20);
+    let site = site(&[("/large.m3u8", &body)]);
+    let shown = run(&site, r#"{"url": "http://media.example/large.m3u8"}"#).await;
+    assert_eq!(shown["failures"][0]["reason"], "the playlist is larger than 8 MiB");
+}
+
+#[tokio::test]
+async fn playlists_that_name_each_other_are_asked_for_once() {
+    let to = |other: &str| format!("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{other}\n");
+    let site = site(&[("/a.m3u8", &to("b.m3u8")), ("/b.m3u8", &to("a.m3u8"))]);
+    let shown = run(&site, r#"{"url": "http://media.example/a.m3u8"}"#).await;
+    assert_eq!((&shown["found"], &shown["present"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn orders_are_bounded() {
+    let check = |order: &str, expected: &str| {
+        let error = WarmOrder::parse(order.as_bytes()).unwrap_err();
+        assert!(error.contains(expected), "{error} of {order}");
+    };
+    check("", "the body");
+    check(r#"{"url": "ftp://a.test/"}"#, "http://HOST/PATH");
+    check(r#"{"url": "https:///a"}"#, "no valid host");
+    check(r#"{"url": "https://a.test/ b"}"#, "no URL has");
+    check(r#"{"url": "https://a.test/", "concurrency": 33}"#, "1 to 32");
+    check(r#"{"url": "https://a.test/", "limit": 0}"#, "1 to 100000");
+    check(r#"{"url": "https://a.test/", "speed": 1}"#, "unknown field");
+    let order = WarmOrder::parse(br#"{"url": "HTTPS://a.test:8443?x=1#y"}"#).unwrap();
+    assert_eq!((order.site.authority.as_str(), order.target.as_str()), ("a.test:8443", "/?x=1"));
+}
