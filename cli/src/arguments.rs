@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, config, dev, edge, origin};
+use crate::{cache, completions, config, dev, edge, origin};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -11,6 +11,8 @@ Examples:
   tidegate config check edge.yaml           Say everything that is wrong with a configuration
   tidegate origin videos --listen 127.0.0.1:8000
                                             Serve a directory as a media origin
+  tidegate cache explain URL --node http://127.0.0.1:9000
+                                            Say how a node's cache sees a URL
 
 `tidegate COMMAND --help` has more for each command.
 
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Origin(origin::OriginArguments),
     /// Check configuration files and print their schema.
     Config(config::ConfigArguments),
+    /// Ask a running node about its cache.
+    Cache(cache::CacheArguments),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArguments),
 }

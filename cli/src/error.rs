@@ -41,6 +41,9 @@ pub(crate) enum CommandError {
     /// The parent ended before this process had begun.
     #[error("the process that started this one is gone")]
     Orphaned,
+    /// A node could not be asked, or refused.
+    #[error("{0}")]
+    Node(String),
     /// What was to be told could not be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),

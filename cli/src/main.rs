@@ -4,12 +4,14 @@
 //! 1 when the command failed, 2 when it was called wrongly.
 
 mod arguments;
+mod cache;
 mod completions;
 mod config;
 mod dev;
 mod edge;
 mod error;
 mod log_level;
+mod node_client;
 mod open_files;
 mod origin;
 mod output;
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Edge(arguments) => edge::run(&arguments),
         Command::Origin(arguments) => origin::run(arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -4,7 +4,7 @@ use crate::calling::call;
 
 #[test]
 fn every_command_shows_examples() {
-    for command in ["", "dev", "edge", "origin", "config check", "config schema", "completions"] {
+    for command in ["", "dev", "edge", "origin", "config check", "config schema", "cache", "cache explain", "completions"] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = call(&arguments);
         assert_eq!(help.code, Some(0), "{command}");
