@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use super::super::fetch::{FetchError, FetchRequest};
 use super::super::live::{HeldBack, held_too_long};
@@ -13,7 +12,7 @@ use super::arrival::Arrival;
 use super::response::Response;
 use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::live::{hinted_part_times, reload_times};
-use crate::media::{Location, MediaClass, PlaylistKind, list};
+use crate::media::{Listing, Location, MediaClass, PlaylistKind, list, recognise};
 
 /// Largest live playlist learned from: those of hours of two-second segments are smaller.
 const MAX_LIVE_PLAYLIST: usize = 1 << 20;
@@ -40,18 +39,24 @@ impl<R: FetchRequest> FillTask<'_, R> {
     }
 
     /// Learns from a complete playlist, and knows by it how long a blocking reload stays fresh.
-    pub(super) fn learn(&self, object: &mut Object, class: Option<MediaClass>, first: &Bytes) {
-        let is_hls = class == Some(MediaClass::Playlist(PlaylistKind::Hls)) && object.meta.status == StatusCode::OK;
-        let low_latency = self.order.policy.blocking_reload.is_some();
-        if !is_hls || !low_latency || first.len() >= MAX_LIVE_PLAYLIST {
-            return;
-        }
-        // Hosts have no part in it: hints stay on their own, and those that do not are left out.
-        let Some(place) = Location::new("this.invalid", &self.order.path) else { return };
-        let Ok(listing) = list(PlaylistKind::Hls, first, &place, SystemTime::now()) else { return };
+    pub(super) fn learned(&self, mut object: Object) -> Object {
+        let Some(listing) = self.listing_of(&object) else { return object };
         self.engine.live.learn(&self.guard.key.primary, &self.order.path, &listing);
         if self.order.request.hold().is_some_and(|hold| hold.why == HeldBack::Reload) {
             object.meta.times = reload_times(object.meta.times, object.meta.status, listing.target_duration);
         }
+        object
+    }
+
+    fn listing_of(&self, object: &Object) -> Option<Listing> {
+        self.order.policy.blocking_reload.filter(|_| object.meta.status == StatusCode::OK)?;
+        let first = object.body.blocks().first().filter(|first| first.len() < MAX_LIVE_PLAYLIST)?;
+        let class = recognise(object.meta.headers.get(header::CONTENT_TYPE), &self.order.path, Some(first))?;
+        if class != MediaClass::Playlist(PlaylistKind::Hls) {
+            return None;
+        }
+        // Hosts have no part in it: hints stay on their own, and those that do not are left out.
+        let place = Location::new("this.invalid", &self.order.path)?;
+        list(PlaylistKind::Hls, first, &place, SystemTime::now()).ok()
     }
 }

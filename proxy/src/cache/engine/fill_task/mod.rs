@@ -189,11 +189,11 @@ impl<R: FetchRequest> FillTask<'_, R> {
     fn assess(&self, response: &Response, first: Option<&Bytes>) -> Result<StoredTimes, NotStored> {
         let Response { status, fields, request_time, response_time, .. } = response;
         let told = Told { status: *status, fields, request_time: *request_time, response_time: *response_time };
-        self.appraisal().assess(&told, first)
+        self.appraisal().assess(&told, first).map(|times| self.held_times(times, *status))
     }
 
     /// Looks into a complete playlist for how long it stays fresh.
     fn finalized(&self, object: Object) -> Arc<Object> {
-        Arc::new(self.appraisal().finalized(object))
+        Arc::new(self.learned(self.appraisal().finalized(object)))
     }
 }
