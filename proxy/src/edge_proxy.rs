@@ -111,14 +111,14 @@ impl ProxyHttp for Pipeline {
     fn upstream_response_body_filter(
         &self,
         _session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         end: bool,
         context: &mut RequestContext,
     ) -> Result<Option<Duration>> {
         if end {
             phases::response_ended(context);
         }
-        Ok(None)
+        Ok(phases::keep_pace_of_passed(body.as_ref(), context))
     }
 
     async fn response_filter(

@@ -11,7 +11,7 @@ use tidegate_config::ids::OriginName;
 
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
-use crate::cmcd::Cmcd;
+use crate::cmcd::{Cmcd, Pace};
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
 use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit, Trial};
@@ -86,6 +86,8 @@ pub(crate) struct MatchedRoute {
     pub(crate) target: Option<Box<[u8]>>,
     /// With whom the response is shared, where the route says so.
     pub(crate) grant: Grant,
+    /// Whether the client names a priority itself.
+    pub(crate) names_priority: bool,
     /// What the client's player said of itself, where the policy has use for it; never in fills.
     pub(crate) cmcd: Option<Box<Cmcd>>,
 }
@@ -146,6 +148,8 @@ pub(crate) struct OriginContext {
 pub(crate) struct ResponseContext {
     /// When its head was written.
     pub(crate) first_byte: Option<Instant>,
+    /// How fast the body of a response that passes may go.
+    pub(crate) pace: Option<Pace>,
     /// What went wrong.
     pub(crate) error: Option<String>,
     /// Status that `respond_error` chose.

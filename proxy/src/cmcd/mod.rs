@@ -6,8 +6,10 @@
 
 mod grammar;
 mod next_object;
+mod pace;
 #[cfg(test)]
 mod tests;
+mod urgency;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use http::{HeaderMap, HeaderName};
 use tidegate_config::model::CachePolicy;
 
 pub use next_object::{NextObject, NextRange};
+pub use pace::Pace;
+pub use urgency::{Urgency, urgency};
 
 use grammar::{Item, members};
 

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tidegate_config::model::{Limits, PlaintextMode};
@@ -52,6 +53,29 @@ pub struct ConnectionInfo {
     pub plaintext: Option<PlaintextMode>,
     /// How it ends over TCP.
     pub ending: Ending,
+    /// What knows its way, where that can be asked: over QUIC. Of TCP only the kernel knows, and no safe call asks it.
+    pub quic: Option<quinn::Connection>,
+}
+
+/// What a connection knows of the way to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// Smoothed round trip.
+    pub round_trip: Duration,
+    /// What congestion control lets through in that time.
+    pub kilobits_per_second: u64,
+}
+
+impl ConnectionInfo {
+    /// What it knows of its way at this moment.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        let path = self.quic.as_ref()?.stats().path;
+        let microseconds = u64::try_from(path.rtt.as_micros()).unwrap_or(u64::MAX).max(1);
+        // Bits in a microsecond are thousands of kilobits in a second.
+        let kilobits_per_second = path.cwnd.saturating_mul(8 * 1000) / microseconds;
+        Some(Way { round_trip: path.rtt, kilobits_per_second })
+    }
 }
 
 /// How a connection over TCP is to end. What is framed by the connection's end (RFC 9112 section 6.3) and broke off must not

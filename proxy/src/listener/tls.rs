@@ -45,7 +45,7 @@ where
 
     let protocol = negotiated(&stream);
     let tls = Some(tls_info(stream.get_ref().1));
-    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext: None, ending });
+    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext: None, ending, quic: None });
     let identity = StreamIdentity::new(descriptor, &info, Some(digest(stream.get_ref().1, protocol)));
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {

@@ -44,6 +44,7 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
         websocket: false,
         target: None,
         grant: Grant::Nobody,
+        names_priority: false,
         cmcd: None,
     });
     context.origin.journal = Arc::clone(&fill.journal).into();

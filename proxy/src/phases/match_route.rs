@@ -11,6 +11,7 @@ use tidegate_config::model::{Destination, PlaintextMode};
 use super::Flow;
 use super::answer_options::answer_preflight;
 use super::enforce_kill_switches::enforce_kill_switches;
+use super::player_fields::PRIORITY;
 use super::respond_error::{Audience, answer, answer_maintenance, redirect};
 use super::route_facts::{changes_responses, websocket_idle, with_facts};
 use crate::cache::key::Scheme;
@@ -183,6 +184,7 @@ fn matched(
         websocket: false,
         target: None,
         grant: route.sharing.as_ref().map_or(Grant::Nobody, |sharing| sharing.grant(request.fields)),
+        names_priority: request.fields.contains_key(PRIORITY),
         cmcd: None,
     };
     if cmcd::is_used(&route.cache_policy) {

@@ -40,6 +40,7 @@ pub(crate) use choose_origin::choose_origin;
 pub(crate) use explain::Explainer;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response, response_ended};
 pub(crate) use prefetch_next::Seen;
+pub(crate) use player_fields::keep_pace_of_passed;
 pub(crate) use prepare_origin_request::{await_request_body, count_request_body, prepare_origin_request};
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
 pub(crate) use respond_error::{replace_error, respond_error};

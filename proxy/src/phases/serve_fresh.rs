@@ -24,6 +24,7 @@ use super::debug_field;
 use super::enforce_kill_switches::is_touched;
 use super::identify_client::{note_client, received_trace, refusal};
 use super::match_route::{Asked, Verdict, find};
+use super::player_fields::requested_pace;
 use super::record_outcome::{Exchange, record};
 use super::route_facts::change_response;
 use super::serve_object::{PIECE, head_of, length_of, status_member};
@@ -66,7 +67,8 @@ impl FreshHit {
             return None;
         }
         let Verdict::Route(matched) = find(asked, &mut context) else { return None };
-        if is_touched(proxy, &matched, &context) {
+        // Only the long way writes as slowly as a player asks.
+        if is_touched(proxy, &matched, &context) || requested_pace(&matched).is_some() {
             return None;
         }
         matched.route.pool(matched.pool)?; // else this node answers by itself, whatever is stored
@@ -105,7 +107,7 @@ impl FreshHit {
             length: self.length,
             now: self.now,
             member: status_member(&self.object, Outcome::Hit, self.now),
-            node: NodeFields::of(&self.context),
+            node: NodeFields::of(self.object.meta.status, &self.object.meta.headers, &self.context),
         }
     }
 

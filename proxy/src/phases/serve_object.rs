@@ -9,6 +9,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::player_fields::pace;
 use super::respond_error::{body_of, describe_page, may_be_replaced, replacement_of, vary_by_accept, write_whole};
 use super::shape_response::{finish_head, frame_body};
 use crate::cache::compression::Representation;
@@ -16,6 +17,7 @@ use crate::cache::engine::{Object, Outcome, Reader};
 use crate::cache::rules::cache_status::{CACHE_STATUS, ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate, not_modified_fields};
 use crate::cache::rules::range::{ByteRange, Multipart, RangeRequest, Resolved, unsatisfied_content_range};
+use crate::cmcd::Pace;
 use crate::error_page::ErrorBody;
 use crate::request_context::RequestContext;
 use crate::telemetry::CacheOutcome;
@@ -54,7 +56,7 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
     let (mut head, payload) = match evaluate(&request.headers, object.meta.status, &object.meta.validators()) {
         Verdict::Full => {
             whole_or_part(&request.headers, is_head, &object, representation, &mut reader, context).await?
-        },
+        }
         Verdict::NotModified => {
             let mut fields = not_modified_fields(&object.meta.headers);
             representation.describe_unchanged(&mut fields);
@@ -114,7 +116,9 @@ async fn whole_or_part(
     let total = length.unwrap_or(0);
     match resolved {
         Resolved::Whole | Resolved::NeedsLength => Ok((whole_head(object, representation, reader)?, Payload::Whole)),
-        Resolved::Multi(_) if object.body.is_windowed() => Ok((whole_head(object, representation, reader)?, Payload::Whole)),
+        Resolved::Multi(_) if object.body.is_windowed() => {
+            Ok((whole_head(object, representation, reader)?, Payload::Whole))
+        }
         Resolved::Single(part) => {
             let mut head = head_of(StatusCode::PARTIAL_CONTENT, described(object, representation))?;
             head.insert_header(header::CONTENT_RANGE, part.content_range(total))?;
@@ -188,6 +192,7 @@ async fn write(
     }
     let declared = head.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
     let ends = bodiless || declared;
+    let mut pace = pace(status, &head.headers, context);
     context.response.first_byte = Some(Instant::now());
     session.write_response_header(Box::new(head), ends).await?;
     if ends {
@@ -195,12 +200,12 @@ async fn write(
     }
     match payload {
         Payload::Nothing => Ok(()),
-        Payload::Whole => write_rest(session, &mut reader).await,
-        Payload::Part(part) => write_range(session, &mut reader, part, true).await,
+        Payload::Whole => write_rest(session, &mut reader, &mut pace).await,
+        Payload::Part(part) => write_range(session, &mut reader, &mut pace, part, true).await,
         Payload::Parts(frame) => {
             for (head, part) in frame.parts {
                 session.write_response_body(Some(head), false).await?;
-                write_range(session, &mut reader, part, false).await?;
+                write_range(session, &mut reader, &mut pace, part, false).await?;
             }
             session.write_response_body(Some(frame.tail), true).await
         }
@@ -208,9 +213,10 @@ async fn write(
 }
 
 /// The whole body. A body that ends short is an error: the client must see that it is cut, never a clean end.
-async fn write_rest(session: &mut Session, reader: &mut Reader) -> Result<()> {
-    while let Some(bytes) = reader.next(PIECE).await.map_err(truncated)? {
+async fn write_rest(session: &mut Session, reader: &mut Reader, pace: &mut Option<Pace>) -> Result<()> {
+    while let Some(bytes) = reader.next(piece(pace)).await.map_err(truncated)? {
         let last = reader.at_end();
+        keep_pace(pace, bytes.len()).await;
         session.write_response_body(Some(bytes), last).await?;
         if last {
             return Ok(());
@@ -219,19 +225,39 @@ async fn write_rest(session: &mut Session, reader: &mut Reader) -> Result<()> {
     session.write_response_body(Some(Bytes::new()), true).await
 }
 
-async fn write_range(session: &mut Session, reader: &mut Reader, part: ByteRange, last: bool) -> Result<()> {
+async fn write_range(
+    session: &mut Session,
+    reader: &mut Reader,
+    pace: &mut Option<Pace>,
+    part: ByteRange,
+    last: bool,
+) -> Result<()> {
     reader.move_to(part.start);
     reader.read_until(part.end);
     let mut left = part.length();
     while left > 0 {
-        let limit = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+        let limit = usize::try_from(left).unwrap_or(usize::MAX).min(piece(pace));
         let Some(bytes) = reader.next(limit).await.map_err(truncated)? else {
             return Err(Error::explain(ErrorType::ReadError, "the object is shorter than its length said"));
         };
         left -= bytes.len() as u64;
+        keep_pace(pace, bytes.len()).await;
         session.write_response_body(Some(bytes), last && left == 0).await?;
     }
     Ok(())
+}
+
+fn piece(pace: &Option<Pace>) -> usize {
+    pace.as_ref().map_or(PIECE, |pace| pace.piece().min(PIECE))
+}
+
+/// Waits until so many bytes may go. A client that leaves meanwhile is found at the next write.
+async fn keep_pace(pace: &mut Option<Pace>, bytes: usize) {
+    let Some(pace) = pace else { return };
+    let wait = pace.wait(Instant::now(), bytes);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
 }
 
 pub(super) fn truncated(error: crate::cache::engine::BodyError) -> Box<Error> {

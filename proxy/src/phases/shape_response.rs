@@ -8,9 +8,10 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::debug_field::DEBUG;
 use super::admit_response_head::admit_response_head;
+use super::debug_field::DEBUG;
 use super::note_response::take_note;
+use super::player_fields::{CMSD_DYNAMIC, PRIORITY, cmsd, pace, priority};
 use super::route_facts::change_response;
 use crate::cache::rules::cache_status::{CACHE_STATUS, Member};
 use crate::cache::rules::hop_by_hop;
@@ -107,7 +108,7 @@ impl HeadFields for HeaderMap {
 
 /// Adds the fields that every response carries, and makes the route's changes.
 pub(super) fn finish_head(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
-    NodeFields::of(context).add_to(head, SystemTime::now())?;
+    NodeFields::of(head.status, &head.headers, context).add_to(head, SystemTime::now())?;
     if let Some(told) = &context.cache.told {
         head.insert_header(DEBUG.clone(), told.clone())?;
     }
@@ -123,16 +124,23 @@ pub(super) struct NodeFields<'a> {
     pub(super) alt_svc: Option<&'a HeaderValue>,
     /// Where the route says with whom it is shared: that, and whether with this client.
     pub(super) sharing: Option<(&'a Sharing, &'a Grant)>,
+    /// Where it is not the usual one, and nobody else says so.
+    pub(super) priority: Option<HeaderValue>,
+    /// For players that listen.
+    pub(super) cmsd: Option<HeaderValue>,
 }
 
 impl<'a> NodeFields<'a> {
-    pub(super) fn of(context: &'a RequestContext) -> Self {
+    /// Those of a response of this status and these fields.
+    pub(super) fn of(status: StatusCode, fields: &HeaderMap, context: &'a RequestContext) -> Self {
         Self {
             edge: &context.snapshot.edge,
             server_timing: &context.snapshot.server_timing,
             request_id: context.arrival.request_id.to_hex(),
             alt_svc: own_alt_svc(context),
             sharing: context.route.as_ref().and_then(|it| Some((it.route.sharing.as_ref()?, &it.grant))),
+            priority: priority(status, fields, context),
+            cmsd: cmsd(fields, context),
         }
     }
 
@@ -147,6 +155,12 @@ impl<'a> NodeFields<'a> {
         }
         if let Some(alt_svc) = self.alt_svc {
             head.set_shared(header::ALT_SVC, alt_svc)?;
+        }
+        if let Some(priority) = &self.priority {
+            head.set_shared(PRIORITY, priority)?;
+        }
+        if let Some(cmsd) = &self.cmsd {
+            head.add_shared(CMSD_DYNAMIC, cmsd)?;
         }
         let Some((sharing, grant)) = self.sharing else { return Ok(()) };
         WITHHELD.iter().for_each(|name| head.take(name));
@@ -288,5 +302,6 @@ pub(crate) fn shape_passed_response(
     for name in hop_by_hop::response_fields(&head.headers) {
         head.remove_header(&name);
     }
+    context.response.pace = pace(head.status, &head.headers, context);
     finish_head(head, context)
 }

@@ -264,6 +264,7 @@ where
             tls: Some(tls),
             plaintext: None,
             ending: Ending::default(),
+            quic: Some(connection.clone()),
         };
         RequestContext {
             app: Arc::clone(&self.app),

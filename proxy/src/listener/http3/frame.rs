@@ -96,7 +96,7 @@ fn kind(code: u64) -> FrameKind {
 }
 
 /// Takes a variable-length integer (RFC 9000 section 16) off the front, if all of it is there.
-fn take_integer(input: &mut &[u8]) -> Option<u64> {
+pub(super) fn take_integer(input: &mut &[u8]) -> Option<u64> {
     let first = *input.first()?;
     let length = 1_usize << (first >> 6);
     if input.len() < length {

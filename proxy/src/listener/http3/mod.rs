@@ -10,6 +10,7 @@ mod connection;
 mod endpoint;
 mod field_section;
 mod frame;
+mod priority;
 mod pseudo_headers;
 mod quic_adapter;
 mod request;

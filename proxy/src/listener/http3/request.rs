@@ -15,6 +15,7 @@ use pingora_core::server::ShutdownWatch;
 use super::bounds::Bounds;
 use super::endpoint::canonical;
 use super::frame::bare_response;
+use super::priority::Signal;
 use super::pseudo_headers;
 use super::quic_adapter::{BidiStream, BodyError, Connection, StreamHalves, variable_integer};
 use super::request_head::request_head;
@@ -99,6 +100,9 @@ where
             return refuse(context, halves, malformed.status()).await;
         }
     };
+    if let Some(signal) = Signal::of(&head.header.headers) {
+        halves.send.lock().ask(signal);
+    }
     let (connection, socket) = (context.connection.clone(), Arc::clone(&context.socket));
     let info = context.info_now();
     let session = Http3Session::new(head, stream, halves.clone(), connection, socket, &context.bounds).await;

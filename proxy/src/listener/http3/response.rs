@@ -18,6 +18,7 @@ use tidegate_config::field::HOP_BY_HOP;
 
 use super::field_section::headers_frame;
 use super::frame::data_header;
+use super::priority::Signal;
 use super::quic_adapter::{BidiStream, SendHalf};
 
 /// Why a response cannot go on.
@@ -110,6 +111,9 @@ impl Response {
                 header.insert_header(DATE, get_cached_date()).ok();
             }
             self.set_body_rule(&header)?;
+            if let Some(signal) = Signal::of(&header.headers) {
+                self.half.lock().decide(signal);
+            }
         }
         match headers_frame(header.status, &header.headers) {
             Some(frame) => self.half.lock().push(frame),

@@ -7,6 +7,7 @@
 
 mod error;
 mod receive;
+mod reprioritising;
 mod send;
 
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 pub(crate) use error::variable_integer;
 use error::{connection_error, stream_lost};
 pub(crate) use receive::{BodyError, ReceiveHalf, RecvStream};
+use reprioritising::{Listening, Priorities, SharedPriorities};
 pub(crate) use send::{SendHalf, SendStream, Stopped};
 
 /// A stream the peer or we opened, boxed once a connection.
@@ -58,6 +60,7 @@ pub(crate) struct Connection {
     incoming_bidi: Incoming<(quinn::SendStream, quinn::RecvStream)>,
     incoming_uni: Incoming<quinn::RecvStream>,
     accepted: AcceptedHalves,
+    priorities: SharedPriorities,
 }
 
 impl Connection {
@@ -71,6 +74,7 @@ impl Connection {
             incoming_bidi: Box::pin(bidi),
             incoming_uni: Box::pin(uni),
             accepted: Arc::new(Mutex::new(None)),
+            priorities: Priorities::shared(),
         }
     }
 
@@ -86,18 +90,28 @@ impl h3::quic::Connection<Bytes> for Connection {
     type OpenStreams = OpenStreams;
 
     fn poll_accept_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<RecvStream, ConnectionErrorIncoming>> {
-        let stream = next(&mut self.incoming_uni, cx);
-        stream.map_ok(|stream| RecvStream::new(ReceiveHalf::whole(stream)))
+        let stream = ready!(next(&mut self.incoming_uni, cx))?;
+        let half = match self.opener.role {
+            Role::Server { .. } => {
+                let listening = Listening::new(self.opener.connection.clone(), Arc::clone(&self.priorities));
+                ReceiveHalf::heard(stream, listening)
+            }
+            #[cfg(test)]
+            Role::Client => ReceiveHalf::whole(stream),
+        };
+        Poll::Ready(Ok(RecvStream::new(half)))
     }
 
     fn poll_accept_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<BidiStream, ConnectionErrorIncoming>> {
         let (send, receive) = ready!(next(&mut self.incoming_bidi, cx))?;
+        let number = quinn::VarInt::from(send.id()).into_inner();
         let receive = match self.opener.role {
             Role::Server { field_section_bytes } => ReceiveHalf::request(receive, field_section_bytes),
             #[cfg(test)]
             Role::Client => ReceiveHalf::whole(receive),
         };
         let stream = BidiStream { send: SendStream::response(send), receive: RecvStream::new(receive) };
+        self.priorities.lock().opened(number, &stream.send.half());
         *self.accepted.lock() = Some(StreamHalves { send: stream.send.half(), receive: stream.receive.half() });
         Poll::Ready(Ok(stream))
     }

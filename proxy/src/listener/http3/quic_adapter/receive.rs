@@ -16,6 +16,7 @@ use quinn::ReadError;
 
 use super::super::frame::{FrameCursor, FrameKind, Piece};
 use super::error::{read_error, stream_id, variable_integer};
+use super::reprioritising::Listening;
 
 /// Bytes of frames without meaning that a request may carry. Grease is a few bytes; more is only work for us.
 const SKIPPED_BYTES: u64 = 64 * 1024;
@@ -95,6 +96,8 @@ pub(crate) struct ReceiveHalf {
     refused: Option<BodyError>,
     /// The field section as it came; what h3 makes of it does not tell all.
     section: Vec<u8>,
+    /// Who hears what h3 reads alone.
+    listening: Option<Listening>,
 }
 
 impl ReceiveHalf {
@@ -103,8 +106,23 @@ impl ReceiveHalf {
         Self::new(stream, None)
     }
 
+    /// A stream that h3 reads and somebody hears.
+    pub(super) fn heard(stream: quinn::RecvStream, listening: Listening) -> Self {
+        let mut half = Self::new(stream, None);
+        half.listening = Some(listening);
+        half
+    }
+
     fn new(stream: quinn::RecvStream, frames: Option<RequestFrames>) -> Self {
-        Self { stream, buffered: Bytes::new(), frames, at_end: false, refused: None, section: Vec::new() }
+        Self {
+            stream,
+            buffered: Bytes::new(),
+            frames,
+            at_end: false,
+            refused: None,
+            section: Vec::new(),
+            listening: None,
+        }
     }
 
     /// A request stream.
@@ -186,6 +204,9 @@ impl ReceiveHalf {
         if self.frames.is_none() {
             let read = ready!(read(&mut self.stream, cx));
             self.at_end = !matches!(read, Ok(Some(_)));
+            if let (Ok(Some(bytes)), Some(listening)) = (&read, &mut self.listening) {
+                listening.hear(bytes);
+            }
             return Poll::Ready(read.map_err(read_error));
         }
         loop {

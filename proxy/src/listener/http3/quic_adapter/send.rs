@@ -14,6 +14,7 @@ use h3::quic::{StreamErrorIncoming, StreamId, WriteBuf};
 use parking_lot::Mutex;
 use quinn::{StoppedError, VarInt, WriteError};
 
+use super::super::priority::Signal;
 use super::error::{stream_id, variable_integer, write_error};
 
 /// Resolves when the peer stopped the stream, has all of it, or is gone.
@@ -33,11 +34,23 @@ pub(crate) struct SendHalf {
     stream: quinn::SendStream,
     queue: VecDeque<Bytes>,
     phase: Phase,
+    priority: Priority,
+}
+
+/// What is said of a response's priority.
+#[derive(Debug, Default)]
+struct Priority {
+    /// In the request's field.
+    asked: Signal,
+    /// Since, in a frame: that goes before the field, whichever came first (RFC 9218 section 7).
+    updated: Option<Signal>,
+    /// In the response's field.
+    decided: Signal,
 }
 
 impl SendHalf {
     fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, queue: VecDeque::new(), phase: Phase::Open }
+        Self { stream, queue: VecDeque::new(), phase: Phase::Open, priority: Priority::default() }
     }
 
     /// Appends bytes to what is to be sent; they are not copied.
@@ -45,6 +58,37 @@ impl SendHalf {
         if !bytes.is_empty() && self.phase == Phase::Open {
             self.queue.push_back(bytes);
         }
+    }
+
+    /// The client asked for this priority.
+    pub(crate) fn ask(&mut self, signal: Signal) {
+        self.priority.asked = signal;
+        self.prioritise();
+    }
+
+    /// The client asks for this one now.
+    pub(super) fn update(&mut self, signal: Signal) {
+        self.priority.updated = Some(signal);
+        self.prioritise();
+    }
+
+    /// The response says that it has this one.
+    pub(crate) fn decide(&mut self, signal: Signal) {
+        self.priority.decided = signal;
+        self.prioritise();
+    }
+
+    fn prioritise(&self) {
+        let client = self.priority.updated.unwrap_or(self.priority.asked);
+        let place = self.priority.decided.over(client).place(VarInt::from(self.stream.id()).into_inner());
+        // An error says that the stream is over.
+        self.stream.set_priority(place).ok();
+    }
+
+    /// Its place among the connection's streams, as quinn counts.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> i32 {
+        self.stream.priority().unwrap_or_default()
     }
 
     /// Whether something waits to be taken by quinn.

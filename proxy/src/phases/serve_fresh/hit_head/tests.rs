@@ -102,6 +102,8 @@ proptest! {
             Representation::Coded(Coding::Gzip),
         ][..]),
         grant in proptest::option::of(proptest::sample::select(&[Grant::Everyone, Grant::Nobody][..])),
+        priority in proptest::option::of(Just(HeaderValue::from_static("u=1"))),
+        cmsd in proptest::option::of(Just(HeaderValue::from_static("n=\"tidegate-edge-1\""))),
         id in "[0-9a-f]{32}",
     ) {
         let meta = meta(stored, lifetime, age);
@@ -121,6 +123,8 @@ proptest! {
                 request_id: id.as_bytes().try_into().unwrap(),
                 alt_svc: alt_svc.as_ref(),
                 sharing: grant.as_ref().map(|grant| (&sharing, grant)),
+                priority: priority.clone(),
+                cmsd: cmsd.clone(),
             },
         };
         let fields = hit.fields().unwrap();
