@@ -1,7 +1,7 @@
 //! An origin's answer, written as a line: `200 | cache-control: max-age=60 | age: 30`.
 //!
 //! `{date+60}`, `{rfc850-60}`, `{asctime+60}` in a field become the time so many seconds from now in that format,
-//! `{host}` and `{path}` those of the case. A 304 is what the origin says to a request that validates; to any other it
+//! `{scheme}`, `{host}` and `{path}` those of the case. A 304 is what the origin says to a request that validates; to any other it
 //! gives a 200 with the first version's body.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -86,15 +86,10 @@ impl Answer {
         self
     }
 
-    /// The connection closes instead.
-    pub(super) fn unanswered(mut self) -> Self {
-        self.before.push(Step::Close);
-        self
-    }
-
-    /// The same to every request, whatever it says of ranges and versions.
-    pub(super) fn verbatim(mut self) -> Self {
-        self.semantics = Semantics::Verbatim;
+    /// The connection closes within the head. Were it closed before, the edge could not tell whether the request was
+    /// read, and would ask again.
+    pub(super) fn broken_off(mut self) -> Self {
+        self.before.extend([Step::Raw("HTTP/1.1 2".to_owned()), Step::Close]);
         self
     }
 
@@ -121,8 +116,8 @@ impl Answer {
 }
 
 /// The text with its placeholders filled in.
-pub(super) fn filled_in(text: &str, host: &str, path: &str) -> String {
-    let mut text = text.replace("{host}", host).replace("{path}", path);
+pub(super) fn filled_in(text: &str, scheme: &str, host: &str, path: &str) -> String {
+    let mut text = text.replace("{scheme}", scheme).replace("{host}", host).replace("{path}", path);
     for (name, format) in [("date", imf_fixdate as fn(u64) -> String), ("rfc850", rfc850), ("asctime", asctime)] {
         let start = format!("{{{name}");
         while let Some(at) = text.find(&start) {

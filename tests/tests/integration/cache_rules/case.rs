@@ -37,6 +37,8 @@ pub(super) struct Ask {
     pub(super) content: Option<Part>,
     pub(super) fields: Vec<(&'static str, Field)>,
     pub(super) trailers: Option<Vec<(&'static str, &'static str)>>,
+    /// Seconds of freshness left, from the first to the second, that Cache-Status tells.
+    pub(super) fresh_for: Option<(i64, i64)>,
     /// Fields of what the origin is asked by it.
     pub(super) asking: Vec<(&'static str, Field)>,
     /// Method of what the origin is asked by it, where it is not that of the request.
@@ -137,6 +139,25 @@ pub(super) fn validated(name: &'static str, source: &'static str, answer: &str) 
     Case::new(name, source, [answer, confirming.as_str()], [get().fetched(), get().validated()])
 }
 
+/// Name, source and answer of cases that differ in nothing else. They are about what fields mean, which is found out
+/// before anything is stored, in slices or not.
+pub(super) type Line = (&'static str, &'static str, &'static str);
+
+/// Each of these responses answers a second GET.
+pub(super) fn all_reused<const N: usize>(lines: [Line; N]) -> Vec<Case> {
+    lines.map(|(name, source, answer)| reused(name, source, answer).not_sliced()).into()
+}
+
+/// None of these responses answers a second GET.
+pub(super) fn none_reused<const N: usize>(lines: [Line; N]) -> Vec<Case> {
+    lines.map(|(name, source, answer)| not_reused(name, source, answer).not_sliced()).into()
+}
+
+/// Each of these responses answers a second GET once the origin has confirmed it.
+pub(super) fn all_validated<const N: usize>(lines: [Line; N]) -> Vec<Case> {
+    lines.map(|(name, source, answer)| validated(name, source, answer)).into()
+}
+
 pub(super) fn get() -> Ask {
     Ask::new("GET")
 }
@@ -155,6 +176,7 @@ impl Ask {
             content: None,
             fields: Vec::new(),
             trailers: None,
+            fresh_for: None,
             asking: Vec::new(),
             asking_by: None,
             joined_freely: false,
@@ -264,6 +286,12 @@ impl Ask {
     /// Cache-Status has this: a member's parameter, say.
     pub(super) fn told(self, part: &'static str) -> Self {
         self.sees("cache-status", Field::Contains(part))
+    }
+
+    /// Cache-Status tells so many seconds of freshness.
+    pub(super) fn fresh_for(mut self, least: i64, most: i64) -> Self {
+        self.fresh_for = Some((least, most));
+        self
     }
 
     pub(super) fn trailers(mut self, trailers: &[(&'static str, &'static str)]) -> Self {

@@ -6,18 +6,53 @@
 //! arrives says so by Age or Date.
 
 mod answer;
+mod by_policy;
 mod case;
+mod checks;
+mod conditions;
+mod fields;
 mod freshness;
+mod heads;
+mod invalidation;
+mod keys;
+mod media;
+mod one_run;
 mod policies;
+mod ranges;
+mod reports;
+mod requests;
 mod run;
+mod stale;
+mod storage;
+mod targeted;
 mod told;
+mod validation;
+mod vary;
 
 use case::Case;
-use run::Mode;
+use one_run::Mode;
 
 /// All cases.
 fn cases() -> Vec<Case> {
-    [freshness::cases()].concat()
+    [
+        freshness::cases(),
+        targeted::cases(),
+        storage::cases(),
+        vary::cases(),
+        validation::cases(),
+        conditions::cases(),
+        ranges::cases(),
+        stale::cases(),
+        invalidation::cases(),
+        requests::cases(),
+        heads::cases(),
+        fields::cases(),
+        reports::cases(),
+        media::cases(),
+        by_policy::cases(),
+        keys::cases(),
+    ]
+    .concat()
 }
 
 #[test]
