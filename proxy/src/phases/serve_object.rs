@@ -213,16 +213,23 @@ async fn write(
 }
 
 /// The whole body. A body that ends short is an error: the client must see that it is cut, never a clean end.
+///
+/// Trailer fields go behind it over HTTP/2 and HTTP/3. Over HTTP/1.1 Pingora writes none, and they may be discarded (RFC
+/// 9110 section 6.5.1).
 async fn write_rest(session: &mut Session, reader: &mut Reader, pace: &mut Option<Pace>) -> Result<()> {
+    let takes_trailers = session.is_http2() || session.is_custom();
     while let Some(bytes) = reader.next(piece(pace)).await.map_err(truncated)? {
-        let last = reader.at_end();
+        let last = reader.at_end() && !(takes_trailers && reader.trailers().is_some());
         keep_pace(pace, bytes.len()).await;
         session.write_response_body(Some(bytes), last).await?;
         if last {
             return Ok(());
         }
     }
-    session.write_response_body(Some(Bytes::new()), true).await
+    match reader.trailers() {
+        Some(fields) if takes_trailers => session.as_mut().write_response_trailers(fields.clone()).await,
+        _ => session.write_response_body(Some(Bytes::new()), true).await,
+    }
 }
 
 async fn write_range(

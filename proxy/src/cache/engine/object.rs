@@ -44,7 +44,11 @@ impl Object {
         let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         // Once more as they are written: see `StoredMeta::written`.
         let written = texts + headers.len() * LINE_OVERHEAD;
-        let fields = texts + written + headers.capacity() * FIELD_PLACE;
+        let trailers: usize = self.body.trailers().map_or(0, |fields| {
+            let texts: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+            texts + fields.capacity() * FIELD_PLACE
+        });
+        let fields = texts + written + headers.capacity() * FIELD_PLACE + trailers;
         self.body.length().unwrap_or(0) + (fields + OVERHEAD) as u64
     }
 }

@@ -20,6 +20,7 @@ pub mod request_facts;
 pub mod slicing;
 pub mod storability;
 pub mod stored_fields;
+pub mod trailers;
 pub mod vary;
 pub mod written_fields;
 

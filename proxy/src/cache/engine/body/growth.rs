@@ -213,6 +213,19 @@ impl Growth {
         self.progress == Progress::Failed
     }
 
+    pub(super) fn is_read(&self) -> bool {
+        !self.readers.is_empty()
+    }
+
+    /// Fails what nobody reads.
+    pub(super) fn give_up(&mut self) -> bool {
+        let unread = !self.is_read();
+        if unread {
+            self.fail();
+        }
+        unread
+    }
+
     /// Registers a reader, if its bytes can still be had.
     pub(super) fn enter(&mut self, number: usize, position: u64) -> bool {
         if position < self.start || self.failed() {

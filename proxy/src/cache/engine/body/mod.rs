@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -58,6 +59,8 @@ pub struct Body {
     whole: OnceLock<Whole>,
     /// The same content in other codings.
     pub(super) forms: Forms,
+    /// Trailer fields, set before the end.
+    trailers: OnceLock<Box<HeaderMap>>,
     /// Of an object in slices: these have its bytes, and nothing above is used.
     sliced: Option<Arc<Sliced>>,
 }
@@ -91,6 +94,7 @@ impl Body {
             next_reader: AtomicUsize::new(0),
             whole: OnceLock::new(),
             forms: Forms::new(),
+            trailers: OnceLock::new(),
             sliced,
         })
     }
@@ -188,6 +192,30 @@ impl Body {
     pub(super) fn fail(&self) {
         self.growth.lock().fail();
         self.grown.notify_waiters();
+    }
+
+    /// Whether anybody reads it at this moment, or waits to.
+    pub(super) fn is_read(&self) -> bool {
+        self.growth.lock().is_read()
+    }
+
+    /// Fails a body that nobody reads; not one that somebody has just begun to.
+    pub(super) fn give_up(&self) -> bool {
+        self.growth.lock().give_up()
+    }
+
+    /// Keeps what came behind the body; to be called before its end.
+    pub(super) fn keep_trailers(&self, fields: Option<HeaderMap>) {
+        if let Some(fields) = fields {
+            // Set by the one writer, once.
+            let _first = self.trailers.set(Box::new(fields));
+        }
+    }
+
+    /// Trailer fields (RFC 9110 section 6.5); all of them once the end has been read.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.get().map(|fields| &**fields)
     }
 
     /// From now on this body is a window: it has turned out too large to be stored.

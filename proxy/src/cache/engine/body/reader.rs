@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::growth::{Keeping, Take};
 use super::{Body, BodyError};
@@ -73,6 +74,12 @@ impl Reader {
             return sliced.at_end();
         }
         self.body.whole.get().is_some_and(|whole| self.position >= whole.length)
+    }
+
+    /// Trailer fields (RFC 9110 section 6.5); all of them once the end has been read.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.body.trailers()
     }
 
     /// Length of the body, once complete.

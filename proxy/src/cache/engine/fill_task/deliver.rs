@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode, header};
+use tokio::time::Instant;
 
 use super::super::body::{Body, Retention};
 use super::super::explanation::NotStoredNote;
@@ -14,13 +15,14 @@ use super::super::recollection::{Audience, Mark};
 use super::super::slices::Part;
 use super::arrival::Arrival;
 use super::in_slices::whole;
+use super::interest::Interest;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::storability::NotStored;
-use crate::cache::rules::{hop_by_hop, stored_fields};
+use crate::cache::rules::{hop_by_hop, stored_fields, trailers};
 use crate::telemetry::FillOutcome;
 
 /// Window of a fill for which no memory is left within the budget: enough to stream at a good rate, little enough that
@@ -149,10 +151,14 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// Writes the body as it arrives.
     async fn write(&mut self, body: &Body, mut arrival: Arrival, mut keeps: bool) -> Written {
         let mut written = 0_u64;
+        let mut interest = self.interest();
         loop {
             let bytes = match arrival.next().await {
                 Ok(Some(bytes)) => bytes,
-                Ok(None) => return Written::Whole { kept: keeps },
+                Ok(None) => {
+                    body.keep_trailers(arrival.take_trailers().and_then(trailers::admissible));
+                    return Written::Whole { kept: keeps };
+                }
                 Err(error) => {
                     let key = self.guard.key.primary.without_query();
                     // One line each would be as many as an outage has requests: the metric and the access log tell of them.
@@ -170,6 +176,19 @@ impl<R: FetchRequest> FillTask<'_, R> {
             if body.write(bytes).await.is_err() {
                 return Written::Abandoned;
             }
+            if keeps && interest.is_lost(body.is_read(), written, arrival.length, Instant::now()) {
+                self.guard.withdraw(); // from now on nobody can join any more
+                if body.give_up() {
+                    return Written::Abandoned;
+                }
+            }
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        match self.order.starter {
+            Starter::Waits => Interest::Readers { unread: None },
+            Starter::Background => Interest::Ordered,
         }
     }
 

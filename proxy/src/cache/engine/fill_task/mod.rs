@@ -8,6 +8,7 @@ mod deliver;
 mod guard;
 mod held;
 mod in_slices;
+mod interest;
 mod refetch;
 mod response;
 mod resumption;

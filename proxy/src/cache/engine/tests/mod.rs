@@ -10,6 +10,7 @@ mod resuming;
 mod revalidation;
 mod slices;
 mod stale;
+mod unread;
 mod variants;
 
 use std::future::Future;
@@ -202,7 +203,10 @@ impl Rig {
     }
 
     fn on(runtime: Handle, fills: usize, capacity: u64) -> Self {
-        let bounds = Bounds { capacity, max_object: MAX_OBJECT as u64, window: WINDOW, fills };
+        Self::bounded(Bounds { capacity, max_object: MAX_OBJECT as u64, window: WINDOW, fills }, runtime)
+    }
+
+    fn bounded(bounds: Bounds, runtime: Handle) -> Self {
         let (sender, asked) = mpsc::unbounded_channel();
         let origin = Arc::new(Origin { asked: sender, fetches: AtomicUsize::new(0) });
         let engine = CacheEngine::within(bounds, runtime, Metrics::new("test"));
