@@ -104,6 +104,8 @@ pub struct EdgeConfig {
     pub policy: Vec<String>,
     /// Further lines of the node, such as `grace: 5s`.
     pub node: Vec<String>,
+    /// Further lines of the node's `admin`, such as `token_file: token`.
+    pub admin: Vec<String>,
     /// Lines of every TCP listener of the edge's own address, such as `proxy_protocol: {from: [127.0.0.0/8]}`.
     pub listener: Vec<String>,
     /// What clients that the harness makes send first over TCP, for listeners with PROXY protocol.
@@ -146,6 +148,7 @@ impl EdgeConfig {
             timeouts: Vec::new(),
             policy: vec!["honour_request_directives: true".to_owned()],
             node: vec!["workers: 2".to_owned(), "fill_workers: 1".to_owned()],
+            admin: Vec::new(),
             listener: Vec::new(),
             preamble: Vec::new(),
             regions: vec![("eu".to_owned(), Vec::new()), ("us".to_owned(), Vec::new())],
@@ -168,6 +171,13 @@ impl EdgeConfig {
     #[must_use]
     pub fn node_yaml(mut self, text: &str) -> Self {
         self.node.extend(dedented(text));
+        self
+    }
+
+    /// Adds fields of the node's `admin`.
+    #[must_use]
+    pub fn admin_yaml(mut self, text: &str) -> Self {
+        self.admin.extend(dedented(text));
         self
     }
 
@@ -264,10 +274,12 @@ impl EdgeConfig {
         });
         let mut listener = String::new();
         lines(&mut listener, "    ", &self.listener);
+        let mut admin = String::new();
+        lines(&mut admin, "  ", &self.admin);
         let mut text = format!(
             "kind: node\nname: {}\npop: eu-a\nlisteners:\n  - address: \"{http}\"\n    protocol: http\n\
              {plaintext}{listener}  - address: \"{https}\"\n    protocol: https\n{listener}  - address: \"{https}\"\n    \
-             protocol: quic\n{ipv6}admin:\n  address: \"{}\"\naccess_log:\n  file: access.log\n",
+             protocol: quic\n{ipv6}admin:\n  address: \"{}\"\n{admin}access_log:\n  file: access.log\n",
             self.name,
             place.at(place.admin)
         );

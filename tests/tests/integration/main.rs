@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its shared parts as well")]
 
 mod browser;
+mod cache_explain;
+mod cache_keys;
 mod cache_rules;
 mod curl;
 mod delivery;
@@ -17,6 +19,7 @@ mod hostile;
 mod identity;
 mod kill_switches;
 mod listeners;
+mod live;
 mod metrics;
 mod origin_side;
 mod origins;
