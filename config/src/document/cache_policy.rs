@@ -69,6 +69,7 @@ pub struct CachePolicyDocument {
     pub cmcd: CmcdFields,
     /// Low-latency HLS: requests with `_HLS_msn` wait together for what they ask for, with one request to the origin.
     /// Default: the time below, as nothing but low-latency players sends that argument; `null` makes it an ordinary one.
+    /// Where the origin is silent about freshness it takes `media` as well to keep such a playlist.
     #[serde(default = "blocking_reload")]
     pub blocking_reload: Option<BlockingReloadFields>,
 }

@@ -1,5 +1,7 @@
 //! Behaviour of the memory tier.
 
+mod floods;
+
 use std::time::SystemTime;
 
 use bytes::Bytes;
