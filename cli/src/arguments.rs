@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{cache, completions, config, dev, edge, origin};
+use crate::{cache, completions, config, dev, edge, origin, warm};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Config(config::ConfigArguments),
     /// Ask a running node about its cache.
     Cache(cache::CacheArguments),
+    /// Have a node fetch a URL, or all that a playlist lists, before anybody asks.
+    Warm(warm::WarmArguments),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArguments),
 }

@@ -16,6 +16,7 @@ mod open_files;
 mod origin;
 mod output;
 mod parent;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Origin(arguments) => origin::run(arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
+        Command::Warm(arguments) => warm::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -10,6 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const MOST_CONNECTIONS: i64 = 1024;
 /// More requests at once on a connection than any server lets through.
 const MOST_STREAMS: i64 = 1024;
+/// More players than this need more ports than a loopback address has to spare.
+const MOST_PLAYERS: i64 = 16_384;
+/// An hour of 200 ms parts.
+const MOST_PARTS: u64 = 18_000;
 /// A run forgotten in the background ends by itself.
 const LONGEST_RUN: Duration = Duration::from_secs(3600);
 
@@ -28,6 +32,38 @@ pub enum Command {
     /// GET one URL over HTTP/3 again and again: each stream sends its next request when the last was answered
     #[command(after_help = EXAMPLE)]
     H3(Http3Options),
+    /// Play a live stream as many players of low-latency HLS over HTTP/1.1, with its origin in the same process
+    #[command(after_help = LOW_LATENCY_EXAMPLE)]
+    LowLatency(LowLatencyOptions),
+}
+
+/// How to play a live stream.
+#[derive(Debug, Clone, Args)]
+pub struct LowLatencyOptions {
+    /// Where the origin listens; the server that is measured must fetch from there
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// The server that is measured; that of --listen for the origin alone
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub edge: SocketAddr,
+    /// Host that players ask for
+    #[arg(long, default_value = "media.tidegate.test")]
+    pub host: String,
+    /// Players, each with a connection of its own
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=MOST_PLAYERS))]
+    pub clients: u32,
+    /// Parts to play
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=MOST_PARTS))]
+    pub parts: u64,
+    /// Duration of a part
+    #[arg(long, default_value = "200ms", value_parser = parse_duration)]
+    pub part: Duration,
+    /// Bytes of a part
+    #[arg(long, default_value_t = 10_000)]
+    pub size: usize,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
 }
 
 /// How to load a server over HTTP/3.
@@ -88,6 +124,12 @@ Example:
 
 The first response is fetched before the clock starts and shown with its fields. Exit status: 0 when every
 response had the expected status and length, 1 when one had not, 2 when the run could not be made.";
+
+const LOW_LATENCY_EXAMPLE: &str = "\
+Example:
+  tidegate-loadtest low-latency --listen 127.0.0.1:7000 --edge 127.0.0.1:8080 --clients 2000 --parts 100
+
+Exit status: 0 when every player got every part, 1 when one did not, 2 when the run could not be made.";
 
 /// A whole number with `ms`, `s` or `m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -7,6 +7,7 @@
 pub mod arguments;
 mod histogram;
 mod http3;
+mod low_latency;
 mod report;
 mod schedule;
 mod tally;
@@ -16,16 +17,29 @@ mod trust;
 use anyhow::Result;
 
 use arguments::{Command, Output};
+pub use low_latency::LowLatencyReport;
 pub use report::Report;
 
 /// Runs one command and prints its report. The answer is whether every request was answered as expected.
 pub async fn run(command: Command) -> Result<bool> {
-    let (report, output) = match command {
-        Command::H3(options) => (http3::run(&options).await?, options.output),
-    };
+    match command {
+        Command::H3(options) => {
+            let report = http3::run(&options).await?;
+            print(&report, options.output)?;
+            Ok(report.is_clean())
+        }
+        Command::LowLatency(options) => {
+            let report = low_latency::run(&options).await?;
+            print(&report, options.output)?;
+            Ok(report.is_clean())
+        }
+    }
+}
+
+fn print(report: &(impl std::fmt::Display + serde::Serialize), output: Output) -> Result<()> {
     match output {
         Output::Text => print!("{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Json => println!("{}", serde_json::to_string_pretty(report)?),
     }
-    Ok(report.is_clean())
+    Ok(())
 }

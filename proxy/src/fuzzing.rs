@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
@@ -14,13 +15,14 @@ use crate::client_identity;
 use crate::cmcd::{self, Cmcd};
 use crate::listener;
 use crate::listener::proxy_protocol::{Decoder, Progress};
+use crate::media::{Location, PlaylistKind, Reload, list};
 use crate::routing::{CanonicalHost, CanonicalPath};
 
 /// A function that is given any bytes and fails by panicking.
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("canonical_form", canonical_form),
     ("proxy_protocol", proxy_protocol),
     ("forwarded", forwarded),
@@ -29,6 +31,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("http3_fields", http3_fields),
     ("http3_head", http3_head),
     ("cmcd", cmcd),
+    ("playlists", playlists),
 ];
 
 /// The canonical form of a canonical form is itself.
@@ -78,6 +81,27 @@ pub fn forwarded(bytes: &[u8]) {
     fields.insert(header::FORWARDED, value);
     let nearest = client_identity::forwarded_addresses(&fields).first().copied().flatten();
     assert_eq!(nearest, "192.0.2.1".parse().ok());
+}
+
+/// What a playlist lists stays on its own host, is a target that could be asked for, and resolves to itself.
+pub fn playlists(bytes: &[u8]) {
+    let place = Location::new("media.example:8443", "/live/index?session=1").expect("a place");
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let _directives = Reload::of(Some(bytes));
+    for kind in [PlaylistKind::Hls, PlaylistKind::Dash] {
+        let Ok(listing) = list(kind, bytes, &place, now) else { continue };
+        let pieces = listing.tracks.iter().flat_map(|track| track.pieces.iter().map(|piece| &piece.target));
+        let others = listing.playlists.iter().chain(&listing.hints);
+        for target in pieces.chain(others) {
+            let plain = target.bytes().all(|byte| byte.is_ascii_graphic());
+            assert!(plain && target.starts_with('/'), "{target:?}");
+            // Two slashes at the front would be read as an authority; as a target they are none.
+            if !target.starts_with("//") {
+                let again = place.join(target).map(Location::into_target);
+                assert_eq!(again.as_deref(), Ok(&**target));
+            }
+        }
+    }
 }
 
 /// A header section ends in one place whatever follows, and what is accepted another parser accepts as well.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of what the targets read.
-const PIECES: [&[u8]; 50] = [
+const PIECES: [&[u8]; 62] = [
     b"GET / HTTP/1.1\r\n",
     b"POST /a?b HTTP/1.0\r\n",
     b"OPTIONS * HTTP/1.1\r\n",
@@ -59,6 +59,18 @@ const PIECES: [&[u8]; 50] = [
     b"host:a:80\n",
     b"cookie:a=b\n",
     b"te:trailers\n",
+    b"#EXTM3U\n",
+    b"#EXTINF:4,\n",
+    b"a.ts\n",
+    b"//b/a.ts\n",
+    b"#EXT-X-PART:URI=\"../p.mp4\"\n",
+    b"#EXT-X-STREAM-INF:BANDWIDTH=1\n",
+    b"<MPD>",
+    b"<Period><AdaptationSet>",
+    b"<SegmentTemplate media='$Number$' duration='1'/>",
+    b"<Representation/>",
+    b"</AdaptationSet></Period></MPD>",
+    b"_HLS_msn=1&",
 ];
 
 /// Inputs without a wish; `TIDEGATE_FUZZING_CASES` makes more of them.

@@ -136,6 +136,13 @@ impl Sighting for Seen {
         Some(NextTarget { target, range: next.range.map(crate::cmcd::NextRange::to_range) })
     }
 
+    fn key(&self, next: Option<&NextTarget>) -> Option<Box<str>> {
+        let proxy = self.proxy.upgrade()?;
+        let target = next.map_or(self.target.as_str(), |next| &next.target);
+        let request = OwnRequest::prepare(&proxy, &self.stead, target, None).ok()?;
+        Some(request.key.as_str().into())
+    }
+
     fn fetch(&self, next: &NextTarget) -> Ahead {
         let Some(proxy) = self.proxy.upgrade() else { return Ahead::Unwanted };
         match OwnRequest::prepare(&proxy, &self.stead, &next.target, next.range.as_deref()) {

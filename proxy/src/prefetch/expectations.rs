@@ -23,6 +23,11 @@ impl Expectations {
         self.order.len() > MAX_EXPECTED && self.give_up_first()
     }
 
+    /// Whether anybody is expected.
+    pub(super) fn is_any(&self) -> bool {
+        !self.since.is_empty()
+    }
+
     /// A player has come. Whether it was expected.
     pub(super) fn came(&mut self, name: &str) -> bool {
         self.since.remove(name).is_some()

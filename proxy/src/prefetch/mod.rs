@@ -50,6 +50,8 @@ pub trait Sighting: Send + 'static {
     fn listing(&self, known: Option<u64>) -> Option<Playlist>;
     /// What the player itself says that it will ask for next, on the same host.
     fn next_object(&self) -> Option<NextTarget>;
+    /// Key under which a target on the same host is stored, if it can be; its own target when none is named.
+    fn key(&self, next: Option<&NextTarget>) -> Option<Box<str>>;
     /// Fetches a target on the same host and by the same route into the cache.
     fn fetch(&self, next: &NextTarget) -> Ahead;
 }
@@ -133,7 +135,7 @@ impl Task {
 
     fn look_at<S: Sighting>(&mut self, sighting: &S, now: Instant) {
         let name = format!("{}{}", sighting.scope(), sighting.place().path());
-        if self.expectations.came(&name) {
+        if self.expectations.is_any() && sighting.key(None).is_some_and(|key| self.expectations.came(&key)) {
             self.metrics.prefetched(PrefetchOutcome::Used);
         }
         if now.saturating_duration_since(sighting.at()) > MAX_DELAY {
@@ -195,8 +197,7 @@ impl Task {
         match sighting.fetch(next) {
             Ahead::Started => {
                 self.metrics.prefetched(PrefetchOutcome::Started);
-                let path = next.target.split('?').next().unwrap_or_default();
-                if self.expectations.expect(format!("{}{path}", sighting.scope()).into(), now) {
+                if sighting.key(Some(next)).is_some_and(|key| self.expectations.expect(key, now)) {
                     self.metrics.prefetched(PrefetchOutcome::Wasted);
                 }
                 true

@@ -42,6 +42,9 @@ impl Sighting for Seen {
     fn next_object(&self) -> Option<NextTarget> {
         self.next.clone()
     }
+    fn key(&self, next: Option<&NextTarget>) -> Option<Box<str>> {
+        Some(next.map_or_else(|| self.place.path().into(), |next| next.target.clone()))
+    }
     fn fetch(&self, next: &NextTarget) -> Ahead {
         self.fetched.lock().push(next.target.to_string());
         self.answer

@@ -37,7 +37,7 @@ async fn start() -> Running {
         debug_token: Arc::default(),
         cache: std::sync::OnceLock::new(),
         kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
-        warm: crate::warm::WarmJobs::new(tokio::runtime::Handle::current()),
+        warm: WarmJobs::new(tokio::runtime::Handle::current()),
     });
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(serve(listener, Arc::clone(&state), stopped));

@@ -1,0 +1,111 @@
+//! Operators have what a playlist lists fetched: `tidegate warm` and the routes behind it.
+
+use std::process::Output;
+
+use tidegate_tests::client::{Protocol, Request};
+use tidegate_tests::edge::{Edge, HOST, tidegate_binary};
+use tidegate_tests::origin::{Origin, Script};
+
+use super::{edge_of, playlist};
+
+const MAIN: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow/index.m3u8\n";
+const LOW: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:4,\ns0.m4s\n#EXTINF:4,\n\
+    s1.m4s\n#EXT-X-ENDLIST\n";
+
+fn serve(origin: &Origin) {
+    origin.on("/vod/main.m3u8", playlist(MAIN));
+    origin.on("/vod/low/index.m3u8", playlist(LOW));
+    for name in ["init.mp4", "s0.m4s", "s1.m4s"] {
+        let segment = Script::status(200).field("content-type", "video/iso.segment").pattern(0, 1000);
+        origin.on(&format!("/vod/low/{name}"), segment);
+    }
+}
+
+async fn warm(edge: &Edge, target: &str, more: &[&str]) -> Output {
+    let url = format!("https://{HOST}{target}");
+    let node = format!("http://{}", edge.admin_address());
+    let mut command = tokio::process::Command::new(tidegate_binary());
+    command.args(["warm", &url, "--node", &node]).args(more).kill_on_drop(true);
+    tidegate_tests::within("tidegate warm", command.output()).await.unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error} in {output:?}"))
+}
+
+#[tokio::test]
+async fn warmed_playlist_and_its_segments_are_hits_for_the_first_player() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "blocking_reload: null").await;
+    serve(&origin);
+    let first = warm(&edge, "/vod/main.m3u8", &["--output", "json", "--concurrency", "2"]).await;
+    assert!(first.status.success(), "{first:?}");
+    let job = json(&first);
+    for (field, expected) in [("found", 5), ("fetched", 5), ("present", 0), ("failed", 0)] {
+        assert_eq!(job[field], expected, "{field} of {job}");
+    }
+    let client = edge.client(Protocol::Http2).await;
+    for target in ["/vod/low/index.m3u8", "/vod/low/init.mp4", "/vod/low/s0.m4s", "/vod/low/s1.m4s"] {
+        let answer = client.get(target).await.unwrap();
+        assert!(answer.field("cache-status").unwrap().contains("; hit"), "{target}: {answer:?}");
+        assert_eq!(origin.requests(target).len(), 1);
+    }
+    let again = warm(&edge, "/vod/low/index.m3u8", &["--output", "json"]).await;
+    assert_eq!(json(&again)["present"], 4, "{again:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_warmed_is_named_and_the_exit_code_says_so() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "blocking_reload: null").await;
+    serve(&origin);
+    origin.on("/vod/low/s0.m4s", Script::status(404));
+    origin.on("/vod/low/s1.m4s", Script::status(200).field("cache-control", "no-store").pattern(0, 10));
+    let output = warm(&edge, "/vod/main.m3u8", &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stdout).unwrap();
+    for expected in ["2 failed", "/vod/low/s0.m4s: 404 by the origin", "/vod/low/s1.m4s: it is not stored: no-store"] {
+        assert!(told.contains(expected), "{expected} in {told}");
+    }
+    let elsewhere = warm(&edge, "/none/such", &[]).await;
+    assert_eq!(elsewhere.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn warming_asks_no_address_but_the_sites_own() {
+    let (origin, inner) = (Origin::start().await, Origin::start().await);
+    let edge = edge_of(&origin, "blocking_reload: null").await;
+    inner.on("/secret", Script::cacheable(10));
+    let body = format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{}/secret\n#EXT-X-ENDLIST\n", inner.url());
+    origin.on("/v.m3u8", playlist(&body));
+    let job = json(&warm(&edge, "/v.m3u8", &["--output", "json"]).await);
+    assert_eq!((&job["found"], &job["left_out"]["other_host"]), (&1.into(), &1.into()));
+    // Nor can the URL itself name one: it is looked up among the sites.
+    let order = format!("{{\"url\": \"{}/secret\"}}", inner.url());
+    let begun = edge.admin_request(Request::new("POST", "/cache/warm").body(order)).await;
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let id = serde_json::from_str::<serde_json::Value>(&begun.text()).unwrap()["id"].as_str().unwrap().to_owned();
+    let done = tidegate_tests::within("the job", async {
+        loop {
+            let job = edge.admin("GET", &format!("/cache/warm/{id}")).await.text();
+            if !job.contains("\"running\"") {
+                return job;
+            }
+        }
+    });
+    assert!(done.await.contains("this node would answer 421"), "an unknown host is misdirected");
+    assert!(inner.requests("/secret").is_empty());
+}
+
+#[tokio::test]
+async fn orders_that_make_no_sense_are_refused() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "blocking_reload: null").await;
+    for (body, status) in [("", 400), ("{\"url\": \"ftp://a/\"}", 400), ("{\"url\": \"http://a/\", \"limit\": 0}", 400)]
+    {
+        let answer = edge.admin_request(Request::new("POST", "/cache/warm").body(body.to_owned())).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+    }
+    assert_eq!(edge.admin("GET", "/cache/warm/w999").await.status, 404);
+    assert_eq!(edge.admin("DELETE", "/cache/warm/w999").await.status, 404);
+}
