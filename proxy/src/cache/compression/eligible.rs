@@ -33,7 +33,9 @@ pub fn is_eligible(rules: &CompressionRules, targeted: &[HeaderName], content: &
         return false;
     }
     let kept = std::iter::once(&header::CACHE_CONTROL).chain(targeted);
-    is_text(content) && !kept.into_iter().any(|name| forbids_transformation(fields, name.clone()))
+    !is_compressed(content)
+        && is_text(content)
+        && !kept.into_iter().any(|name| forbids_transformation(fields, name.clone()))
 }
 
 /// Whether a field of directives holds `no-transform` (RFC 9111 sections 5.2.1.6 and 5.2.2.6), however it is written: one
@@ -43,6 +45,12 @@ pub(super) fn forbids_transformation(fields: &HeaderMap, name: HeaderName) -> bo
     let holds =
         |line: &HeaderValue| line.as_bytes().windows(DIRECTIVE.len()).any(|text| text.eq_ignore_ascii_case(DIRECTIVE));
     fields.get_all(name).iter().any(holds)
+}
+
+/// Whether its first bytes are those of gzip or zstd, whatever its fields say.
+fn is_compressed(content: &Content<'_>) -> bool {
+    const MAGIC: [&[u8]; 2] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd"];
+    content.first_bytes.is_some_and(|bytes| MAGIC.iter().any(|magic| bytes.starts_with(magic)))
 }
 
 fn is_text(content: &Content<'_>) -> bool {

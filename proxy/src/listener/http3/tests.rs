@@ -6,6 +6,7 @@ mod clients;
 mod connections;
 mod harness;
 mod malformed;
+mod priorities;
 mod proxying;
 mod requests;
 mod responses;

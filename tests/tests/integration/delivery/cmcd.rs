@@ -20,8 +20,13 @@ async fn ask_as_players(edge: &Edge) {
     for protocol in PROTOCOLS {
         let client = edge.client(protocol).await;
         let said = Request::get("/a.m4s").field("cmcd-object", "br=64,ot=a").field("cmcd-request", "bl=20000");
-        let requests =
-            [Request::get(STALLED), said, Request::get("/a.m4s"), Request::get("/a.m4s?CMCD=%22%00nonsense"), Request::get(STALLED)];
+        let requests = [
+            Request::get(STALLED),
+            said,
+            Request::get("/a.m4s"),
+            Request::get("/a.m4s?CMCD=%22%00nonsense"),
+            Request::get(STALLED),
+        ];
         for request in requests {
             assert_eq!(within("an answer", client.request(request)).await.unwrap().status, 200);
         }

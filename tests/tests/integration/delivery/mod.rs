@@ -1,8 +1,9 @@
 //! How media is delivered: compressed where that pays, for pages of other sites, as urgent and as fast as players ask.
 
-mod compression;
 mod cmcd;
+mod compression;
 mod cors;
+mod players;
 
 use tidegate_tests::client::{End, Protocol, Response};
 
