@@ -1,9 +1,9 @@
 //! Fills that nobody waits for: what players will ask for next.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::answer::Lookup;
+use super::clock;
 use super::fetch::FetchRequest;
 use super::fill_task::Starter;
 use super::recollection::Audience;
@@ -29,7 +29,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     pub fn fetch_ahead(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Ahead {
         let found = self.memory.find(lookup.key, lookup.fields);
         let stored = found.object.as_ref();
-        match decide(lookup.facts, stored.map(|object| &object.meta), SystemTime::now(), lookup.policy) {
+        match decide(lookup.facts, stored.map(|object| &object.meta), clock::now(), lookup.policy) {
             Decision::Serve(_) | Decision::ServeAndRefresh => return Ahead::There,
             Decision::Pass(_) | Decision::GatewayTimeout => return Ahead::Unwanted,
             Decision::Fetch(_) => {}

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::CacheEngine;
 use super::answer::Lookup;
 use super::appraisal::{Appraisal, Told};
+use super::clock;
 use super::fetch::FetchRequest;
 use super::object::Object;
 use crate::cache::rules::conditional::{HeadEffect, effect_of_head};
@@ -44,7 +45,7 @@ fn freshened(
     mut fields: HeaderMap,
     request_time: SystemTime,
 ) -> Result<Object, NotStored> {
-    let response_time = SystemTime::now();
+    let response_time = clock::now();
     let facts = RequestFacts { method: CacheMethod::Get, ..*lookup.facts };
     let appraisal = Appraisal { facts: &facts, policy: lookup.policy, path: lookup.path };
     let told = Told { status: stored.meta.status, fields: &fields, request_time, response_time };

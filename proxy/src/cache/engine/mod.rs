@@ -9,6 +9,7 @@ mod answer;
 mod appraisal;
 mod body;
 mod budget;
+mod clock;
 mod coded;
 mod epochs;
 mod explanation;
@@ -187,7 +188,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// What is stored, or what a fill brings.
     async fn find_or_fetch(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: &(impl Fn() -> R + Sync)) -> Answer {
         for _ in 0..MAX_HOPS {
-            let now = SystemTime::now();
+            let now = clock::now();
             let found = self.find(lookup);
             let decision = decide(lookup.facts, found.object.as_ref().map(|object| &object.meta), now, lookup.policy);
             let (reason, stored) = match (decision, found.object) {
@@ -292,7 +293,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         };
         let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key) };
         let fill = Fill::new(asked, request.fields().clone(), lookup.facts.authorization, held);
-        match self.fills.enter(key, &fill, || self.stored(lookup, SystemTime::now())) {
+        match self.fills.enter(key, &fill, || self.stored(lookup, clock::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
             Entered::Settled(object) => Joined::Settled(object),
             Entered::New => {
@@ -363,7 +364,7 @@ impl Joined {
 /// What is stored, if this request may have it although it is stale, because the origin failed.
 fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: OriginFailure) -> Option<Arc<Object>> {
     let stored = stored?;
-    may_serve_stale_on_error(lookup.facts, &stored.meta, failure, SystemTime::now(), lookup.policy)
+    may_serve_stale_on_error(lookup.facts, &stored.meta, failure, clock::now(), lookup.policy)
         .then(|| Arc::clone(stored))
 }
 

@@ -106,6 +106,13 @@ impl Recollection {
         self.marks.get(&(key.clone(), audience))
     }
 
+    /// Forgets everything: their time passes by the system's clock, whatever that of a test says.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.marks.iter().for_each(|(key, _)| self.marks.invalidate(&*key));
+        self.failures.iter().for_each(|(key, _)| self.failures.invalidate(&*key));
+    }
+
     /// Remembers that the origin failed when this key was to be renewed.
     pub(super) fn note_failure(&self, key: &FullKey, failure: OriginFailure) {
         self.failures.insert(key.clone(), failure);

@@ -1,11 +1,11 @@
 //! Waiting for a fill's head, and what it means for this request.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::HeaderMap;
 
 use super::answer::{Answer, Lookup, Outcome, Passage};
+use super::clock;
 use super::fetch::FetchRequest;
 use super::fills::{Fill, Head};
 use super::object::Object;
@@ -80,7 +80,7 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
     if part != Part::Starter && !is_for(&object.meta.headers, &fill.asked.key, lookup.key) {
         return Some(Refusal::LookAgain);
     }
-    let now = SystemTime::now();
+    let now = clock::now();
     if !may_read(lookup.facts, &object.meta, part, now, lookup.policy) {
         return Some(Refusal::Pass(Passage::Unshareable));
     }

@@ -61,6 +61,13 @@ pub fn judge(fetched: &Fetched<'_>, status: StatusCode, now: SystemTime) -> Arri
     Arrived::Response { first_piece_first: may_stand_in(OriginFailure::Unreachable) }
 }
 
+/// Whether a response that may not be stored ends the life of what is stored and was to be renewed: a full response says
+/// that none of what was stored is suitable any more (RFC 9111 section 4.3.3), unless it says nothing of the resource.
+#[must_use]
+pub fn supersedes(status: StatusCode) -> bool {
+    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

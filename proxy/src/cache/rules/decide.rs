@@ -295,7 +295,8 @@ pub fn may_serve_stale_on_error(
     if forbidden || unauthorized || !failure.is_error() {
         return false;
     }
-    times.staleness(now) <= allowed_on_error(stored, &wishes, failure)
+    let allowed = allowed_on_error(stored, &wishes, failure);
+    times.is_fresh(now) || !allowed.is_zero() && times.staleness(now) <= allowed
 }
 
 /// The staleness that the origin, the policy or the client allow on an error, or that being cut off allows by itself.

@@ -19,6 +19,7 @@ use super::interest::Interest;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::key::CacheKey;
+use crate::cache::rules::arrival::supersedes;
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::storability::NotStored;
@@ -111,6 +112,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
     pub(super) async fn hand_over(&mut self, response: Response, why: NotStored, arrival: Arrival) {
         self.mark_unshareable(response.status);
         self.note_not_stored(why, response.status);
+        if self.order.stale.is_some() && supersedes(response.status) {
+            self.engine.memory.remove(&self.guard.key);
+        }
         self.guard.withdraw();
         self.guard.outcome = FillOutcome::Uncacheable;
         if self.order.starter == Starter::Background {

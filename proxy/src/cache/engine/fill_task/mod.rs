@@ -15,7 +15,6 @@ mod resumption;
 mod revalidate;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
@@ -24,6 +23,7 @@ use tidegate_config::model::CachePolicy;
 use super::CacheEngine;
 use super::answer::Lookup;
 use super::appraisal::{Appraisal, Told};
+use super::clock;
 use super::fetch::{FetchError, FetchRequest};
 use super::fills::{Fill, Head};
 use super::object::Object;
@@ -135,7 +135,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// A response with a body of its own.
     async fn respond(&mut self, response: Response, mut arrival: Arrival) {
         let status = response.status;
-        match judge(&self.fetched(), status, SystemTime::now()) {
+        match judge(&self.fetched(), status, clock::now()) {
             Arrived::ForOne(why) => return self.hand_over(response, why, arrival).await,
             Arrived::Failure(failure) => {
                 let reason = format!("the origin answered {}", status.as_u16());
@@ -161,7 +161,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     fn stale_may_stand_in(&self, failure: OriginFailure) -> bool {
         self.order.stale.as_ref().is_some_and(|stale| {
-            may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, SystemTime::now(), &self.order.policy)
+            may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, clock::now(), &self.order.policy)
         })
     }
 
@@ -188,8 +188,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
     }
 
     fn assess(&self, response: &Response, first: Option<&Bytes>) -> Result<StoredTimes, NotStored> {
-        let Response { status, fields, request_time, response_time, .. } = response;
-        let told = Told { status: *status, fields, request_time: *request_time, response_time: *response_time };
+        let Response { status, fields, response_time, .. } = response;
+        let request_time = self.request_time(response);
+        let told = Told { status: *status, fields, request_time, response_time: *response_time };
         self.appraisal().assess(&told, first).map(|times| self.held_times(times, *status))
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header};
 use tidegate_config::ids::OriginName;
 
+use super::super::clock;
 use super::super::fetch::{FetchError, FetchEvent, FetchStream};
 use super::arrival::{Arrival, declared_length};
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
@@ -24,12 +25,12 @@ impl Response {
     pub(in crate::cache::engine) async fn receive(
         mut stream: Box<dyn FetchStream>,
     ) -> Result<(Self, Arrival), FetchError> {
-        let request_time = SystemTime::now();
+        let request_time = clock::now();
         // Nothing may come before the head. Asking on after an end would never wait, and so hold up every other fill.
         let FetchEvent::Head { status, fields, end: ended, close_delimited, origin } = stream.next().await? else {
             return Err(FetchError::bad_gateway("the origin's answer has no head"));
         };
-        let response_time = SystemTime::now();
+        let response_time = clock::now();
         let response = Self { status, fields, request_time, response_time, close_delimited, origin };
         let length = declared_length(response.status, &response.fields, ended);
         let mut arrival = Arrival::new(stream, length, ended);

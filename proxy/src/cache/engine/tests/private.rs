@@ -175,3 +175,20 @@ async fn private_fields_are_nobodys_when_their_request_has_left() {
     assert!(!other.await.object().object.meta.headers.contains_key("x-user"));
     rig.idle().await;
 }
+
+#[tokio::test]
+async fn answer_to_a_validation_that_is_not_stored_ends_what_is_stored() {
+    // RFC 9111 section 4.3.3.
+    let forced = || get_with("/a", &["cache-control: no-cache"]);
+    for (status, stays) in [(200, false), (404, false), (429, true), (503, true)] {
+        let rig = Rig::new();
+        rig.store(get("/a"), &["cache-control: max-age=60", "etag: \"1\""], "old").await;
+        let asking = rig.waiting(forced());
+        rig.accept().await.answer(status, &["cache-control: no-store"], "new");
+        if let Answer::Object { object, reader, outcome } = asking.await {
+            assert_eq!(Got { object, reader, outcome }.text().await.as_deref(), Ok("new"));
+        }
+        rig.idle().await;
+        assert_eq!(rig.stored("/a", &[]).is_some(), stays, "{status}");
+    }
+}

@@ -44,7 +44,7 @@ async fn renewal_that_fails_is_not_tried_again_at_once() {
 }
 
 #[tokio::test]
-async fn renewal_that_turns_out_private_is_for_nobody_and_not_tried_again_at_once() {
+async fn renewal_that_turns_out_private_is_for_nobody_and_ends_what_is_stored() {
     let rig = Rig::new();
     rig.store(get("/a"), WHILE_REVALIDATING, "old").await;
     assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
@@ -53,7 +53,9 @@ async fn renewal_that_turns_out_private_is_for_nobody_and_not_tried_again_at_onc
     exchange.body("one client's");
     exchange.hung_up().await;
     rig.idle().await;
-    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Stale(WhyStale::WhileRevalidate));
+    // RFC 9111 section 4.3.3: a full response says that what is stored is not suitable any more.
+    assert_eq!(rig.ask(get("/a")).await.passage(), Passage::Unshareable);
+    assert!(rig.stored("/a", &[]).is_none());
     assert_eq!(rig.fetches(), 2);
 }
 

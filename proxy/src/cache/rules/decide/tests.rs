@@ -194,6 +194,8 @@ fn stale_response_is_served_when_origin_is_down() {
         check("max-age=60, stale-if-error=30", &[], failed(status), 30, true);
         check("max-age=60", &[], failed(status), 1, false);
     }
+    check("max-age=60", &[], failed(503), 0, false); // stale from this moment on
+    check("max-age=60, stale-if-error=0", &[], failed(503), 0, false);
     check("max-age=60, stale-if-error=30", &[], failed(404), 1, false);
     check("max-age=60, stale-if-error=30", &[], failed(501), 1, false);
     check("max-age=60", &["Cache-Control: stale-if-error=30"], failed(503), 30, true);
