@@ -55,11 +55,13 @@ pub(super) fn prefetch_next(proxy: &EdgeProxy, exchange: &Exchange<'_>, context:
     if !served || !stored || *asked.method != Method::GET || asked.fields.contains_key(header::AUTHORIZATION) {
         return;
     }
-    let (Some(authority), Ok(target)) = (asked.authority, std::str::from_utf8(asked.target)) else { return };
+    let host = context.arrival.host.as_deref().unwrap_or_default();
+    let named = asked.authority.or_else(|| asked.fields.get(header::HOST).map(header::HeaderValue::as_bytes));
+    let authority = named.unwrap_or(host.as_bytes());
+    let Ok(target) = std::str::from_utf8(asked.target) else { return };
     let Some(place) = std::str::from_utf8(authority).ok().and_then(|authority| Location::new(authority, target)) else {
         return;
     };
-    let host = context.arrival.host.as_deref().unwrap_or_default();
     let partition = matched.route.partition(matched.pool).unwrap_or_default();
     let mut fields = kept_fields(asked.fields, &policy.key);
     if let Ok(authority) = header::HeaderValue::from_bytes(authority) {

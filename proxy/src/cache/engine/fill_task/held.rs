@@ -27,6 +27,12 @@ impl<R: FetchRequest> FillTask<'_, R> {
         tokio::time::timeout(hold.timeout, receiving).await.unwrap_or_else(|_| Err(held_too_long()))
     }
 
+    /// From when on the time that a response took counts into its age (RFC 9111 section 4.2.3). What was held back was
+    /// made when the origin let go of it: to count its waiting would make it stale before anybody has it.
+    pub(super) fn request_time(&self, response: &Response) -> SystemTime {
+        if self.order.request.hold().is_some() { response.response_time } else { response.request_time }
+    }
+
     /// Times of a response by what was asked for.
     pub(super) fn held_times(&self, times: StoredTimes, status: StatusCode) -> StoredTimes {
         match self.order.request.hold() {
