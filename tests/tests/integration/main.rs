@@ -25,6 +25,7 @@ mod origin_side;
 mod origins;
 mod python;
 mod route_actions;
+mod slices;
 mod table;
 
 use tidegate_tests::client::{End, Response};

@@ -40,6 +40,9 @@ type Place = (u64, u64);
 #[derive(Default)]
 pub(super) struct Flights {
     cells: BTreeMap<u64, Cell>,
+    /// The slice behind the one that each run fills. A reader that comes there has the run go on: were it to start another
+    /// one, every border of slices would be a race for who asks the origin.
+    frontiers: BTreeMap<u64, u64>,
     /// Byte behind the last one that each reader wants.
     readers: BTreeMap<Place, u64>,
     /// Whether anyone has read yet.
@@ -50,6 +53,27 @@ impl Flights {
     /// The body of a slice that is here.
     pub(super) fn body(&self, index: u64) -> Option<&Arc<Body>> {
         self.cells.get(&index).map(|cell| &cell.body)
+    }
+
+    /// The body of a slice that this run is to fill.
+    pub(super) fn body_for(&self, index: u64, run: u64) -> Option<&Arc<Body>> {
+        self.cells.get(&index).filter(|cell| cell.run == run && !cell.complete).map(|cell| &cell.body)
+    }
+
+    /// The run that comes to this slice next.
+    pub(super) fn run_before(&self, index: u64) -> Option<u64> {
+        self.frontiers.get(&index).copied()
+    }
+
+    /// A run comes to this slice next, unless another one does.
+    pub(super) fn come_to(&mut self, index: u64, run: u64) {
+        self.withdraw(run);
+        self.frontiers.entry(index).or_insert(run);
+    }
+
+    /// A run comes to no further slice.
+    pub(super) fn withdraw(&mut self, run: u64) {
+        self.frontiers.retain(|_, known| *known != run);
     }
 
     /// Whether anyone has read yet.
@@ -72,6 +96,7 @@ impl Flights {
 
     /// Takes out what a run has announced and not completed.
     pub(super) fn abandon(&mut self, run: u64) -> Vec<Arc<Body>> {
+        self.withdraw(run);
         let left: Vec<u64> =
             self.cells.iter().filter(|(_, cell)| cell.run == run && !cell.complete).map(|(index, _)| *index).collect();
         left.into_iter().filter_map(|index| self.cells.remove(&index)).map(|cell| cell.body).collect()
@@ -185,6 +210,18 @@ mod tests {
         announce(&mut flights, 0, 7);
         flights.complete(0, layout());
         assert_eq!(flights.len(), (0, 1), "whoever is past it needs it no more");
+    }
+
+    #[test]
+    fn run_is_found_at_the_slice_that_it_comes_to_next() {
+        let mut flights = Flights::default();
+        flights.come_to(3, 7);
+        flights.come_to(3, 8);
+        assert_eq!((flights.run_before(2), flights.run_before(3)), (None, Some(7)));
+        flights.come_to(4, 7);
+        assert_eq!((flights.run_before(3), flights.run_before(4)), (None, Some(7)));
+        flights.abandon(7);
+        assert_eq!(flights.run_before(4), None);
     }
 
     #[test]

@@ -134,11 +134,18 @@ impl Sliced {
         if self.is_gone() {
             return Opened::Gone;
         }
+        if let Some(run) = flights.run_before(index) {
+            // It has the next bytes of the origin at hand.
+            let body = self.announce(&mut flights, index, run);
+            drop(flights);
+            self.moved.notify_waiters();
+            return body.and_then(|body| body.reader(offset)).map_or(Opened::NoMemory, Opened::Arriving);
+        }
         let goal = self.goal(index, until, &flights);
         let number = self.number();
         let body = self.announce(&mut flights, index, number);
         drop(flights);
-        let run = Run { sliced: Arc::clone(self), number, next: index, committed: index + 1, goal };
+        let run = Run { sliced: Arc::clone(self), number, next: index, goal };
         match body.and_then(|body| body.reader(offset)) {
             Some(reader) => Opened::Missing(run, reader),
             None => Opened::NoMemory,
@@ -182,7 +189,7 @@ impl Sliced {
             next += 1;
         }
         drop(flights);
-        let run = Run { sliced: Arc::clone(self), number, next: first, committed: next, goal };
+        let run = Run { sliced: Arc::clone(self), number, next: first, goal };
         (next > first).then_some(run)
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{StatusCode, header};
 use tidegate_config::model::CachePolicy;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::CacheEngine;
 use super::super::answer::Lookup;
@@ -18,7 +18,7 @@ use super::super::body::Body;
 use super::super::fetch::{FetchError, FetchRequest};
 use super::super::fill_task::{Arrival, Response, facts_of_fill};
 use super::super::memory::FullKey;
-use super::flights::Demand;
+use super::flights::{Demand, Flights};
 use super::{Sliced, moov};
 use crate::cache::rules::conditional::strip_preconditions;
 use crate::cache::rules::entity_tag::EntityTag;
@@ -56,8 +56,6 @@ pub(in crate::cache::engine) struct Run {
     pub(super) number: u64,
     /// The slice that is filled next.
     pub(super) next: u64,
-    /// Slices before this one are announced, and filled whoever is left to read them.
-    pub(super) committed: u64,
     /// Byte behind the last one that is fetched.
     pub(super) goal: u64,
 }
@@ -72,7 +70,19 @@ impl Drop for Run {
     }
 }
 
-/// What a run may do about its next slice.
+/// What a run finds of its next slice.
+enum Verdict {
+    /// It is to be filled.
+    Fill(Arc<Body>),
+    /// Nobody needs it from here.
+    End,
+    /// Nobody needs it yet.
+    Wait(Duration),
+    /// There is no memory for it.
+    NoMemory,
+}
+
+/// What a run does about its next slice.
 enum Next {
     Fill(Arc<Body>),
     End,
@@ -88,46 +98,68 @@ impl Run {
         self.sliced.layout.start(self.next)
     }
 
-    /// The body of the next slice, when somebody is near enough to read it.
+    /// The body of the next slice: one that is announced, or one that somebody is near enough to read.
     async fn next(&self) -> Next {
         let sliced = &self.sliced;
-        let deadline = Instant::now() + STANDSTILL;
-        let opening = Instant::now() + OPENING_GRACE;
-        let mut memory = Instant::now() + MEMORY_GRACE;
+        let began = Instant::now();
+        let mut memory = began + MEMORY_GRACE;
         loop {
             let moved = sliced.moved.notified();
             tokio::pin!(moved);
             // Listens before it looks: a reader that moves in between is not missed.
             moved.as_mut().enable();
-            let until = {
-                let mut flights = sliced.flights.lock();
-                if self.next < self.committed {
-                    return flights.body(self.next).map_or(Next::End, |body| Next::Fill(Arc::clone(body)));
-                }
-                let here = flights.body(self.next).is_some() || sliced.shelf.contains(self.next);
-                if here || self.position() >= self.goal || sliced.is_gone() {
-                    return Next::End;
-                }
-                match flights.demand(self.next, sliced.layout) {
-                    Demand::Wanted => match sliced.announce(&mut flights, self.next, self.number) {
-                        Some(body) => return Next::Fill(body),
-                        None => None,
-                    },
-                    Demand::Later => Some(deadline),
-                    Demand::Nobody if !flights.is_opened() => Some(opening),
-                    Demand::Nobody => return Next::End,
-                }
-            };
-            match until {
-                Some(until) => {
+            let verdict = self.look(began.elapsed());
+            match verdict {
+                Verdict::Fill(body) => return Next::Fill(body),
+                Verdict::End => return Next::End,
+                Verdict::Wait(at_most) => {
                     memory = Instant::now() + MEMORY_GRACE;
-                    if timeout_at(until, moved).await.is_err() {
-                        return Next::End;
-                    }
+                    drop(timeout(at_most, moved).await); // looks again either way
                 }
-                None if Instant::now() >= memory => return Next::End,
-                None => sleep(MEMORY_PAUSE).await,
+                Verdict::NoMemory if Instant::now() >= memory => return Next::End,
+                Verdict::NoMemory => sleep(MEMORY_PAUSE).await,
             }
+        }
+    }
+
+    /// What to do about the next slice after having waited so long. A run that fills one can be had for the one behind it
+    /// from then on: readers come there with the last byte, before it is complete. One that ends is out of reach at once.
+    fn look(&self, waited: Duration) -> Verdict {
+        let sliced = &self.sliced;
+        let mut flights = sliced.flights.lock();
+        let verdict = self.decide(&mut flights, waited);
+        match verdict {
+            Verdict::Fill(_) if sliced.layout.start(self.next + 1) < self.goal => {
+                flights.come_to(self.next + 1, self.number);
+            }
+            Verdict::Fill(_) | Verdict::End => flights.withdraw(self.number),
+            Verdict::Wait(_) | Verdict::NoMemory => {}
+        }
+        verdict
+    }
+
+    fn decide(&self, flights: &mut Flights, waited: Duration) -> Verdict {
+        let sliced = &self.sliced;
+        if let Some(body) = flights.body_for(self.next, self.number) {
+            return Verdict::Fill(Arc::clone(body));
+        }
+        let here = flights.body(self.next).is_some() || sliced.shelf.contains(self.next);
+        let over = here || self.position() >= self.goal || sliced.is_gone();
+        let patience = match flights.demand(self.next, sliced.layout) {
+            _ if over => Duration::ZERO,
+            Demand::Wanted => {
+                return match sliced.announce(flights, self.next, self.number) {
+                    Some(body) => Verdict::Fill(body),
+                    None => Verdict::NoMemory,
+                };
+            }
+            Demand::Later => STANDSTILL,
+            Demand::Nobody if !flights.is_opened() => OPENING_GRACE,
+            Demand::Nobody => Duration::ZERO,
+        };
+        match patience.checked_sub(waited) {
+            Some(left) if !left.is_zero() => Verdict::Wait(left),
+            _ => Verdict::End,
         }
     }
 

@@ -43,6 +43,17 @@ async fn whole_read_costs_one_request_and_bounded_memory() {
     assert_eq!(rig.asked(), Vec::<String>::new());
 }
 
+/// Readers come to the border of a slice before, while and after its run does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whole_reads_that_race_with_their_run_are_one_request() {
+    for _ in 0..20 {
+        let rig = SliceRig::new(TOTAL);
+        assert!(rig.read_all().await == content(1, 0, TOTAL));
+        assert_eq!(rig.asked(), ["-"]);
+        rig.idle().await;
+    }
+}
+
 #[tokio::test]
 async fn objects_up_to_the_threshold_come_whole_with_one_request_whatever_is_asked_for() {
     for (range, expected) in [("0-1", "0-3999"), ("2500-", "0-"), ("3999-3999", "0-3999"), ("-5", "-4000")] {
