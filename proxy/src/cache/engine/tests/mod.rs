@@ -4,6 +4,7 @@ mod broken;
 mod coalescing;
 mod heads;
 mod large;
+mod interleavings;
 mod limits;
 mod private;
 mod resuming;
