@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use tidegate_config::model::{Coding, CorsRules};
 
 use super::*;
-use crate::route_actions::{Grant, Sharing};
+use crate::routing::{Grant, Sharing};
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
+use crate::cache::rules::stored_fields;
 
 /// Names that one of the two ways treats apart from others, and some that none does.
 const NAMES: [&str; 22] = [
@@ -36,7 +37,7 @@ const NAMES: [&str; 22] = [
     "x-zz",
 ];
 
-fn stored_fields() -> impl Strategy<Value = HeaderMap> {
+fn any_fields() -> impl Strategy<Value = HeaderMap> {
     let value = prop_oneof![
         Just(b"\"tag\"".to_vec()),
         Just(b"Accept-Encoding, X-A".to_vec()),
@@ -59,7 +60,12 @@ fn stored_fields() -> impl Strategy<Value = HeaderMap> {
     })
 }
 
-fn meta(fields: HeaderMap, lifetime: u64, age: u64) -> StoredMeta {
+/// Fields as they are stored, also without the Date that they have then: a 304 or a later rule may take it away.
+fn meta(mut fields: HeaderMap, dated: bool, lifetime: u64, age: u64) -> StoredMeta {
+    stored_fields::prepare(&mut fields, UNIX_EPOCH);
+    if !dated {
+        fields.remove(header::DATE);
+    }
     let times = StoredTimes {
         response_time: UNIX_EPOCH,
         corrected_initial_age: Duration::from_secs(age),
@@ -92,7 +98,7 @@ fn parsed(text: &[u8]) -> HeaderMap {
 proptest! {
     #[test]
     fn bytes_and_fields_of_a_hit_say_the_same(
-        stored in stored_fields(),
+        (stored, dated) in (any_fields(), any::<bool>()),
         (lifetime, age, seconds) in (0_u64..1 << 33, 0_u64..1 << 33, 0_u64..1 << 33),
         length in 1_u64..,
         alt_svc in proptest::option::of(Just(HeaderValue::from_static("h3=\":443\"; ma=86400"))),
@@ -106,7 +112,7 @@ proptest! {
         cmsd in proptest::option::of(Just(HeaderValue::from_static("n=\"tidegate-edge-1\""))),
         id in "[0-9a-f]{32}",
     ) {
-        let meta = meta(stored, lifetime, age);
+        let meta = meta(stored, dated, lifetime, age);
         let now = UNIX_EPOCH + Duration::from_secs(seconds);
         let sharing = Sharing::new(&CorsRules::default());
         let edge = HeaderValue::from_static("edge-1");
