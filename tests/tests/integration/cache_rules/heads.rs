@@ -1,5 +1,6 @@
 //! Cases about HEAD (RFC 9111 sections 4 and 4.3.5).
 
+use super::answer::answer;
 use super::case::{Case, get, head};
 use crate::table::row::Field;
 
@@ -55,6 +56,30 @@ pub(super) fn cases() -> Vec<Case> {
             "RFC 9111 4.3.5",
             ["200 | cache-control: max-age=3600 | vary: foo | etag: \"a\"", "500"],
             [get().fetched(), head().with("cache-control", "no-cache").fetched().status(500), get().hit().of(1)],
+        ),
+        Case::new(
+            "head_with_another_tag_makes_what_is_stored_stale",
+            "RFC 9111 4.3.5",
+            [STORED, "200 | cache-control: max-age=3600 | etag: \"b\""],
+            [get().fetched(), head().with("cache-control", "no-cache").fetched(), get().fetched().of(3)],
+        ),
+        Case::new(
+            "head_with_the_same_tag_makes_what_is_stored_fresh",
+            "RFC 9111 4.3.5",
+            [STALE, "200 | cache-control: max-age=3600 | etag: \"a\" | x-test: 2"],
+            [get().fetched(), head().fetched(), get().hit().of(1).sees_value("x-test", "2")],
+        ),
+        Case::new(
+            "head_keeps_fields_that_it_omits",
+            "RFC 9111 4.3.5",
+            [STALE, "200 | cache-control: max-age=3600 | etag: \"a\""],
+            [get().fetched(), head().fetched(), get().hit().of(1).sees_value("x-test", "1")],
+        ),
+        Case::new(
+            "head_that_finds_another_length_makes_what_is_stored_stale",
+            "RFC 9111 4.3.5",
+            [answer("200 | cache-control: max-age=3600"), answer("200 | cache-control: max-age=3600").text("other")],
+            [get().fetched(), head().with("cache-control", "no-cache").fetched().of(2), get().fetched().of(3)],
         ),
         Case::new(
             "head_that_finds_the_resource_gone_is_told_as_it_is",

@@ -47,6 +47,10 @@ fn search() -> Vec<Case> {
         Case::new(name, "No-Vary-Search", [line.as_str()], [get().at(first).fetched(), second]).not_joined()
     };
     vec![
+        of("arguments_that_do_not_vary_share", "params=(\"x\")", "?a=1&x=1", get().at("?a=1&x=2").hit()),
+        of("no_argument_varies_where_all_are_named", "params", "?a=1", get().at("?b=2").hit()),
+        of("all_but_named_arguments_share", "params, except=(\"v\")", "?v=1&a=1", get().at("?v=1&a=2").hit()),
+        of("order_of_arguments_may_not_vary", "key-order", "?a=1&b=2", get().at("?b=2&a=1").hit()),
         of("arguments_that_vary_do_not_share", "params=(\"x\")", "?a=1&x=1", get().at("?a=2&x=1").fetched()),
         of("named_arguments_vary_where_all_others_share", "params, except=(\"v\")", "?v=1", get().at("?v=2").fetched()),
         of("spoilt_no_vary_search_is_ignored", "params=(\"x\"", "?x=1", get().at("?x=2").fetched()),

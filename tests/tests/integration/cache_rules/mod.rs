@@ -5,7 +5,9 @@
 //! A case is named by what is to be true and says where that is written. No case sleeps: what is to be old when it
 //! arrives says so by Age or Date.
 
+mod absurd;
 mod answer;
+mod bad_input;
 mod by_policy;
 mod case;
 mod checks;
@@ -51,6 +53,7 @@ fn cases() -> Vec<Case> {
         media::cases(),
         by_policy::cases(),
         keys::cases(),
+        absurd::cases(),
     ]
     .concat()
 }

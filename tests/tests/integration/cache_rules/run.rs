@@ -175,7 +175,8 @@ impl Runner {
         let asked = self.asked(run);
         let mut wrong = run.wrong(ask, response);
         if asked.len() != expected {
-            wrong.push(format!("the origin was asked {} times, not {expected}", asked.len()));
+            let asked = asked.iter().map(told_shortly).collect::<Vec<_>>();
+            wrong.push(format!("the origin was asked {} times, not {expected}: {asked:?}", asked.len()));
         } else if expected > before {
             // Requests for several paths are not in order of arrival: the last of this path is meant.
             let path = run.request(ask).target.split('?').next().unwrap_or_default().to_owned();
@@ -220,6 +221,12 @@ impl Runner {
             run.fail(1, [format!("the origin was asked {asked} times ({:?})", ask.way)]);
         }
     }
+}
+
+/// What the origin was asked, for messages.
+fn told_shortly(asked: &Recorded) -> String {
+    let field = |name| asked.field(name).map_or_else(String::new, |value| format!(" {name}: {value}"));
+    [asked.method.clone(), field("range"), field("if-range"), field("if-none-match")].concat()
 }
 
 /// A plain GET that the short way may answer.

@@ -89,6 +89,13 @@ fn several() -> Vec<Case> {
             [one().fetched(), two().fetched(), one().hit().of(1), two().hit().of(2)],
         ),
         Case::new(
+            "missing_variant_is_told_apart_from_a_missing_resource",
+            "RFC 9211 2.2",
+            [line("foo").as_str()],
+            [one().fetched().told("fwd=uri-miss"), two().fetched().told("fwd=vary-miss")],
+        )
+        .not_joined(),
+        Case::new(
             "variants_differ_by_what_the_latest_answer_names",
             SOURCE,
             change,
