@@ -176,7 +176,7 @@ async fn successful_change_of_an_object_ends_its_being_stored() {
 }
 
 /// Requests that are sent both ways over each protocol.
-const GENERATED: u64 = 150;
+const GENERATED: u64 = 180;
 
 /// What makes a request take the long way without changing its answer: a precondition that never holds.
 const LONG_WAY: (&str, &str) = ("if-none-match", "\"never\"");
@@ -303,6 +303,8 @@ fn without_id(response: &Response) -> Vec<u8> {
 /// Stored objects of all shapes that the short way may meet.
 fn generated_objects(origin: &Origin) -> Vec<&'static str> {
     let shapes = [
+        ("/plain", Script::cacheable(1000).field("no-vary-search", "params=(\"a\")")),
+        // Twice as often as others: routes treat it apart.
         ("/plain", Script::cacheable(1000)),
         (
             "/tagged",
@@ -318,7 +320,6 @@ fn generated_objects(origin: &Origin) -> Vec<&'static str> {
                 .field("server-timing", "a;dur=1"),
         ),
         ("/empty", Script::cacheable(0)),
-        ("/searched", Script::cacheable(600).field("no-vary-search", "params=(\"a\")")),
         ("/large", Script::cacheable(700_000)),
         (
             "/list",

@@ -35,7 +35,7 @@ async fn start() -> Running {
         origins: ArcSwapOption::empty(),
         token: ArcSwapOption::empty(),
         debug_token: Arc::default(),
-        cache: std::sync::OnceLock::new(),
+        cache: OnceLock::new(),
         kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
         warm: WarmJobs::new(tokio::runtime::Handle::current()),
     });
