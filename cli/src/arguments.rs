@@ -9,6 +9,8 @@ Examples:
   tidegate dev                              Run a whole fleet on this machine
   tidegate edge --config edge.yaml          Run one edge node
   tidegate config check edge.yaml           Say everything that is wrong with a configuration
+  tidegate warm https://media.example/vod/main.m3u8 --node http://127.0.0.1:9000
+                                            Have a node fetch a film before its premiere
   tidegate origin videos --listen 127.0.0.1:8000
                                             Serve a directory as a media origin
   tidegate cache explain URL --node http://127.0.0.1:9000

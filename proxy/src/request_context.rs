@@ -9,14 +9,14 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora_http::ResponseHeader;
 use tidegate_config::ids::OriginName;
 
+use crate::cache::engine::Hold;
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::Member;
 use crate::cmcd::{Cmcd, Pace};
 use crate::geo::{Location, NOWHERE};
 use crate::listener::ConnectionInfo;
 use crate::origin::{Again, AttemptJournal, AttemptNumber, CompiledOrigin, CompiledPool, FillContext, Permit, Trial};
-use crate::route_actions::Grant;
-use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
+use crate::routing::{Grant, PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{CacheOutcome, RequestId, TraceContext};
 
@@ -100,6 +100,8 @@ pub(crate) struct CacheContext {
     pub(crate) outcome: CacheOutcome,
     /// Our member of `Cache-Status`, for what passes.
     pub(crate) passage: Option<Member>,
+    /// Whether the origin may hold the request back, where it passes.
+    pub(crate) hold: Option<Hold>,
     /// The origin that a fill fetched the response from.
     pub(crate) filled_by: Option<OriginName>,
     /// What the client is told of all that, where it may ask.
@@ -180,7 +182,14 @@ impl RequestContext {
             location: OnceLock::new(),
             fill: None,
             route: None,
-            cache: CacheContext { key: None, outcome: CacheOutcome::None, passage: None, filled_by: None, told: None },
+            cache: CacheContext {
+                key: None,
+                outcome: CacheOutcome::None,
+                passage: None,
+                hold: None,
+                filled_by: None,
+                told: None,
+            },
             origin: OriginContext::default(),
             response: ResponseContext::default(),
         }
@@ -197,6 +206,12 @@ impl RequestContext {
     #[must_use]
     pub(crate) fn is_fill(&self) -> bool {
         self.fill.is_some()
+    }
+
+    /// Whether its origin may hold it back: its silence is then no failure.
+    #[must_use]
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        self.fill.as_ref().map_or(self.cache.hold, |fill| fill.hold)
     }
 
     /// The journal of its attempts, shared with the fill that it starts.

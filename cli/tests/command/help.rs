@@ -4,7 +4,9 @@ use crate::calling::call;
 
 #[test]
 fn every_command_shows_examples() {
-    for command in ["", "dev", "edge", "origin", "config check", "config schema", "cache", "cache explain", "completions"] {
+    for command in
+        ["", "dev", "edge", "origin", "config check", "config schema", "cache", "cache explain", "warm", "completions"]
+    {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = call(&arguments);
         assert_eq!(help.code, Some(0), "{command}");
@@ -28,6 +30,7 @@ fn wrong_calls_end_with_2_and_say_why() {
     check(&["dev", "--origin", "http://127.0.0.1:1"], "expected REGION=URL");
     check(&["dev", "--edges-per-region", "0"], "1..=9");
     check(&["origin", "--name", "two words"], "two words");
+    check(&["warm", "https://a.test/"], "--node <URL>");
     check(&["completions", "cmd"], "possible values");
 }
 

@@ -15,6 +15,9 @@ use super::wire::Buffer;
 /// Parts of one segment.
 pub(super) const PARTS_A_SEGMENT: u64 = 10;
 
+/// How a part begins, by which caches may know it: a box `styp` and nothing else.
+const PART_BEGINS: [u8; 8] = *b"\0\0\0\x08styp";
+
 /// A live stream.
 pub(super) struct Stream {
     start: Instant,
@@ -63,7 +66,9 @@ impl Stream {
         };
         self.media.fetch_add(1, Ordering::Relaxed);
         self.until_due(part).await;
-        message("200 OK", "video/mp4", &vec![0x5a; self.size])
+        let mut body = vec![0; self.size.max(PART_BEGINS.len())];
+        body[..PART_BEGINS.len()].copy_from_slice(&PART_BEGINS);
+        message("200 OK", "video/mp4", &body)
     }
 
     /// The playlist that ends with this part.

@@ -242,7 +242,7 @@ fn adapted(
         options.total_connection_timeout = bounded(options.total_connection_timeout);
         options.read_timeout = bounded(options.read_timeout);
     }
-    if let Some(hold) = context.fill.as_ref().and_then(|fill| fill.hold) {
+    if let Some(hold) = context.hold() {
         // The fill itself gives up before.
         peer.options.read_timeout = Some(hold.timeout + HOLD_MARGIN);
     }

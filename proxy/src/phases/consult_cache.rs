@@ -94,6 +94,7 @@ pub(super) async fn consult_cache(
         Answer::Pass(passage) => {
             context.cache.outcome = CacheOutcome::Pass;
             context.cache.passage = Some(passage_member(passage));
+            context.cache.hold = hold;
             Ok(Flow::Continue)
         }
         Answer::GatewayTimeout => {

@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 
 use super::choose_origin::{deadline, demand, reserve};
 use super::respond_error::{is_answered, is_replacement};
-use crate::origin::{Again, AttemptOutcome, CompiledOrigin, CompiledPool, Demand, Exchange, Fate, was_over_before};
+use crate::origin::{Again, AttemptOutcome, CompiledOrigin, CompiledPool, Exchange, Fate, was_over_before};
 use crate::request_context::RequestContext;
 use crate::telemetry::{OriginOutcome, RetryReason};
 
@@ -162,7 +162,7 @@ pub(super) fn attempt_ended(context: &mut RequestContext, outcome: AttemptOutcom
     context.journal().end(number, outcome);
     let blameless = is_cut_short(outcome, now, began, context);
     let Some(origin) = context.origin.current.clone() else { return };
-    let held_back = demand(context) == Demand::HeldBack;
+    let held_back = context.hold().is_some();
     let permit = context.origin.permit.as_mut();
     match outcome {
         AttemptOutcome::Answered(status) if !is_gateway_error(status) => {
@@ -209,6 +209,9 @@ pub(super) fn count_answer(context: &mut RequestContext) {
 /// Whether the route's time for responses ended an attempt that would have had more by its pool: origins are not to
 /// blame for an impatient route, nor the second one for the time that the first one took.
 fn is_cut_short(outcome: AttemptOutcome, now: Instant, began: Instant, context: &RequestContext) -> bool {
+    if outcome == AttemptOutcome::TimedOut && context.hold().is_some() {
+        return true; // what it was asked for does not exist yet
+    }
     let (Some(deadline), Some(pool)) = (deadline(context), &context.origin.pool) else { return false };
     let patience = match outcome {
         AttemptOutcome::NoConnection => pool.pool.timeouts.connect,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
-use tidegate_config::ids::SiteName;
+use tidegate_config::ids::{RouteName, SiteName};
 use tidegate_config::model::{KeyRules, PrefetchRules};
 
 use super::own_request::{OwnRequest, Stead};
@@ -34,7 +34,7 @@ pub(crate) struct Seen {
     proxy: Weak<EdgeProxy>,
     at: Instant,
     site: SiteName,
-    route: String,
+    route: RouteName,
     rules: PrefetchRules,
     scope: String,
     place: Location,
@@ -72,7 +72,7 @@ pub(super) fn prefetch_next(proxy: &EdgeProxy, exchange: &Exchange<'_>, context:
         proxy: proxy.this.clone(),
         at: Instant::now(),
         site: matched.site.site.name.clone(),
-        route: matched.route.route.name.to_string(),
+        route: matched.route.route.name.clone(),
         rules,
         scope: format!("{partition} {}://{host}", scheme.as_str()),
         place,
@@ -149,7 +149,7 @@ impl Sighting for Seen {
         let Some(proxy) = self.proxy.upgrade() else { return Ahead::Unwanted };
         match OwnRequest::prepare(&proxy, &self.stead, &next.target, next.range.as_deref()) {
             // Another route may have another policy, and other clients.
-            Ok(request) if request.matched.route.route.name.to_string() == self.route => request.fetch_ahead(&proxy),
+            Ok(request) if request.matched.route.route.name == self.route => request.fetch_ahead(&proxy),
             Ok(_) | Err(_) => Ahead::Unwanted,
         }
     }

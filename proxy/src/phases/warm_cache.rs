@@ -11,7 +11,7 @@ use super::serve_object::PIECE;
 use crate::cache::engine::{Answer, Object, Outcome, Reader};
 use crate::cache::key::Scheme;
 use crate::edge_proxy::EdgeProxy;
-use crate::media::{MAX_PLAYLIST_BYTES, MediaClass, recognise};
+use crate::media::{MAX_PLAYLIST_BYTES, MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise};
 use crate::warm::{Asker, Reply, WarmSite, Warmed};
 
 /// Asks on behalf of operators.
@@ -60,9 +60,8 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
                 total += bytes.len() as u64;
                 kept = kept.filter(|kept: &Vec<u8>| kept.len() + bytes.len() <= MAX_PLAYLIST_BYTES);
                 kept.iter_mut().for_each(|kept| kept.extend_from_slice(&bytes));
-                if total == bytes.len() as u64 && class(path, object, &bytes).is_none() {
-                    kept = None; // no playlist: its body is of no use here
-                }
+                // What is no playlist by its first bytes is of no use here.
+                kept = kept.filter(|kept| kept.len() < USEFUL_FIRST_BYTES || class(path, object, Some(kept)).is_some());
             }
             Ok(None) => break,
             Err(error) => return failed(&error.to_string()),
@@ -77,23 +76,17 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
         Outcome::Unshared(why) => Warmed::Failed(format!("it is not stored: {}", why.label())),
     };
     let too_large = total > MAX_PLAYLIST_BYTES as u64;
-    let playlist = kept.and_then(|body| class(path, object, &body).map(|kind| (kind, body)));
-    let declared = class_by_type(path, object);
-    match (playlist, declared) {
+    let playlist = kept.and_then(|body| class(path, object, Some(&body)).map(|kind| (kind, body)));
+    match (playlist, class(path, object, None)) {
         (None, Some(_)) if too_large && status.is_success() => failed("the playlist is too large to be followed"),
         (playlist, _) => Reply { warmed, playlist },
     }
 }
 
-fn class(path: &str, object: &Object, body: &[u8]) -> Option<crate::media::PlaylistKind> {
-    match recognise(object.meta.headers.get(header::CONTENT_TYPE), path, Some(body)) {
-        Some(MediaClass::Playlist(kind)) => Some(kind),
-        _ => None,
-    }
-}
-
-fn class_by_type(path: &str, object: &Object) -> Option<crate::media::PlaylistKind> {
-    match recognise(object.meta.headers.get(header::CONTENT_TYPE), path, None) {
+/// Whether it is a playlist, by its type and as many bytes as there are.
+fn class(path: &str, object: &Object, body: Option<&[u8]>) -> Option<PlaylistKind> {
+    let body = body.map(|body| &body[..body.len().min(USEFUL_FIRST_BYTES)]);
+    match recognise(object.meta.headers.get(header::CONTENT_TYPE), path, body) {
         Some(MediaClass::Playlist(kind)) => Some(kind),
         _ => None,
     }

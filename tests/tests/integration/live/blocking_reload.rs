@@ -11,7 +11,8 @@ use super::{LIVE, edge_of, playlist, until_metric};
 
 const BLOCKED: &str = "/live/v.m3u8?_HLS_msn=7&_HLS_part=1";
 
-const ALL: [Protocol; 4] = [Protocol::PlainHttp1, Protocol::Http1, Protocol::Http2, Protocol::Http3];
+/// What is asked for in plaintext is another object, with a request of its own.
+const SECURE: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Http3];
 
 #[tokio::test]
 async fn players_of_one_part_wait_for_one_request_whoever_leaves() {
@@ -23,7 +24,7 @@ async fn players_of_one_part_wait_for_one_request_whoever_leaves() {
     let leaving = tokio::spawn(async move { first.get(BLOCKED).await });
     origin.gate("part").reached().await;
     let mut waiting = Vec::new();
-    for protocol in ALL.into_iter().cycle().take(12) {
+    for protocol in SECURE.into_iter().cycle().take(12) {
         let client = edge.client(protocol).await;
         waiting.push(tokio::spawn(async move { client.get(BLOCKED).await }));
     }
@@ -173,4 +174,26 @@ async fn skip_is_another_object_and_other_policies_pass_the_directives_on() {
         assert_eq!(client.request(Request::get(target)).await.unwrap().status, 200, "{target}");
     }
     assert_eq!(origin.requests("/live/v.m3u8").len(), 3);
+}
+
+#[tokio::test]
+async fn players_of_a_playlist_that_may_not_be_shared_wait_each_for_itself() {
+    let origin = Origin::start().await;
+    let edge = edge_of_impatient_pool(&origin, "blocking_reload: {timeout: 15s}").await;
+    let client = edge.client(Protocol::Http2).await;
+    // The first one is a fill, and the next one passes, as it is known by then that nothing is shared.
+    for gate in ["first", "second"] {
+        let own = playlist(LIVE).field("cache-control", "private").before(Step::Gate(gate.to_owned()));
+        origin.on("/live/v.m3u8", own);
+        let other = edge.client(Protocol::Http1).await;
+        let waiting = tokio::spawn(async move { other.get(BLOCKED).await });
+        origin.gate(gate).reached().await;
+        tokio::time::sleep(Duration::from_millis(1500)).await; // beyond the pool's time for reading
+        origin.gate(gate).open();
+        assert_eq!(waiting.await.unwrap().unwrap().status, 200, "{gate}");
+    }
+    assert_eq!(origin.requests("/live/v.m3u8").len(), 2);
+    origin.on("/live/s6.mp4", Script::cacheable(10));
+    assert_eq!(client.get("/live/s6.mp4").await.unwrap().status, 200);
+    assert_eq!(edge.metric("tidegate_origin_requests_total", &["outcome=\"failed\""]).await, 0.0);
 }
