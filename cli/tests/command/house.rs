@@ -69,15 +69,18 @@ fn modules_of_the_edge_know_only_what_is_below_them() {
     };
     check("listener", &[]);
     check("routing", &[]);
-    check("media", &[]);
-    check("telemetry", &["listener"]);
+    check("media", &["routing"]);
+    check("prefetch", &["cache", "media", "telemetry"]);
+    check("warm", &["media", "routing"]);
+    check("cmcd", &["media"]);
+    check("telemetry", &["cmcd", "listener"]);
     check("cache", &["media", "telemetry"]);
     check("client_identity", &["cache"]);
     check("route_actions", &["cache", "origin", "routing", "telemetry"]);
     check("geo", &["telemetry"]);
     check("kill_switch", &["telemetry"]);
     check("error_page", &[]);
-    check("admin", &["geo", "kill_switch", "listener", "origin", "routing", "telemetry"]);
+    check("admin", &["geo", "kill_switch", "listener", "origin", "routing", "telemetry", "warm"]);
     check("origin", &["cache", "routing", "runtime_snapshot", "telemetry"]);
 }
 
