@@ -4,7 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
-use tidegate_config::model::{Coding, CorsRules};
+use tidegate_config::ids::CachePolicyName;
+use tidegate_config::model::{CachePolicy, Coding, CorsRules};
 
 use super::*;
 use crate::routing::{Grant, Sharing};
@@ -62,7 +63,8 @@ fn any_fields() -> impl Strategy<Value = HeaderMap> {
 
 /// Fields as they are stored, also without the Date that they have then: a 304 or a later rule may take it away.
 fn meta(mut fields: HeaderMap, dated: bool, lifetime: u64, age: u64) -> StoredMeta {
-    stored_fields::prepare(&mut fields, UNIX_EPOCH);
+    let policy = CachePolicy::plain(CachePolicyName::parse("plain").unwrap());
+    drop(stored_fields::prepare(&mut fields, UNIX_EPOCH, &policy));
     if !dated {
         fields.remove(header::DATE);
     }
