@@ -84,6 +84,7 @@ pub(super) async fn consult_cache(
         (answered, told)
     };
     context.cache.told = told;
+    answered.miss_reason().into_iter().for_each(|reason| proxy.metrics.cache().missed(reason));
     context.cache.key = Some(key);
     match answered {
         Answer::Object { object, reader, outcome } => {

@@ -12,7 +12,7 @@ mod trace_context;
 pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
     AccessLogCounters, CacheMetrics, CacheOutcome, CompressionOutcome, CacheUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome,
-    GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome,
+    GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome, MissReason,
     OriginMetrics, OriginOutcome, PoolMetrics, PrefetchOutcome, ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics,
     ResumeOutcome, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };

@@ -12,6 +12,7 @@ use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::{FetchReason, PassReason, WhyStale};
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::cache::rules::storability::NotStored;
+use crate::telemetry::MissReason;
 
 /// One request, as far as the cache cares.
 pub struct Lookup<'a> {
@@ -93,10 +94,56 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Why it is not from store, where it is not.
+    #[must_use]
+    pub fn miss_reason(&self) -> Option<MissReason> {
+        match self {
+            Self::Object { outcome, .. } => match outcome {
+                Outcome::Hit | Outcome::Stale(_) => None,
+                Outcome::Miss { reason, .. } => Some(reason_of_fetch(*reason)),
+                Outcome::Revalidated { .. } => Some(MissReason::Stale),
+                Outcome::Unshared(_) => Some(MissReason::Unshareable),
+            },
+            Self::Pass(passage) => Some(reason_of_passage(*passage)),
+            Self::GatewayTimeout => Some(MissReason::OnlyIfCached),
+            Self::Failed(_) => Some(MissReason::Failed),
+        }
+    }
+
+    /// Whether a fill that another request had started answers it.
+    pub(super) fn is_collapsed(&self) -> bool {
+        let Self::Object { outcome, .. } = self else { return false };
+        matches!(outcome, Outcome::Miss { collapsed: true, .. } | Outcome::Revalidated { collapsed: true })
+    }
+
     pub(super) fn served(object: Arc<Object>, outcome: Outcome) -> Self {
         match object.body.reader(0) {
             Some(reader) => Self::Object { object, reader, outcome },
             None => Self::Pass(Passage::Late),
         }
+    }
+}
+
+fn reason_of_fetch(reason: FetchReason) -> MissReason {
+    match reason {
+        FetchReason::Miss => MissReason::UriMiss,
+        FetchReason::OtherVariant => MissReason::VaryMiss,
+        FetchReason::Stale => MissReason::Stale,
+        FetchReason::Request => MissReason::Request,
+        FetchReason::Partial => MissReason::Partial,
+    }
+}
+
+fn reason_of_passage(passage: Passage) -> MissReason {
+    match passage {
+        Passage::Rule(PassReason::Disabled) => MissReason::Disabled,
+        Passage::Rule(PassReason::Method | PassReason::Content | PassReason::Upgrade) => MissReason::Method,
+        Passage::Rule(PassReason::RequestNoStore) => MissReason::RequestNoStore,
+        Passage::Rule(PassReason::Authorization) => MissReason::Authorization,
+        Passage::Head => MissReason::Head,
+        Passage::OtherSpelling => MissReason::OtherSpelling,
+        Passage::Unshareable => MissReason::Unshareable,
+        Passage::Oversize => MissReason::Oversize,
+        Passage::Late => MissReason::Late,
     }
 }

@@ -24,9 +24,6 @@ impl<R: FetchRequest> CacheEngine<R> {
         part: Part,
         reason: FetchReason,
     ) -> Option<Answer> {
-        if part != Part::Starter {
-            self.metrics.fills().joined();
-        }
         let waiting = self.metrics.fills().wait();
         let head = fill.wait().await;
         drop(waiting);
@@ -44,7 +41,11 @@ impl<R: FetchRequest> CacheEngine<R> {
                 } else {
                     Outcome::Miss { reason, collapsed, stored }
                 };
-                Some(Answer::served(object, outcome))
+                let answer = Answer::served(object, outcome);
+                if answer.is_collapsed() {
+                    self.metrics.fills().joined();
+                }
+                Some(answer)
             }
             Head::Unshared => unshared(lookup, fill, part),
             Head::Failed { error, failure, stale } => Some(match usable_stale(lookup, stale.as_ref(), failure) {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use prometheus::{IntCounter, IntGauge};
 
 use super::family::Families;
-use super::labels::{EvictionCause, FillOutcome, ResumeOutcome};
+use super::labels::{EvictionCause, FillOutcome, MissReason, ResumeOutcome};
 
 /// What the cache holds at this moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,17 +27,24 @@ pub struct CacheMetrics {
     entries: IntGauge,
     capacity: IntGauge,
     evictions: [IntCounter; EvictionCause::COUNT],
+    misses: [IntCounter; MissReason::COUNT],
 }
 
 impl CacheMetrics {
     pub(super) fn register(families: &Families<'_>) -> Self {
         let evictions =
             families.counters("tidegate_cache_evictions_total", "Objects that left the cache, by cause.", &["cause"]);
+        let misses = families.counters(
+            "tidegate_cache_misses_total",
+            "Requests that were not answered from store, by reason.",
+            &["reason"],
+        );
         Self {
             source: OnceLock::new(),
             bytes: families.gauge("tidegate_cache_bytes", "Bytes of stored objects."),
             entries: families.gauge("tidegate_cache_entries", "Stored objects."),
             capacity: families.gauge("tidegate_cache_capacity_bytes", "Bytes that stored objects may take."),
+            misses: MissReason::ALL.map(|reason| misses.with_label_values(&[reason.label()])),
             evictions: EvictionCause::ALL.map(|cause| evictions.with_label_values(&[cause.label()])),
         }
     }
@@ -47,6 +54,11 @@ impl CacheMetrics {
         if self.source.set(Box::new(source)).is_err() {
             log::warn!("the cache's usage has a source already");
         }
+    }
+
+    /// Records a request that was not answered from store.
+    pub fn missed(&self, reason: MissReason) {
+        self.misses[reason as usize].inc();
     }
 
     /// Records an object that left.
@@ -99,7 +111,7 @@ impl FillMetrics {
             resumes: ResumeOutcome::ALL.map(|outcome| resumes.with_label_values(&[outcome.label()])),
             collapsed: families.counter(
                 "tidegate_collapsed_requests_total",
-                "Requests that joined a fill another request had started.",
+                "Requests answered by a fill that another request had started.",
             ),
             waiting: families.gauge("tidegate_fill_waiters", "Requests that wait for the head of a fill's response."),
         }
@@ -132,7 +144,7 @@ impl FillMetrics {
         self.resumes[outcome as usize].inc();
     }
 
-    /// Records a request that joined a fill of another one.
+    /// Records a request that was answered by a fill of another one.
     pub fn joined(&self) {
         self.collapsed.inc();
     }

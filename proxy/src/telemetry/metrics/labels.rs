@@ -77,6 +77,44 @@ label_set!(
 );
 
 label_set!(
+    /// Why a request that the cache saw was not answered from store.
+    MissReason {
+        /// Nothing is stored.
+        UriMiss => "uri_miss",
+        /// Only other variants are.
+        VaryMiss => "vary_miss",
+        /// What is stored is stale, or needs validation each time.
+        Stale => "stale",
+        /// The client wanted better than what is stored.
+        Request => "request",
+        /// Not all of what was asked for is there.
+        Partial => "partial",
+        /// The route's policy stores nothing.
+        Disabled => "disabled",
+        /// Another method than GET and HEAD, a body, or another protocol.
+        Method => "method",
+        /// The client said `no-store`.
+        RequestNoStore => "request_no_store",
+        /// It carries Authorization.
+        Authorization => "authorization",
+        /// A HEAD of what is not stored.
+        Head => "head",
+        /// The target is another spelling of what is stored or not.
+        OtherSpelling => "other_spelling",
+        /// The response may not be shared.
+        Unshareable => "unshareable",
+        /// The object is too large to be stored.
+        Oversize => "oversize",
+        /// The fill it found could not be read from the start any more.
+        Late => "late",
+        /// The client wants only what is stored, and nothing is.
+        OnlyIfCached => "only_if_cached",
+        /// No response could be had.
+        Failed => "failed",
+    }
+);
+
+label_set!(
     /// What a look-up of an origin's name found.
     LookupOutcome {
         /// Addresses.

@@ -37,7 +37,7 @@ use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
-    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, OriginOutcome, PrefetchOutcome, ProbeOutcome,
+    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, MissReason, OriginOutcome, PrefetchOutcome, ProbeOutcome,
     Rejection, ReloadOutcome, ResumeOutcome, RetryReason, StatusClass,
 };
 use mirror::MirrorMetrics;

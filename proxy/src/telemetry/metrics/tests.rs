@@ -121,6 +121,7 @@ fn a_fill_ends_once_with_its_outcome_and_as_failed_when_its_task_dies() {
     drop(second);
     metrics.fills().fetched(4_096);
     metrics.fills().joined();
+    metrics.fills().resumed(ResumeOutcome::Denied);
     let waiter = metrics.fills().wait();
     check(&metrics, "tidegate_fill_waiters 1");
     drop(waiter);
@@ -131,6 +132,7 @@ fn a_fill_ends_once_with_its_outcome_and_as_failed_when_its_task_dies() {
         "tidegate_fills_in_flight 0",
         "tidegate_fill_bytes_total 4096",
         "tidegate_collapsed_requests_total 1",
+        r#"tidegate_fill_resumes_total{outcome="denied"} 1"#,
         "tidegate_fill_waiters 0",
     ] {
         check(&metrics, line);
@@ -143,9 +145,11 @@ fn cache_usage_is_read_at_each_scrape() {
     assert_eq!(metrics.cache().usage(), CacheUsage::default());
     metrics.cache().read_usage_from(|| CacheUsage { bytes: 10, entries: 2, capacity: 100 });
     metrics.cache().evicted(EvictionCause::Capacity);
+    metrics.cache().missed(MissReason::VaryMiss);
     check(&metrics, "tidegate_cache_bytes 10");
     check(&metrics, "tidegate_cache_entries 2");
     check(&metrics, "tidegate_cache_capacity_bytes 100");
+    check(&metrics, r#"tidegate_cache_misses_total{reason="vary_miss"} 1"#);
     check(&metrics, r#"tidegate_cache_evictions_total{cause="capacity"} 1"#);
 }
 

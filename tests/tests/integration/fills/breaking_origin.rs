@@ -61,6 +61,8 @@ pub(super) struct State {
     /// After how many bytes the bodies of the next requests break off.
     pub(super) breaks: VecDeque<u64>,
     pub(super) breaking: Breaking,
+    /// Behind each whole body over HTTP/2.
+    pub(super) trailers: Vec<(&'static str, &'static str)>,
     pub(super) asked: Vec<Asked>,
     /// Body bytes given to connections.
     pub(super) sent: u64,
@@ -84,6 +86,7 @@ impl BreakingOrigin {
             cache_control: "max-age=60".to_owned(),
             breaks: VecDeque::new(),
             breaking: Breaking::Connection,
+            trailers: Vec::new(),
             asked: Vec::new(),
             sent: 0,
         }));
@@ -188,6 +191,7 @@ struct Said {
     end: u64,
     /// How it breaks off there, if it does.
     broken: Option<Breaking>,
+    trailers: Vec<(&'static str, &'static str)>,
 }
 
 fn say(asked: Asked, state: &Mutex<State>) -> Said {
@@ -223,7 +227,8 @@ fn say(asked: Asked, state: &Mutex<State>) -> Said {
     let breaking = state.breaking;
     let end = cut.map_or(end, |after| start + after);
     state.sent += end - start;
-    Said { status, fields, pattern: Pattern::new(version), start, end, broken: cut.map(|_| breaking) }
+    let trailers = state.trailers.clone();
+    Said { status, fields, pattern: Pattern::new(version), start, end, broken: cut.map(|_| breaking), trailers }
 }
 
 async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, state: &Mutex<State>) {
@@ -306,9 +311,14 @@ async fn answer_http2(
         stream.reserve_capacity(usize::try_from(PIECE.min(said.end - position)).unwrap());
         let room = std::future::poll_fn(|context| stream.poll_capacity(context)).await?.ok()? as u64;
         let next = said.end.min(position + room);
-        let last = next == said.end && said.broken.is_none();
+        let last = next == said.end && said.broken.is_none() && said.trailers.is_empty();
         stream.send_data(said.pattern.bytes(position, next).into(), last).ok()?;
         position = next;
+    }
+    if said.broken.is_none() && !said.trailers.is_empty() {
+        let fields = said.trailers.iter();
+        let fields = fields.map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
+        stream.send_trailers(fields.collect()).ok()?;
     }
     if said.broken == Some(Breaking::Stream) {
         // What was sent must not be overtaken by the reset.

@@ -6,6 +6,7 @@ mod breaking_origin;
 mod readers;
 mod resuming;
 mod streaming;
+mod waiters;
 
 use tidegate_tests::client::Protocol;
 use tidegate_tests::edge::{Edge, EdgeConfig};
