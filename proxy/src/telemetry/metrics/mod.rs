@@ -37,15 +37,16 @@ use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
 pub use labels::{
-    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome, MissReason, OriginOutcome, PrefetchOutcome, ProbeOutcome,
-    Rejection, ReloadOutcome, ResumeOutcome, RetryReason, StatusClass,
+    CacheOutcome, CompressionOutcome, EvictionCause, FillOutcome, HedgeOutcome, LookupOutcome, MirrorOutcome,
+    MissReason, OriginOutcome, PrefetchOutcome, ProbeOutcome, Rejection, ReloadOutcome, ResumeOutcome, RetryReason,
+    StatusClass,
 };
 use mirror::MirrorMetrics;
 use origin::OriginFamilies;
 pub use origin::OriginMetrics;
 use pool::PoolFamilies;
-use prefetch::PrefetchMetrics;
 pub use pool::PoolMetrics;
+use prefetch::PrefetchMetrics;
 use process::ProcessMetrics;
 pub use resolver::ResolverMetrics;
 use site::SiteFamilies;
