@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of what the targets read.
-const PIECES: [&[u8]; 62] = [
+const PIECES: [&[u8]; 83] = [
     b"GET / HTTP/1.1\r\n",
     b"POST /a?b HTTP/1.0\r\n",
     b"OPTIONS * HTTP/1.1\r\n",
@@ -71,6 +71,27 @@ const PIECES: [&[u8]; 62] = [
     b"<Representation/>",
     b"</AdaptationSet></Period></MPD>",
     b"_HLS_msn=1&",
+    b"br=3200,bs",
+    b"nor=\"..%2Fa\"",
+    b"nrr=\"5-\"",
+    b"=?1",
+    b"?CMCD=",
+    b"&CMCD=su&",
+    b"max-age=60",
+    b"s-maxage=",
+    b"private=\"a\"",
+    b"no-store",
+    b"bytes=0-5",
+    b"bytes 0-9/10",
+    b"W/\"a\"",
+    b"\"a\"",
+    b"*",
+    b"accept-encoding",
+    b"gzip;q=0.5",
+    b"Sun, 06 Nov 1994 08:49:37 GMT",
+    b"Nov ",
+    b"1994 ",
+    b"08:49:37",
 ];
 
 /// Inputs without a wish; `TIDEGATE_FUZZING_CASES` makes more of them.

@@ -13,8 +13,7 @@ use crate::client_identity::Peer;
 use crate::listener::{CONNECTION, ConnectionInfo};
 use crate::origin::FillContext;
 use crate::request_context::{MatchedRoute, RequestContext};
-use crate::route_actions::Grant;
-use crate::routing::{CanonicalHost, CanonicalPath};
+use crate::routing::{CanonicalHost, CanonicalPath, Grant};
 use crate::telemetry::{RequestId, TraceContext};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -19,8 +19,10 @@ use crate::cmcd::{self, Cmcd};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::origin_form;
 use crate::request_context::{MatchedRoute, RequestContext};
-use crate::route_actions::{Grant, Upgrade, choose_part, is_personal, location, upgrade, preflight};
-use crate::routing::{CanonicalHost, CanonicalPath, ClientPlace, PoolChoice, RouteEntry, RouteMatch, SiteEntry, Tie};
+use crate::route_actions::{Upgrade, choose_part, is_personal, location, preflight, upgrade};
+use crate::routing::{
+    CanonicalHost, CanonicalPath, ClientPlace, Grant, PoolChoice, RouteEntry, RouteMatch, SiteEntry, Tie,
+};
 
 /// Finds the route, or answers why there is none.
 pub(super) async fn match_route(

@@ -17,7 +17,8 @@ use crate::cache::rules::cache_status::{CACHE_STATUS, Member};
 use crate::cache::rules::hop_by_hop;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
-use crate::route_actions::{Grant, Sharing, withhold};
+use crate::route_actions::withhold;
+use crate::routing::{Grant, Sharing};
 
 /// Names the node that answered, for players and for operators.
 const EDGE: HeaderName = HeaderName::from_static("x-tidegate-edge");

@@ -12,7 +12,7 @@ mod split;
 mod template;
 mod websocket;
 
-pub use cors::{Grant, SHARING_FIELDS, Sharing, preflight, withhold};
+pub use cors::{preflight, withhold};
 pub use fields::{HeaderSection, apply, is_empty};
 pub use mirror::{MIRROR_FIELD, MirrorSender, is_chosen};
 pub use rewrite::origin_target;

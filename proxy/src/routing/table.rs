@@ -11,7 +11,7 @@ use tidegate_config::model::{CachePolicy, Destination, HostPattern, Model, Origi
 
 use super::CanonicalHost;
 use super::client_place::{ClientPlace, is_conditional};
-use crate::route_actions::Sharing;
+use super::sharing::Sharing;
 
 /// Position of a site in its snapshot; stable for as long as the snapshot lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -85,12 +85,6 @@ impl SendHalf {
         self.stream.set_priority(place).ok();
     }
 
-    /// Its place among the connection's streams, as quinn counts.
-    #[cfg(test)]
-    pub(crate) fn place(&self) -> i32 {
-        self.stream.priority().unwrap_or_default()
-    }
-
     /// Whether something waits to be taken by quinn.
     #[must_use]
     pub(crate) fn has_queued(&self) -> bool {

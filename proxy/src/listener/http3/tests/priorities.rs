@@ -59,12 +59,13 @@ async fn priority_that_is_updated_before_and_after_the_request_counts() {
     for early in [true, false] {
         let listening = listen("");
         let (_endpoint, connection, mut control) = begin(&listening).await;
-        let mut earlier = ask(&connection, Some("u=2")).await;
+        // Turn by turn at first, so that both are under way.
+        let mut earlier = ask(&connection, Some("u=2, i")).await;
         within("a beginning", earlier.read_exact(&mut [0; 1])).await.unwrap();
         if early {
             control.write_all(&update(4, "u=0")).await.unwrap();
         }
-        let mut later = ask(&connection, Some("u=5")).await;
+        let mut later = ask(&connection, Some(if early { "u=5" } else { "u=2, i" })).await;
         if !early {
             within("a beginning", later.read_exact(&mut [0; 1])).await.unwrap();
             control.write_all(&update(4, "u=0")).await.unwrap();
