@@ -3,8 +3,8 @@
 //! Traces are made up, from a seed: requests by Zipf's law over a library of media files of many sizes, mixed with
 //! scans, which ask for each of many files once (a crawler, a backup, a viewer who skims). The memory tier's policy is
 //! moka's TinyLFU, weighed in bytes and hashed as there. The optimum knows the future: it throws out what is asked for
-//! again last, a newcomer included. With objects of unequal sizes even that is an approximation, as the true optimum is
-//! not computable for traces of this length; it leans to the optimum by requests.
+//! again last, a newcomer included. It chooses without looking at sizes: with objects of unequal sizes even that is an
+//! approximation, as the true optimum is not computable for traces of this length.
 //!
 //! `cargo run --release -p tidegate-proxy --example hit_ratio [SEED]` prints a table as Markdown.
 
