@@ -11,3 +11,4 @@ mod fleet_ready;
 mod help;
 mod house;
 mod origin;
+mod warm;

@@ -36,6 +36,8 @@ async fn players_of_one_part_wait_for_one_request_whoever_leaves() {
         let answer = answer.unwrap().unwrap();
         assert_eq!((answer.status, &answer.end, answer.text().as_str()), (200, &End::Clean, LIVE));
     }
+    // Other live playlists are fresh for two seconds at most; this one for six target durations.
+    tokio::time::sleep(Duration::from_millis(2200)).await;
     let late = edge.client(Protocol::Http1).await.get(BLOCKED).await.unwrap();
     assert!(late.field("cache-status").unwrap().contains("; hit"), "{:?}", late.field("cache-status"));
     assert_eq!(origin.requests("/live/v.m3u8").len(), 1);
@@ -122,6 +124,28 @@ async fn announced_part_is_waited_for_as_long_as_its_origin_holds_it_back() {
         assert_eq!(answer.unwrap().unwrap().status, 200);
     }
     assert_eq!(origin.requests("/live/p7.1.mp4").len(), 1);
+}
+
+#[tokio::test]
+async fn announced_part_that_is_missing_is_asked_for_again_after_its_own_duration() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "media: {missing_live: 60s, missing: 60s}").await;
+    origin.on("/live/v.m3u8", playlist(LIVE));
+    let client = edge.client(Protocol::Http2).await;
+    let stored =
+        || async { client.get("/live/v.m3u8").await.unwrap().field("cache-status").unwrap().contains("; hit") };
+    let known = async {
+        while !stored().await {}
+        true
+    };
+    assert!(within("the playlist to be stored", known).await);
+    // One that no playlist has announced is remembered for as long as the policy says.
+    for (path, asked) in [("/live/p7.1.mp4", 2), ("/live/p9.1.mp4", 1)] {
+        assert_eq!(client.get(path).await.unwrap().status, 404);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(client.get(path).await.unwrap().status, 404);
+        assert_eq!(origin.requests(path).len(), asked, "{path}");
+    }
 }
 
 #[tokio::test]
