@@ -18,7 +18,7 @@ use super::match_route::{Asked, query};
 use super::respond_error::answer;
 use super::route_facts::response_deadline;
 use super::serve_object::{Served, length_of, serve_object};
-use crate::cache::compression::{Choice, Content, Representation, choose};
+use crate::cache::compression::{Choice, Content, Representation, choose, is_compressible};
 use crate::cache::engine::{Answer, FetchError, Lookup, Object, Passage, Reader};
 use crate::cache::key::{COUNTRY, DEVICE, Scheme};
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
@@ -152,6 +152,10 @@ pub(super) fn chosen(policy: &CachePolicy, request: &HeaderMap, path: &str, obje
     let first_bytes = object.body.blocks().first().map(|block| &block[..block.len().min(USEFUL_FIRST_BYTES)]);
     let content =
         Content { status: meta.status, fields: &meta.headers, path, length: length_of(object), first_bytes };
+    // Media never is, and every hit would have to find that out again. There are first bytes once the body is whole.
+    if first_bytes.is_some() && !meta.compressible.get_or(|| is_compressible(&content)) {
+        return Choice::Never;
+    }
     choose(policy, request, &content)
 }
 

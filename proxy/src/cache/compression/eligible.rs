@@ -26,16 +26,22 @@ pub struct Content<'a> {
 pub fn is_eligible(rules: &CompressionRules, targeted: &[HeaderName], content: &Content<'_>) -> bool {
     let fields = content.fields;
     let of_size = content.length.is_none_or(|length| (rules.min.0..=rules.max.0).contains(&length));
-    if content.status != StatusCode::OK || !of_size {
-        return false;
-    }
-    if fields.contains_key(header::CONTENT_ENCODING) || fields.contains_key(header::CONTENT_RANGE) {
-        return false;
-    }
     let kept = std::iter::once(&header::CACHE_CONTROL).chain(targeted);
-    !is_compressed(content)
-        && is_text(content)
+    of_size
+        && is_compressible(content)
         && !kept.into_iter().any(|name| forbids_transformation(fields, name.clone()))
+}
+
+/// Whether a response may gain by compression by itself, whatever the rules are. What has come whole does not change in
+/// that.
+#[must_use]
+pub fn is_compressible(content: &Content<'_>) -> bool {
+    let fields = content.fields;
+    content.status == StatusCode::OK
+        && !fields.contains_key(header::CONTENT_ENCODING)
+        && !fields.contains_key(header::CONTENT_RANGE)
+        && !is_compressed(content)
+        && is_text(content)
 }
 
 /// Whether a field of directives holds `no-transform` (RFC 9111 sections 5.2.1.6 and 5.2.2.6), however it is written: one

@@ -9,7 +9,7 @@ mod encode;
 mod negotiate;
 
 pub use describe::Representation;
-pub use eligible::{Content, is_eligible};
+pub use eligible::{Content, is_compressible, is_eligible};
 pub use encode::encode;
 pub use negotiate::negotiate;
 

@@ -7,11 +7,11 @@ use tidegate_config::model::CachePolicy;
 
 use super::conditional::Validators;
 use super::directives::{MaxStale, RequestDirectives};
+use super::derived::Derived;
 use super::entity_tag::EntityTag;
 use super::freshness::{FreshnessSource, StoredTimes};
 use super::request_facts::RequestFacts;
 use super::vary::VaryRule;
-use super::written_fields::WrittenFields;
 
 /// What is stored under a key and variant, without its body.
 #[derive(Debug, Clone)]
@@ -31,7 +31,9 @@ pub struct StoredMeta {
     /// Length of the whole body, where known.
     pub body_length: Option<u64>,
     /// Its fields as HTTP/1.1 writes them, once a hit has.
-    pub written: WrittenFields,
+    pub written: Derived<Option<Box<[u8]>>>,
+    /// Whether it may gain by compression at all, once somebody asked.
+    pub compressible: Derived<bool>,
 }
 
 /// Fields that a response gets beside the stored ones: Age, Cache-Status and those of the node.
@@ -46,8 +48,8 @@ impl StoredMeta {
         let vary = VaryRule::from_headers(&headers);
         let etag = EntityTag::from_headers(&headers);
         let last_modified = super::http_date::only(&headers, &http::header::LAST_MODIFIED);
-        let written = WrittenFields::default();
-        Self { status, headers, times, vary, etag, last_modified, body_length, written }
+        let (written, compressible) = (Derived::default(), Derived::default());
+        Self { status, headers, times, vary, etag, last_modified, body_length, written, compressible }
     }
 
     /// Its validators.

@@ -8,6 +8,7 @@ pub mod arrival;
 pub mod cache_status;
 pub mod conditional;
 pub mod decide;
+pub mod derived;
 pub mod directives;
 pub mod entity_tag;
 pub mod freshness;
@@ -22,7 +23,6 @@ pub mod storability;
 pub mod stored_fields;
 pub mod trailers;
 pub mod vary;
-pub mod written_fields;
 
 mod http_date;
 

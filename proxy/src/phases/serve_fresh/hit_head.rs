@@ -43,7 +43,7 @@ impl HitHead<'_> {
     fn stored_http1(&self, room: usize) -> Http1Head {
         let stored = &self.meta.headers;
         if self.representation == Representation::Only
-            && let Some(lines) = self.meta.written.get_or_write(|| stored_lines(stored))
+            && let Some(lines) = self.meta.written.get_or(|| stored_lines(stored))
         {
             let mut head = Http1Head::ok(lines.len() + room);
             head.lines(lines, stored.contains_key(header::DATE));

@@ -58,7 +58,7 @@ impl Http1Head {
 
 /// The stored fields as lines; nothing when what is written of them differs from response to response. The length is
 /// left out: it is that of the body, which a hit knows best.
-pub(super) fn stored_lines(fields: &HeaderMap) -> Option<Vec<u8>> {
+pub(super) fn stored_lines(fields: &HeaderMap) -> Option<Box<[u8]>> {
     let mut lines = Vec::with_capacity(fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum());
     for (name, value) in fields {
         match replaced(name) {
@@ -67,7 +67,7 @@ pub(super) fn stored_lines(fields: &HeaderMap) -> Option<Vec<u8>> {
             Replaced::Never | Replaced::Always => {}
         }
     }
-    Some(lines)
+    Some(lines.into_boxed_slice())
 }
 
 fn write_line(text: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
