@@ -221,3 +221,20 @@ async fn players_of_a_playlist_that_may_not_be_shared_wait_each_for_itself() {
     assert_eq!(client.get("/live/s6.mp4").await.unwrap().status, 200);
     assert_eq!(edge.metric("tidegate_origin_requests_total", &["outcome=\"failed\""]).await, 0.0);
 }
+
+#[tokio::test]
+async fn parts_named_like_films_are_known_by_their_first_bytes() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "blocking_reload: {timeout: 15s}").await;
+    let film = |body: &str| Script::status(200).field("content-type", "video/mp4").text(body);
+    origin.on("/live/p7.0.mp4", film("\0\0\0\u{8}styp\0\0\0\u{8}moof"));
+    origin.on("/film.mp4", film("\0\0\0\u{10}ftypisom\0\0\0\0\0\0\0\u{8}moov"));
+    let client = edge.client(Protocol::Http2).await;
+    // A film whose origin says nothing of its freshness is asked for each time.
+    for (path, asked) in [("/live/p7.0.mp4", 1), ("/film.mp4", 2)] {
+        for _ in 0..2 {
+            assert_eq!(client.get(path).await.unwrap().status, 200);
+        }
+        assert_eq!(origin.requests(path).len(), asked, "{path}");
+    }
+}

@@ -1,4 +1,5 @@
-//! What is different in a fill that its origin may hold back: its time, its freshness, and what its playlist teaches.
+//! What fills know of live media: the time and the freshness of what origins hold back, what a playlist teaches, and when
+//! only first bytes tell a part from a film.
 
 use std::time::SystemTime;
 
@@ -17,6 +18,9 @@ use crate::media::{Listing, Location, MediaClass, PlaylistKind, list, recognise}
 /// Largest live playlist learned from: those of hours of two-second segments are smaller.
 const MAX_LIVE_PLAYLIST: usize = 1 << 20;
 
+/// Types of MP4 files, whole or in fragments.
+const BOTH_FORMS: [&str; 3] = ["video/mp4", "audio/mp4", "application/mp4"];
+
 impl<R: FetchRequest> FillTask<'_, R> {
     /// Sends a request and waits for the head of its response: as long as the origin may hold it back, if it may.
     pub(super) async fn receive(&self, request: R) -> Result<(Response, Arrival), FetchError> {
@@ -33,12 +37,25 @@ impl<R: FetchRequest> FillTask<'_, R> {
         if self.order.request.hold().is_some() { response.response_time } else { response.request_time }
     }
 
+    /// Whether only the first bytes tell a fragment, as parts and segments are, from a whole film: the type is that of
+    /// both, and the name is not one that packagers give to fragments alone.
+    pub(super) fn may_be_a_fragment(&self, response: &Response) -> bool {
+        let Some(value) = response.fields.get(header::CONTENT_TYPE) else { return false };
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let of_both = BOTH_FORMS.iter().any(|known| essence.eq_ignore_ascii_case(known.as_bytes()));
+        let known = || recognise(Some(value), &self.order.path, None);
+        of_both
+            && response.status == StatusCode::OK
+            && self.order.policy.media.is_some()
+            && matches!(known(), Some(MediaClass::Progressive | MediaClass::Audio))
+    }
+
     /// Times of a response by what was asked for.
     pub(super) fn held_times(&self, times: StoredTimes, status: StatusCode) -> StoredTimes {
         match self.order.request.hold() {
             None => times,
-            // That of a playlist follows from its own target duration, once that is here.
-            Some(hold) if hold.why == HeldBack::Reload && status == StatusCode::OK => times,
+            // That of a playlist follows from its own target duration, once that is here. Until then the one before
+            // counts: who waited must not find it stale only because many were woken before.
             Some(hold) if hold.why == HeldBack::Reload => reload_times(times, status, hold.target),
             Some(hold) => hinted_part_times(times, status, hold.target),
         }

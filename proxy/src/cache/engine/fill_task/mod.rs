@@ -146,6 +146,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 return self.fail(OriginFailure::Unreachable, FetchError::bad_gateway(reason));
             }
             Arrived::Response { first_piece_first } => {
+                let first_piece_first = first_piece_first || self.may_be_a_fragment(&response);
                 if first_piece_first && let Err(error) = arrival.fetch_first().await {
                     return self.fail(OriginFailure::Unreachable, error);
                 }
