@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use tidegate_config::model::{CountryCode, KeyRules};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pingora_http::RequestHeader;
+use tidegate_config::model::{CachePolicy, CountryCode, KeyRules};
 
 use super::match_route::{Asked, query};
 use crate::cache::key::{CacheKey, PartSources, Target, has_parts, keep_cookies, told};
 use crate::edge_proxy::EdgeProxy;
-use crate::origin::FillRequest;
+use crate::origin::{FillRequest, origin_form};
 use crate::request_context::{MatchedRoute, RequestContext};
 
 /// The key of what is asked for.
@@ -61,6 +62,13 @@ pub(super) fn reduce_to_key(fill: &mut FillRequest, context: &RequestContext, ma
     keep_cookies(&policy.key, &mut fill.fields);
     let told = told_of_client(&fill.fields, context, matched);
     fill.fields.extend(told);
+}
+
+/// Whether a request that passes is sent as a fill for its key would be: its answer is then about what is stored.
+pub(super) fn is_sent_as_a_fill(policy: &CachePolicy, path: &str, request: &RequestHeader) -> bool {
+    let cookies = |fields: &HeaderMap| fields.get_all(header::COOKIE).iter().cloned().collect::<Vec<_>>();
+    let has_own_target = matches!(CacheKey::sent_target(policy, path, origin_form(request)), Cow::Borrowed(_));
+    has_own_target && cookies(&selecting_fields(&policy.key, &request.headers)) == cookies(&request.headers)
 }
 
 /// What an origin is told of the client because it makes the key, in requests that pass as in fills.

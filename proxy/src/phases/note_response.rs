@@ -4,7 +4,7 @@
 use http::{Method, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 
-use super::cache_key::selecting_fields;
+use super::cache_key::{is_sent_as_a_fill, selecting_fields};
 use super::match_route::query;
 use crate::cache::engine::Lookup;
 use crate::cache::key::{CacheKey, Target};
@@ -38,6 +38,9 @@ fn freshen_stored(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHea
         return;
     }
     let policy = &matched.route.cache_policy;
+    if !is_sent_as_a_fill(policy, &matched.path, request) {
+        return;
+    }
     let facts = RequestFacts::new(&request.method, &request.headers);
     let fields = selecting_fields(&policy.key, &request.headers);
     let lookup = Lookup { key, facts: &facts, fields: &fields, policy, path: &matched.path, may_fill: false };

@@ -72,6 +72,22 @@ async fn operators_are_told_why_something_was_not_stored() {
 }
 
 #[tokio::test]
+async fn head_with_what_does_not_count_changes_nothing_that_is_stored() {
+    let (edge, origin) = edge("key: {query: {except: [utm]}, cookies: [group]}").await;
+    let stale = Script::cacheable(1000).field("age", "100");
+    origin.on("/a", stale.clone().field("etag", "\"v1\""));
+    get(&edge, Protocol::Http2, Request::get("/a")).await;
+    origin.on("/a", stale.field("etag", "\"v2\""));
+    let poisoned = [Request::new("HEAD", "/a?utm=1"), Request::new("HEAD", "/a").field("cookie", "id=1")];
+    for request in poisoned {
+        assert_eq!(get(&edge, Protocol::Http2, request).await.field("etag"), Some("\"v2\""));
+        assert_eq!(explain(&edge, "/a", "").await["stored"]["etag"], "\"v1\"");
+    }
+    get(&edge, Protocol::Http2, Request::new("HEAD", "/a")).await;
+    assert_ne!(explain(&edge, "/a", "").await["stored"]["etag"], "\"v1\"", "that of its very own key does");
+}
+
+#[tokio::test]
 async fn what_cannot_be_explained_is_refused_with_a_reason() {
     let (edge, _origin) = edge("").await;
     for query in ["", "?url=", "?url=media", "?url=ftp%3A%2F%2Fa", "?url=https%3A%2F%2Fa&field=x", "?what=1"] {

@@ -27,7 +27,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// Fetches what a request asks for into the cache, unless it is there, under way, or not to be stored. Clients go
     /// first: nothing is begun once half of the places for fills are taken.
     pub fn fetch_ahead(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Ahead {
-        let found = self.memory.find(lookup.key, lookup.fields);
+        let found = self.find(lookup);
         let stored = found.object.as_ref();
         match decide(lookup.facts, stored.map(|object| &object.meta), clock::now(), lookup.policy) {
             Decision::Serve(_) | Decision::ServeAndRefresh => return Ahead::There,
