@@ -110,7 +110,8 @@ impl Case {
         self
     }
 
-    /// Only for what is stored whole.
+    /// Only for what is stored whole: where it does not matter how something is stored, or where fewer bytes are fetched
+    /// than are asked for, because nobody waits for the rest.
     pub(super) fn not_sliced(mut self) -> Self {
         self.slices = false;
         self

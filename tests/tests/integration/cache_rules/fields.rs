@@ -5,7 +5,8 @@ use super::case::{Case, get};
 use crate::table::row::Field;
 
 pub(super) fn cases() -> Vec<Case> {
-    [kept(), removed(), ages(), interim()].concat()
+    let single = [kept(), removed(), interim()].concat();
+    [single.into_iter().map(Case::not_sliced).collect(), ages()].concat()
 }
 
 const FRESH: &str = "200 | cache-control: max-age=3600";

@@ -5,7 +5,8 @@ use super::case::{Case, all_reused, all_validated, get, none_reused, not_reused,
 use super::policies::Policy;
 
 pub(super) fn cases() -> Vec<Case> {
-    [fresh(), stale(), validated(), read_as_fresh(), read_as_stale(), heuristic()].concat()
+    let read = [fresh(), stale(), read_as_fresh(), read_as_stale(), heuristic()].concat();
+    [read.into_iter().map(Case::not_sliced).collect(), validated()].concat()
 }
 
 fn fresh() -> Vec<Case> {

@@ -5,7 +5,7 @@ use super::policies::Policy;
 use crate::table::row::Field;
 
 pub(super) fn cases() -> Vec<Case> {
-    [arguments(), search(), fields(), device()].concat()
+    [arguments(), search(), fields(), device()].concat().into_iter().map(Case::not_sliced).collect()
 }
 
 const FRESH: &str = "200 | cache-control: max-age=3600";

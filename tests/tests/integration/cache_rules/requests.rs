@@ -5,7 +5,8 @@ use super::policies::Policy;
 use crate::table::row::Field;
 
 pub(super) fn cases() -> Vec<Case> {
-    [honoured(), odd(), not_honoured(), pragma()].concat()
+    let spelt = [odd(), not_honoured(), pragma()].concat();
+    [honoured(), spelt.into_iter().map(Case::not_sliced).collect()].concat()
 }
 
 const STORED: &str = "200 | cache-control: max-age=3600 | etag: \"a\"";
@@ -161,6 +162,12 @@ fn not_honoured() -> Vec<Case> {
 fn pragma() -> Vec<Case> {
     let source = "RFC 9111 5.4";
     vec![
+        of(
+            "pragma_of_a_client_without_cache_control_is_heard",
+            source,
+            STORED,
+            get().with("pragma", "no-cache").validated(),
+        ),
         of("unknown_pragma_is_a_hit", source, STORED, get().with("pragma", "foo").hit()),
         of(
             "pragma_beside_cache_control_is_ignored",

@@ -21,7 +21,7 @@ const CONCURRENCY: usize = 12;
 const HEAD_GRACE: Duration = Duration::from_millis(250);
 /// Between two looks at the edge's figures.
 const POLL: Duration = Duration::from_millis(10);
-/// Cases that are in store at once, so that what is in memory stays there.
+/// Large objects that one edge is given, so that none is pushed out of its memory.
 const BATCH: usize = 40;
 
 struct Runner {
@@ -31,27 +31,20 @@ struct Runner {
     mode: Mode,
 }
 
-/// Runs all cases that can be run this way, over all protocols.
+/// Runs all cases that can be run this way.
 ///
 /// # Panics
 /// With the list of everything that differs.
 pub(super) async fn run(cases: Vec<Case>, mode: Mode) {
-    let origin = Origin::start().await;
-    // Failing and closing origins are part of cases, and each request is to be one at the origin.
-    let pool = "attempts: 1\nlimits: {failures: 0%}\ntimeouts: {read: 5s}";
-    let config = EdgeConfig::to(&origin).routes_yaml(&policies::routes()).pool_yaml(pool);
-    let edge = Edge::start(&config.extra_documents(&policies::documents())).await;
-    let mut clients = BTreeMap::new();
-    for protocol in PROTOCOLS {
-        clients.insert(protocol, edge.client(protocol).await);
-    }
-    let runner = Runner { edge, origin, clients, mode };
     let taken: Vec<&Case> = cases.iter().filter(|case| mode.takes(case)).collect();
-    let runs = taken.iter().flat_map(|case| PROTOCOLS.map(|protocol| Run::new(case, protocol, mode)));
+    let runs = taken.iter().enumerate().flat_map(|(number, case)| {
+        let protocols = protocols(mode, number).iter();
+        protocols.map(|protocol| Run::new(case, *protocol, mode))
+    });
     let runs: Vec<Run<'_>> = runs.collect();
     let batch = if mode == Mode::Slices { BATCH } else { runs.len() };
     for runs in runs.chunks(batch.max(1)) {
-        runner.play(runs).await;
+        Runner::start(mode).await.play(runs).await;
     }
     let failing: BTreeSet<_> = runs.iter().filter(|run| run.failed()).map(|run| run.case.name).collect();
     let failures: Vec<String> = runs.iter().flat_map(Run::failures).collect();
@@ -64,7 +57,28 @@ pub(super) async fn run(cases: Vec<Case>, mode: Mode) {
     );
 }
 
+/// All of them; large bodies go over one in turn, as what is in slices is served the same way by each.
+fn protocols(mode: Mode, number: usize) -> &'static [Protocol] {
+    match mode {
+        Mode::Hit | Mode::Joined => &PROTOCOLS,
+        Mode::Slices => PROTOCOLS.chunks(1).nth(number % PROTOCOLS.len()).unwrap_or(&PROTOCOLS),
+    }
+}
+
 impl Runner {
+    async fn start(mode: Mode) -> Self {
+        let origin = Origin::start().await;
+        // Failing and closing origins are part of cases, and each request is to be one at the origin.
+        let pool = "attempts: 1\nlimits: {failures: 0%}\ntimeouts: {read: 5s}";
+        let config = EdgeConfig::to(&origin).routes_yaml(&policies::routes()).pool_yaml(pool);
+        let edge = Edge::start(&config.extra_documents(&policies::documents())).await;
+        let mut clients = BTreeMap::new();
+        for protocol in PROTOCOLS {
+            clients.insert(protocol, edge.client(protocol).await);
+        }
+        Self { edge, origin, clients, mode }
+    }
+
     async fn play(&self, runs: &[Run<'_>]) {
         if self.mode == Mode::Joined {
             let joined = async |run: &Run<'_>| {

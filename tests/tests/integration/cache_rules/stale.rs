@@ -138,7 +138,8 @@ fn revalidated() -> Vec<Case> {
             [within(), new()],
             [get().fetched(), get().refreshed().of(1).sees_age(90).told("; hit"), get().hit().of(2)],
         )
-        .not_joined(),
+        .not_joined()
+        .not_sliced(),
         Case::new(
             "revalidation_in_the_background_asks_by_the_tag",
             source,
@@ -156,14 +157,16 @@ fn revalidated() -> Vec<Case> {
                 get().hit().of(2),
             ],
         )
-        .not_joined(),
+        .not_joined()
+        .not_sliced(),
         Case::new(
             "head_is_served_stale_while_it_is_revalidated",
             source,
             [within(), new()],
             [get().fetched(), super::case::head().refreshed().of(1).asking_by("GET"), get().hit().of(2)],
         )
-        .not_joined(),
+        .not_joined()
+        .not_sliced(),
         case("stale_while_revalidate_ends", source, stale(700, ", stale-while-revalidate=600"), new(), get().fetched()),
         case(
             "stale_while_revalidate_ends_with_a_confirmation",

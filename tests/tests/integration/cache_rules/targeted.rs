@@ -5,7 +5,7 @@ use super::policies::Policy;
 use crate::table::row::Field;
 
 pub(super) fn cases() -> Vec<Case> {
-    [reads(), forbids(), ignores(), lists()].concat()
+    [reads(), forbids(), ignores(), lists()].concat().into_iter().map(Case::not_sliced).collect()
 }
 
 fn reads() -> Vec<Case> {

@@ -4,7 +4,8 @@ use super::case::{Ask, Case, all_reused, get, none_reused};
 use crate::table::row::Field;
 
 pub(super) fn cases() -> Vec<Case> {
-    [matching(), differing(), several(), spellings(), never(), validation()].concat()
+    let spelt = [matching(), differing(), spellings(), never()].concat();
+    [spelt.into_iter().map(Case::not_sliced).collect(), several(), validation()].concat()
 }
 
 const SOURCE: &str = "RFC 9111 4.1";
@@ -74,6 +75,12 @@ fn differing() -> Vec<Case> {
             &["accept-encoding: gzip"],
         ),
         other("refused_coding_matters", "accept-encoding", &["accept-encoding: gzip;q=0"], &["accept-encoding: gzip"]),
+        other(
+            "order_of_languages_matters",
+            "accept-language",
+            &["accept-language: en, de"],
+            &["accept-language: de, en"],
+        ),
         other("user_agents_are_told_apart", "user-agent", &["user-agent: a/1"], &["user-agent: b/1"]),
     ]
 }
