@@ -52,7 +52,8 @@ async fn load(script: Script, more: &[&str]) -> Value {
     let url = format!("https://localhost:{port}/");
     let connect = format!("127.0.0.1:{port}");
     let line = ["loadtest", "h3", "--url", &url, "--connect", &connect, "--insecure", "--connections", "1"];
-    let Command::H3(options) = Arguments::try_parse_from(line.iter().chain(more)).unwrap().command;
+    let command = Arguments::try_parse_from(line.iter().chain(more)).unwrap().command;
+    let Command::H3(options) = command else { panic!("another load") };
     let report = super::run(&options).await.unwrap();
     server.abort();
     serde_json::to_value(report).unwrap()

@@ -114,3 +114,38 @@ impl fmt::Display for LowLatencyReport {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    async fn played(edge: &str, listen: &str) -> LowLatencyReport {
+        let line = ["loadtest", "low-latency", "--listen", listen, "--edge", edge, "--clients", "3", "--parts", "12"];
+        let command = Arguments::try_parse_from(line.iter().chain(&["--part", "20ms"])).unwrap().command;
+        let Command::LowLatency(options) = command else { panic!("another load") };
+        run(&options).await.unwrap()
+    }
+
+    fn free_address() -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn players_straight_at_their_origin_ask_it_for_every_part_and_get_it_at_once() {
+        let address = free_address();
+        let report = played(&address, &address).await;
+        assert!(report.is_clean(), "{report}");
+        assert_eq!((report.playlist_requests_a_part, report.part_requests_a_part), (3.0, 3.0));
+        assert!(report.delay_ms.p50 <= report.delay_ms.most);
+    }
+
+    #[tokio::test]
+    async fn players_of_a_server_that_is_not_there_are_failures() {
+        let report = played(&free_address(), &free_address()).await;
+        assert_eq!((report.is_clean(), report.failed, report.answers), (false, 3, 0));
+    }
+}
