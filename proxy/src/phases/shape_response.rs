@@ -168,12 +168,18 @@ impl<'a> NodeFields<'a> {
         sharing.fields(grant).try_for_each(|(name, value)| head.add(name, value))
     }
 
+    /// Whether they take the place of something stored by which an origin shares: seldom, as that is left out when it
+    /// comes.
+    pub(super) fn withholds(&self, stored: &HeaderMap) -> bool {
+        self.sharing.is_some() && WITHHELD.iter().any(|name| stored.contains_key(name))
+    }
+
     /// Whether they take the place of a stored field of this name.
     pub(super) fn replaces(&self, name: &HeaderName) -> bool {
         match replaced(name) {
             Replaced::Never => false,
-            Replaced::Sometimes if *name == header::ALT_SVC => self.alt_svc.is_some(),
-            Replaced::Sometimes => self.sharing.is_some(),
+            Replaced::Sometimes => self.alt_svc.is_some(),
+            Replaced::WhereShared => self.sharing.is_some(),
             Replaced::Always => true,
         }
     }
@@ -185,6 +191,8 @@ pub(super) enum Replaced {
     Never,
     /// Where this node has one of its own.
     Sometimes,
+    /// On routes that this node shares.
+    WhereShared,
     Always,
 }
 
@@ -192,7 +200,8 @@ pub(super) enum Replaced {
 pub(super) fn replaced(name: &HeaderName) -> Replaced {
     match name {
         name if *name == EDGE || *name == REQUEST_ID => Replaced::Always,
-        name if *name == header::ALT_SVC || WITHHELD.contains(name) => Replaced::Sometimes,
+        name if *name == header::ALT_SVC => Replaced::Sometimes,
+        name if WITHHELD.contains(name) => Replaced::WhereShared,
         _ => Replaced::Never,
     }
 }

@@ -42,11 +42,13 @@ impl HitHead<'_> {
 
     fn stored_http1(&self, room: usize) -> Http1Head {
         let stored = &self.meta.headers;
-        if self.representation == Representation::Only
+        if !matches!(self.representation, Representation::Coded(_))
+            && !self.node.withholds(stored)
             && let Some(lines) = self.meta.written.get_or(|| stored_lines(stored))
         {
             let mut head = Http1Head::ok(lines.len() + room);
             head.lines(lines, stored.contains_key(header::DATE));
+            self.representation.fields(stored).for_each(|(name, value)| head.line(&name, &value));
             return head;
         }
         let mut head = Http1Head::ok(room);

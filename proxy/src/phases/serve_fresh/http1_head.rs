@@ -63,8 +63,10 @@ pub(super) fn stored_lines(fields: &HeaderMap) -> Option<Box<[u8]>> {
     for (name, value) in fields {
         match replaced(name) {
             Replaced::Sometimes => return None,
-            Replaced::Never if *name != header::CONTENT_LENGTH => write_line(&mut lines, name, value.as_bytes()),
-            Replaced::Never | Replaced::Always => {}
+            Replaced::Never | Replaced::WhereShared if *name != header::CONTENT_LENGTH => {
+                write_line(&mut lines, name, value.as_bytes());
+            }
+            Replaced::Never | Replaced::WhereShared | Replaced::Always => {}
         }
     }
     Some(lines.into_boxed_slice())

@@ -71,7 +71,7 @@ impl Priorities {
     /// A client's word about one of its requests; what it may not say, as the code of an error.
     fn update(&mut self, stream: u64, signal: Signal) -> Result<(), Code> {
         self.spare_frames = self.spare_frames.checked_sub(1).ok_or(Code::H3_EXCESSIVE_LOAD)?;
-        if stream % 4 != 0 {
+        if !stream.is_multiple_of(4) {
             return Err(Code::H3_ID_ERROR); // no request stream (RFC 9000 section 2.1)
         }
         match self.open.get(&stream).and_then(Weak::upgrade) {
