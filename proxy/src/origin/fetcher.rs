@@ -186,7 +186,7 @@ struct Running {
     /// The last task said that nothing follows it.
     ended: bool,
     /// What was received before it was asked for.
-    ahead: Option<FetchEvent>,
+    ahead: Option<Result<FetchEvent, FetchError>>,
     /// Ends the subrequest when the fill no longer wants it.
     task: AbortOnDrop,
 }
@@ -261,7 +261,7 @@ impl Running {
 
     async fn next(&mut self) -> Result<FetchEvent, FetchError> {
         if let Some(ahead) = self.ahead.take() {
-            return Ok(ahead);
+            return ahead;
         }
         loop {
             if self.ended {

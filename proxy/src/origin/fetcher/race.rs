@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode, header};
 use pingora_proxy::SubrequestSpawner;
 use tokio::sync::watch;
 
 use super::{FillRequest, Running, start};
 use crate::cache::engine::{FetchError, FetchEvent};
+use crate::cache::rules::entity_tag::EntityTag;
 use crate::origin::hedging::{Chance, Delay};
 use crate::telemetry::HedgeOutcome;
 
@@ -26,22 +27,33 @@ pub(super) async fn first_head(
 ) -> Result<(Running, FetchEvent), FetchError> {
     let (mut running, head) = race(spawner, request).await?;
     // What breaks off in the rest of a response is the business of who asked for the rest.
-    if request.resumes.is_none()
-        && matches!(head, FetchEvent::Head { end: false, .. })
-        && request.method == Method::GET
+    if request.resumes.is_none() && matches!(head, FetchEvent::Head { end: false, .. }) && request.method == Method::GET
     {
         match tokio::time::timeout(FIRST_PIECE, running.next()).await {
             Ok(Err(error)) => {
-                let Some(asked) = running.further_attempt(request) else { return Err(error) };
+                let Some(asked) = running.further_attempt(request) else {
+                    if !may_go_on(&head) {
+                        return Err(error);
+                    }
+                    running.ahead = Some(Err(error));
+                    return Ok((running, head));
+                };
                 let mut second = start(spawner, request, Some(asked)).await?;
                 let head = second.next().await?;
                 return Ok((second, head));
             }
-            Ok(Ok(piece)) => running.ahead = Some(piece),
+            Ok(Ok(piece)) => running.ahead = Some(Ok(piece)),
             Err(_) => {}
         }
     }
     Ok((running, head))
+}
+
+/// Whether the body behind this head can be had later, from the same origin: its version is known.
+fn may_go_on(head: &FetchEvent) -> bool {
+    let FetchEvent::Head { status: StatusCode::OK, fields, .. } = head else { return false };
+    let strong = EntityTag::from_headers(fields).is_some_and(|etag| etag.is_strong());
+    strong && fields.contains_key(header::CONTENT_LENGTH)
 }
 
 /// The first head that is no failure; who loses is aborted, its connection with it.

@@ -70,6 +70,18 @@ async fn body_goes_on_after_three_reset_streams_of_an_http2_origin() {
     check_breaks(Transport::Http2Tls, Breaking::Stream).await;
 }
 
+#[tokio::test]
+async fn body_of_which_nothing_came_but_its_head_is_had_from_the_same_origin() {
+    for transport in [Transport::Http1, Transport::Http2] {
+        let origin = BreakingOrigin::start(transport, SIZE).await;
+        origin.breaks(&[0, 0]);
+        let edge = Edge::start(&config(&[origin.entry("eu")])).await;
+        let answer = within("the body", edge.client(Protocol::Http2).await.get("/a")).await.unwrap();
+        assert_whole(&answer, SIZE, &format!("{transport:?}"));
+        assert_eq!(origin.asked().len(), 3, "{transport:?}");
+    }
+}
+
 fn versioned(etag: &str) -> Script {
     Script::cacheable(SIZE).field("etag", etag).resource()
 }

@@ -367,7 +367,7 @@ impl<R: FetchRequest> Fetching<R> {
                     Ok(piece) => piece,
                     Err(error) => {
                         log::debug!("slices of {} broke off: {error}", self.key.primary.without_query());
-                        return FillOutcome::Failed;
+                        return FillOutcome::Broken;
                     }
                 };
                 let Some(bytes) = piece else {
