@@ -41,7 +41,7 @@ async fn playlist_that_leads_to_other_hosts_and_inner_addresses_leads_nowhere() 
     }
     // The one reference that is followed shows that the others have been looked at.
     super::until_metric(&edge, "tidegate_prefetches_total", &["outcome=\"started\""], 1.0).await;
-    assert_eq!(origin.requests("/own.ts").len(), 1);
+    assert_eq!(origin.arrived("/own.ts", 1).await.len(), 1);
     assert!(inner.requests("/secret.ts").is_empty());
 }
 

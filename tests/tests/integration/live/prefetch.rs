@@ -92,7 +92,7 @@ async fn fetching_ahead_keeps_to_the_rate_and_carries_nothing_of_the_client() {
     client.request(request).await.unwrap();
     started(&edge, 2.0).await;
     until_metric(&edge, "tidegate_prefetches_total", &["outcome=\"limited\""], 1.0).await;
-    let ahead = origin.requests("/vod/s0.ts");
+    let ahead = origin.arrived("/vod/s0.ts", 1).await;
     assert_eq!(ahead.len(), 1);
     assert_eq!((ahead[0].field("cookie"), ahead[0].field("x-mine")), (None, None));
 }
