@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tidegate_config::model::Limits;
 
+pub use crate::cache::rules::fuzzing::{cache_control, dates, entity_tags, ranges, vary};
 use crate::client_identity;
 use crate::cmcd::{self, Cmcd};
 use crate::listener;
@@ -22,7 +23,7 @@ use crate::routing::{CanonicalHost, CanonicalPath};
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("canonical_form", canonical_form),
     ("proxy_protocol", proxy_protocol),
     ("forwarded", forwarded),
@@ -32,6 +33,11 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("http3_head", http3_head),
     ("cmcd", cmcd),
     ("playlists", playlists),
+    ("cache_control", cache_control),
+    ("ranges", ranges),
+    ("vary", vary),
+    ("dates", dates),
+    ("entity_tags", entity_tags),
 ];
 
 /// The canonical form of a canonical form is itself.

@@ -12,6 +12,7 @@ pub mod derived;
 pub mod directives;
 pub mod entity_tag;
 pub mod freshness;
+pub(crate) mod fuzzing;
 pub mod hop_by_hop;
 pub mod live;
 pub mod invalidation;
