@@ -20,7 +20,7 @@ const CAPACITY: u64 = 4 << 20;
 const OVERHEAD: usize = 512;
 
 pub(super) struct SearchRules {
-    by_path: Cache<Box<str>, Arc<SearchRule>, ahash::RandomState>,
+    by_path: Cache<Arc<str>, Arc<SearchRule>, ahash::RandomState>,
     /// Whether anything was ever learnt: until then requests pay nothing.
     any: AtomicBool,
 }
@@ -29,7 +29,7 @@ impl Default for SearchRules {
     fn default() -> Self {
         let by_path = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(|path: &Box<str>, rule: &Arc<SearchRule>| {
+            .weigher(|path: &Arc<str>, rule: &Arc<SearchRule>| {
                 u32::try_from(path.len() + rule.to_string().len() + OVERHEAD).unwrap_or(u32::MAX)
             })
             .build_with_hasher(ahash::RandomState::new());

@@ -47,7 +47,7 @@ pub fn counting<'q>(rules: &KeyRules, directives: Directives, query: Option<&'q 
         !is_name(name, CMCD) && (is_directive || is_taken(&rules.query, name))
     };
     // As sent, also where it is odd: the origin may answer `/a?` and `/a?&` in ways of its own.
-    if rules.query == QueryRule::Keep && !rules.sort_query && arguments(query).all(|argument| counts(argument)) {
+    if rules.query == QueryRule::Keep && !rules.sort_query && arguments(query).all(&counts) {
         return Some(Cow::Borrowed(query));
     }
     let named = |argument: &&[u8]| !argument.is_empty();
