@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use super::super::CacheEngine;
+use super::super::{CacheEngine, too_many_fills};
 use super::super::answer::{Answer, Lookup, Outcome, Passage};
 use super::super::fetch::{FetchError, FetchRequest};
 use super::super::object::Object;
 use super::Fetching;
+use super::reader::Hindrance;
 use crate::cache::rules::conditional::{Verdict, evaluate};
 use crate::cache::rules::decide::FetchReason;
 use crate::cache::rules::range::{ByteRange, RangeRequest, Resolved};
@@ -41,6 +42,9 @@ impl<R: FetchRequest> CacheEngine<R> {
                 Some(Answer::Object { object, reader, outcome })
             }
             Err(_) if sliced.is_gone() => None,
+            Err(_) if sliced.hindrance == Some(Hindrance::Fills) => Some(Answer::Failed(too_many_fills())),
+            // What passes is held by nobody.
+            Err(_) if sliced.hindrance == Some(Hindrance::Memory) => Some(Answer::Pass(Passage::Oversize)),
             Err(error) => Some(Answer::Failed(FetchError::bad_gateway(error.to_string()))),
         }
     }

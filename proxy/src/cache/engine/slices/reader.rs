@@ -26,6 +26,15 @@ pub(super) struct Sources {
     pub(super) fetched: bool,
 }
 
+/// Why nothing could be fetched for a reader, when that was this node's own doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// Too many fills run.
+    Fills,
+    /// Fills hold all the memory that they may.
+    Memory,
+}
+
 pub(in crate::cache::engine) struct SlicedReader {
     sliced: Arc<Sliced>,
     number: u64,
@@ -40,6 +49,7 @@ pub(in crate::cache::engine) struct SlicedReader {
     ahead: Option<Bytes>,
     launcher: Option<Arc<dyn Launch>>,
     pub(super) sources: Sources,
+    pub(super) hindrance: Option<Hindrance>,
     setbacks: u32,
 }
 
@@ -55,6 +65,7 @@ impl SlicedReader {
             ahead: None,
             launcher: None,
             sources: Sources::default(),
+            hindrance: None,
             setbacks: 0,
         }
     }
@@ -154,10 +165,16 @@ impl SlicedReader {
             Opened::Missing(run, reader) => {
                 self.sources.fetched = true;
                 let Some(launcher) = &self.launcher else { return Err(BodyError::Truncated) };
-                let launched = Arc::clone(launcher).launch(run);
-                Ok(launched.then_some(reader))
+                if Arc::clone(launcher).launch(run) {
+                    return Ok(Some(reader));
+                }
+                self.hindrance = Some(Hindrance::Fills);
+                Ok(None)
             }
-            Opened::NoMemory => Ok(None),
+            Opened::NoMemory => {
+                self.hindrance = Some(Hindrance::Memory);
+                Ok(None)
+            }
             Opened::Gone => Err(BodyError::Truncated),
         }
     }

@@ -169,3 +169,21 @@ async fn run_that_finds_no_memory_ends_and_holds_nothing() {
     drop(hog);
     rig.idle().await;
 }
+
+#[tokio::test]
+async fn request_that_could_not_be_fetched_for_passes_or_is_told_to_come_again() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    let mut hog = rig.engine.budget.reservation();
+    assert!(hog.grow(2 << 20));
+    assert_eq!(rig.ask_with(&["range: bytes=60000-60999"]).await.passage(), Passage::Oversize);
+    drop(hog);
+    let hogs: Vec<_> = (0..16).map(|_| rig.engine.budget.admit()).collect();
+    let failure = rig.ask_with(&["range: bytes=60000-60999"]).await.failure();
+    assert_eq!(failure.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(rig.read("50100-50199").await == content(1, 50_100, 50_200), "what is stored is served");
+    drop(hogs);
+    assert!(rig.read("60000-60999").await == content(1, 60_000, 61_000));
+    rig.idle().await;
+}
