@@ -8,9 +8,9 @@ use tidegate_config::ids::CachePolicyName;
 use tidegate_config::model::{CachePolicy, Coding, CorsRules};
 
 use super::*;
-use crate::routing::{Grant, Sharing};
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
 use crate::cache::rules::stored_fields;
+use crate::routing::{Grant, Sharing};
 
 /// Names that one of the two ways treats apart from others, and some that none does.
 const NAMES: [&str; 22] = [
