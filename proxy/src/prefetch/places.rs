@@ -24,8 +24,8 @@ struct Place {
 }
 
 pub(super) struct Places {
-    places: Cache<Box<str>, Place>,
-    versions: Cache<Box<str>, u64>,
+    places: Cache<Arc<str>, Place>,
+    versions: Cache<Arc<str>, u64>,
 }
 
 impl Default for Places {
@@ -33,12 +33,12 @@ impl Default for Places {
         let weight = |name: &str| u32::try_from(name.len() + OVERHEAD).unwrap_or(u32::MAX);
         let places = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(move |name: &Box<str>, _: &Place| weight(name))
+            .weigher(move |name: &Arc<str>, _: &Place| weight(name))
             .time_to_idle(IDLE)
             .build();
         let versions = Cache::builder()
             .max_capacity(CAPACITY / 16)
-            .weigher(move |name: &Box<str>, _: &u64| weight(name))
+            .weigher(move |name: &Arc<str>, _: &u64| weight(name))
             .time_to_idle(IDLE)
             .build();
         Self { places, versions }

@@ -69,8 +69,8 @@ pub struct KnownPlaylist {
 
 /// What is known of all of them.
 pub(super) struct LivePlaylists {
-    playlists: Cache<Box<str>, KnownPlaylist>,
-    hints: Cache<Box<str>, Duration>,
+    playlists: Cache<Arc<str>, KnownPlaylist>,
+    hints: Cache<Arc<str>, Duration>,
     held: Arc<Budget>,
     waiters: Arc<Budget>,
 }
@@ -80,12 +80,12 @@ impl Default for LivePlaylists {
         let weight = |name: &str| u32::try_from(name.len() + OVERHEAD).unwrap_or(u32::MAX);
         let playlists = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(move |name: &Box<str>, _: &KnownPlaylist| weight(name))
+            .weigher(move |name: &Arc<str>, _: &KnownPlaylist| weight(name))
             .time_to_live(MEMORY)
             .build();
         let hints = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(move |name: &Box<str>, _: &Duration| weight(name))
+            .weigher(move |name: &Arc<str>, _: &Duration| weight(name))
             .time_to_live(EXPECTED)
             .build();
         Self { playlists, hints, held: Budget::new(MAX_HELD, 0), waiters: Budget::new(MAX_WAITERS, 0) }

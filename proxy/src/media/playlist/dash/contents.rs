@@ -143,8 +143,8 @@ impl Manifest {
         let is_dynamic = attribute(element, "type").as_deref() == Some("dynamic");
         let listing = &mut self.collector.listing;
         listing.presentation = if is_dynamic { Presentation::Live } else { Presentation::OnDemand };
-        let read = |name: &str| attribute(element, name).and_then(|text| duration(text.trim().as_bytes()));
-        listing.target_duration = read("maxSegmentDuration");
+        let longest = attribute(element, "maxSegmentDuration");
+        listing.target_duration = longest.and_then(|text| duration(text.trim().as_bytes()));
         self.period.presentation(is_dynamic, |name| attribute(element, name));
     }
 
