@@ -80,6 +80,12 @@ fn node_says_whom_it_trusts_and_asks() {
     assert_eq!(texts(&node.trusted_proxies), ["192.0.2.7/32", "2001:db8::/32"]);
     assert_eq!(node.cdn_id, "other");
     assert_eq!(node.resolvers, ["192.0.2.53:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
+    let text = format!(
+        "kind: node\nname: eu-1\npop: eu-a\nadmin: {{address: '127.0.0.1:9000', token_file: a, debug_token_file: b}}\n\
+         {PLACES}"
+    );
+    let admin = model(&text).node.admin.expect("a listener");
+    assert_eq!((admin.token_file, admin.debug_token_file), (Some("a".into()), Some("b".into())));
     let plain = model(&format!("{NODE}{PLACES}")).node;
     assert_eq!((plain.cdn_id.as_str(), plain.trusted_proxies.len(), plain.resolvers.len()), ("tidegate", 0, 0));
     assert!(plain.listeners.iter().all(|listener| listener.proxy_protocol.is_none()));
