@@ -25,7 +25,7 @@ const MAX_WAITING: usize = 256;
 
 /// How long a body that is still arriving is waited for. A playlist comes in one piece right behind its head; where
 /// it does not, its client is better served with what is there.
-const ARRIVAL_PATIENCE: Duration = Duration::from_millis(100);
+const ARRIVAL_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The coded forms of one body.
 #[derive(Default)]
