@@ -22,6 +22,8 @@ pub(super) struct Case {
     pub(super) joins: bool,
     /// Whether the same is to hold of what is stored in slices.
     pub(super) slices: bool,
+    /// Whether it is about nothing else.
+    pub(super) slices_alone: bool,
 }
 
 /// One request and what comes of it.
@@ -95,6 +97,7 @@ impl Case {
             steps: steps.into(),
             joins: true,
             slices: true,
+            slices_alone: false,
         }
     }
 
@@ -114,6 +117,12 @@ impl Case {
     /// than are asked for, because nobody waits for the rest.
     pub(super) fn not_sliced(mut self) -> Self {
         self.slices = false;
+        self
+    }
+
+    /// Only for what is stored in slices.
+    pub(super) fn only_sliced(mut self) -> Self {
+        self.slices_alone = true;
         self
     }
 

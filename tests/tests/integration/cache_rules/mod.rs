@@ -39,6 +39,7 @@ mod invalidation;
 mod keys;
 mod media;
 mod one_run;
+mod partial;
 mod policies;
 mod ranges;
 mod reports;
@@ -74,6 +75,7 @@ fn cases() -> Vec<Case> {
         by_policy::cases(),
         keys::cases(),
         absurd::cases(),
+        partial::cases(),
     ]
     .concat()
 }

@@ -43,6 +43,7 @@ impl Mode {
 
     pub(super) fn takes(self, case: &Case) -> bool {
         match self {
+            Self::Hit | Self::Joined if case.slices_alone => false,
             Self::Hit => true,
             Self::Joined => case.joins && case.steps.len() > 1 && case.steps[0].way == Way::Fetched,
             Self::Slices => case.slices && case.answers.iter().all(Answer::has_any_size),
