@@ -182,18 +182,13 @@ impl Resumption {
 
     async fn attempt(&mut self) -> Result<Continuation, Setback> {
         let mut stream = self.refetch.fetch(&self.rest);
-        loop {
-            match stream.next().await {
-                Ok(FetchEvent::Head { status, fields, end: ended, origin, .. }) => {
-                    if origin.is_some() {
-                        self.rest.after = origin;
-                    }
-                    let end = self.rest.judge(status, &fields)?;
-                    return Ok(Continuation { stream, end, ended });
-                }
-                Ok(_) | Err(_) => return Err(Setback::Failed),
-            }
+        let head = stream.next().await.map_err(|_| Setback::Failed)?;
+        let FetchEvent::Head { status, fields, end: ended, origin, .. } = head else { return Err(Setback::Failed) };
+        if origin.is_some() {
+            self.rest.after = origin;
         }
+        let end = self.rest.judge(status, &fields)?;
+        Ok(Continuation { stream, end, ended })
     }
 }
 
