@@ -6,6 +6,7 @@ mod heads;
 mod large;
 mod interleavings;
 mod limits;
+mod model;
 mod private;
 mod resuming;
 mod revalidation;
