@@ -127,6 +127,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_whole_is_sent_behind_what_was_gathered_however_little_is_taken_at_once() {
+        let (mut client, server) = tokio::io::duplex(7);
+        let mut stream = Gathering::new(server);
+        stream.write_all(b"gathered ").await.unwrap();
+        let mut sent = 0;
+        let sending = async {
+            let mut slices = [&b"head "[..], b"first piece ", b"second piece"].map(IoSlice::new);
+            stream.send(&mut slices, &mut sent).await.unwrap();
+        };
+        let mut text = [0; 38];
+        let (read, ()) = tokio::join!(client.read_exact(&mut text), sending);
+        assert_eq!((read.unwrap(), sent), (38, 29));
+        assert_eq!(&text, b"gathered head first piece second piece");
+    }
+
+    #[tokio::test]
     async fn what_never_waits_stays_gathered_until_its_flush() {
         let (mut client, server) = tokio::io::duplex(1024);
         let mut stream = Gathering::new(server);

@@ -73,6 +73,26 @@ async fn many_streams_share_a_connection() {
 }
 
 #[tokio::test]
+async fn what_is_ready_is_answered_next_to_what_is_not() {
+    let server = Server::tls(limits()).await;
+    let mut client = Client::connect(&server).await;
+    for _ in 0..5 {
+        let paths = ["/ready", "/other", "/ready-large", "/ready"];
+        let responses: Vec<_> = (0..100).map(|number| client.start(paths[number % 4]).unwrap()).collect();
+        let answers = within(try_join_all(responses.into_iter().map(finish))).await.unwrap();
+        for (number, (status, body)) in answers.into_iter().enumerate() {
+            assert_eq!(status, 200);
+            match paths[number % 4] {
+                "/ready" => assert_eq!(body, b"ready"),
+                "/ready-large" => assert_eq!(body.len(), 1 << 20),
+                _ => assert!(body.ends_with(b"/other 0")),
+            }
+        }
+    }
+    assert_eq!(server.observed.count("opened h2"), 1);
+}
+
+#[tokio::test]
 async fn large_bodies_arrive_whole_next_to_small_ones() {
     let server = Server::tls(limits()).await;
     let mut client = Client::connect(&server).await;

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 use rustls::ServerConfig;
@@ -32,8 +33,8 @@ use tokio::task::JoinHandle;
 
 use super::proxy_protocol::ProxyProtocolError;
 use super::{
-    CONNECTION, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState, PortSharing, Protocol, Refusal,
-    Signals, TcpListenerSettings, bind_tcp, serve_tcp,
+    AtOnce, CONNECTION, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState,
+    PortSharing, Protocol, Refusal, Signals, TcpListenerSettings, bind_tcp, serve_tcp,
 };
 
 /// Bound of every wait in these tests: far above what a slow machine needs, far below for ever.
@@ -83,7 +84,25 @@ fn describe(path: &str, received: usize) -> Bytes {
     })
 }
 
-impl crate::listener::Application for Application {}
+impl crate::listener::Application for Application {
+    /// `/ready` is handed over at once, `/ready-large` written by a task.
+    fn answer_at_once(self: &Arc<Self>, mut session: HttpSession, _connection: &Arc<ConnectionInfo>) -> AtOnce {
+        let large = match session.req_header().uri.path() {
+            "/ready" => false,
+            "/ready-large" => true,
+            _ => return AtOnce::NotReady(session),
+        };
+        let response = Box::new(ResponseHeader::build(200, None).expect("a status"));
+        session.write_response_header(response, false).expect("a stream that is open");
+        if large {
+            let written = async move { session.write_body(Bytes::from(vec![b'x'; 1 << 20]), true).await };
+            return AtOnce::Ready(Box::pin(async move { drop(written.await) }));
+        }
+        let mut writer = session.take_response_body_writer().expect("a head was written");
+        writer.send_data(Bytes::from_static(b"ready"), true).expect("a stream that is open");
+        AtOnce::Answered
+    }
+}
 
 #[async_trait]
 impl HttpServerApp for Application {
