@@ -36,10 +36,13 @@ pub struct Origin {
 /// What its connections share.
 #[derive(Debug, Default)]
 struct State {
-    scripts: Mutex<HashMap<(Option<String>, String), Arc<Turns>>>,
+    scripts: Mutex<Scripts>,
     gates: Gates,
     records: Records,
 }
+
+/// Answers by host, where one is named, and path.
+type Scripts = HashMap<(Option<String>, String), Arc<Turns>>;
 
 /// Answers that are given one after another.
 #[derive(Debug)]

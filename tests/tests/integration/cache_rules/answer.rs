@@ -15,7 +15,6 @@ pub(super) struct Answer {
     pub(super) fields: Vec<(String, String)>,
     body: Content,
     framing: Framing,
-    trailers: Vec<(String, String)>,
     before: Vec<Step>,
     semantics: Semantics,
 }
@@ -46,8 +45,8 @@ impl From<&str> for Answer {
             200 => (200, Content::Version, Semantics::Ranges),
             other => (other, Content::Version, Semantics::Verbatim),
         };
-        let (framing, trailers, before) = (Framing::Length, Vec::new(), Vec::new());
-        Self { status, fields: fields.collect(), body, framing, trailers, before, semantics }
+        let (framing, before) = (Framing::Length, Vec::new());
+        Self { status, fields: fields.collect(), body, framing, before, semantics }
     }
 }
 
@@ -72,12 +71,6 @@ impl Answer {
     pub(super) fn framing(mut self, framing: Framing) -> Self {
         self.framing = framing;
         self
-    }
-
-    /// Chunked, with this trailer field.
-    pub(super) fn trailer(mut self, name: &str, value: &str) -> Self {
-        self.trailers.push((name.to_owned(), value.to_owned()));
-        self.framing(Framing::Chunked)
     }
 
     /// After this interim response.
@@ -109,7 +102,6 @@ impl Answer {
         };
         let mut script = Script::status(self.status).body(body).framing(self.framing).semantics(self.semantics);
         script.fields.clone_from(&self.fields);
-        script.trailers.clone_from(&self.trailers);
         script.before.clone_from(&self.before);
         script
     }
@@ -137,7 +129,7 @@ fn now() -> u64 {
 fn civil(seconds: u64) -> (u64, usize, u64, usize, String) {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let time = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let (mut year, mut left) = (1970, days);
     while left >= if is_leap(year) { 366 } else { 365 } {
         left -= if is_leap(year) { 366 } else { 365 };

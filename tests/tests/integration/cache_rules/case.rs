@@ -38,7 +38,6 @@ pub(super) struct Ask {
     pub(super) status: Option<u16>,
     pub(super) content: Option<Part>,
     pub(super) fields: Vec<(&'static str, Field)>,
-    pub(super) trailers: Option<Vec<(&'static str, &'static str)>>,
     /// Seconds of freshness left, from the first to the second, that Cache-Status tells.
     pub(super) fresh_for: Option<(i64, i64)>,
     /// Fields of what the origin is asked by it.
@@ -185,7 +184,6 @@ impl Ask {
             status: None,
             content: None,
             fields: Vec::new(),
-            trailers: None,
             fresh_for: None,
             asking: Vec::new(),
             asking_by: None,
@@ -301,11 +299,6 @@ impl Ask {
     /// Cache-Status tells so many seconds of freshness.
     pub(super) fn fresh_for(mut self, least: i64, most: i64) -> Self {
         self.fresh_for = Some((least, most));
-        self
-    }
-
-    pub(super) fn trailers(mut self, trailers: &[(&'static str, &'static str)]) -> Self {
-        self.trailers = Some(trailers.to_vec());
         self
     }
 

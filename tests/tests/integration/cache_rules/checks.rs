@@ -1,6 +1,6 @@
 //! What is wrong with what a client saw or the origin was asked.
 
-use tidegate_tests::client::{Protocol, Request, Response};
+use tidegate_tests::client::{Request, Response};
 use tidegate_tests::origin::{Body, Recorded, Script};
 
 use super::case::{Ask, Part, Way};
@@ -22,13 +22,6 @@ impl Run<'_> {
             };
             if !field.fits(&values) {
                 wrong.push(format!("field {name}: {values:?} instead of {field:?}"));
-            }
-        }
-        // Over HTTP/1.1 they may be left out for a client that does not say that it takes them (RFC 9110 section 6.5.1).
-        if let Some(trailers) = ask.trailers.as_ref().filter(|_| self.protocol != Protocol::PlainHttp1) {
-            let found: Vec<_> = response.trailers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            if found != *trailers {
-                wrong.push(format!("trailers {found:?} instead of {trailers:?}"));
             }
         }
         if !matches!(ask.way, Way::Own | Way::OwnAfterAsking) {

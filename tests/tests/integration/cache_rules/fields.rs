@@ -1,4 +1,4 @@
-//! Cases about fields, trailers and interim responses: what is kept as it was, and what is not kept at all.
+//! Cases about fields and interim responses: what is kept as it was, and what is not kept at all.
 
 use super::answer::answer;
 use super::case::{Case, get};

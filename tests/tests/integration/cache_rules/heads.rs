@@ -7,6 +7,7 @@ use crate::table::row::Field;
 const STORED: &str = "200 | cache-control: max-age=3600 | etag: \"a\" | x-test: 1";
 const STALE: &str = "200 | cache-control: max-age=60 | age: 99 | etag: \"a\" | x-test: 1";
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(super) fn cases() -> Vec<Case> {
     let cases = vec![
         Case::new(

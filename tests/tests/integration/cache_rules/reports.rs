@@ -5,6 +5,7 @@ use crate::table::row::Field;
 
 const FRESH: &str = "200 | cache-control: max-age=3600 | etag: \"a\"";
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(super) fn cases() -> Vec<Case> {
     let source = "RFC 9211 2";
     let asked = |directives: &str| get().with("cache-control", directives);

@@ -22,6 +22,7 @@ fn of(name: &'static str, source: &'static str, first: &str, second: Ask) -> Cas
     Case::new(name, source, [first, CONFIRMED], [get().fetched(), second])
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn honoured() -> Vec<Case> {
     let untagged = "200 | cache-control: max-age=3600";
     let modified = "200 | cache-control: max-age=3600 | last-modified: Wed, 01 Jan 2025 00:00:00 GMT";

@@ -131,7 +131,7 @@ async fn part_that_was_asked_for_is_right_or_refused_whatever_the_origin_calls_i
         for protocol in PROTOCOLS {
             let path = format!("/asked-{name}-{}", protocol.label());
             let lie = format!("HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=3600\r\nETag: \"lie\"\r\n{head}");
-            origin.on_host_in_turn(tidegate_tests::edge::HOST, &[path.clone()], vec![raw(&lie), truth()]);
+            origin.on_host_in_turn(tidegate_tests::edge::HOST, std::slice::from_ref(&path), vec![raw(&lie), truth()]);
             let client = edge.client(protocol).await;
             for round in 0..3 {
                 let request = Request::get(&path).field("range", "bytes=1000-1999");

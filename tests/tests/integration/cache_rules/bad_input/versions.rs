@@ -52,7 +52,11 @@ async fn versions_are_never_mixed_when_an_origin_breaks_off_and_has_another() {
         for protocol in PROTOCOLS {
             let path = format!("/{name}-{}", protocol.label());
             let broken = version(1, "\"a\"").then(Step::Send(HALF)).then(Step::Gate(path.clone())).then(Step::Close);
-            origin.on_host_in_turn(HOST, &[path.clone()], vec![broken, answer.clone(), version(2, "\"b\"")]);
+            origin.on_host_in_turn(
+                HOST,
+                std::slice::from_ref(&path),
+                vec![broken, answer.clone(), version(2, "\"b\"")],
+            );
             let (one, other) = (edge.client(protocol).await, edge.client(protocol).await);
             let gate = origin.gate(&path);
             let open = async {
@@ -85,7 +89,7 @@ async fn rest_of_the_same_version_completes_what_broke_off() {
     for protocol in PROTOCOLS {
         let path = format!("/same-{}", protocol.label());
         let broken = version(1, "\"a\"").then(Step::Send(HALF)).then(Step::Close);
-        origin.on_host_in_turn(HOST, &[path.clone()], vec![broken, version(1, "\"a\"")]);
+        origin.on_host_in_turn(HOST, std::slice::from_ref(&path), vec![broken, version(1, "\"a\"")]);
         let answer = within(&path, edge.client(protocol).await.get(&path)).await;
         assert!(is_whole(&answer, 1, SIZE), "{path}: {}", shown(&answer));
         assert_eq!(origin.requests(&path).len(), 2);
