@@ -21,6 +21,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let habit = prop_oneof![
         4 => Just(Habit::Honest),
         1 => Just(Habit::WithoutRanges),
+        3 => Just(Habit::DeafToIfRange),
         1 => Just(Habit::Brief(1700)),
         1 => Just(Habit::Breaks(2300)),
         1 => Just(Habit::Claims("bytes 5000-5999/20000")),

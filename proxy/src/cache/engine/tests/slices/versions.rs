@@ -61,6 +61,20 @@ async fn version_of_another_length_replaces_the_old_one() {
 }
 
 #[tokio::test]
+async fn part_of_another_version_is_noticed_by_its_tag_where_the_origin_ignores_if_range() {
+    let rig = SliceRig::new(TOTAL);
+    rig.origin.becomes(Habit::DeafToIfRange);
+    rig.read("50000-50999").await;
+    rig.idle().await;
+    rig.origin.changes(TOTAL);
+    // It begins with what is stored, and is cut where the rest would be another version's.
+    let old = rig.ask_with(&["range: bytes=50500-51500"]).await.object();
+    assert_eq!(part_of(old, "50500-51500").await, Err(BodyError::Truncated));
+    assert!(rig.read("50500-51500").await == content(2, 50_500, 51_501), "one version, the new one");
+    rig.idle().await;
+}
+
+#[tokio::test]
 async fn confirmed_object_keeps_its_slices() {
     let rig = SliceRig::new(TOTAL);
     rig.read("50000-50999").await;

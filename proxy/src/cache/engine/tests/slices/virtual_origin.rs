@@ -12,6 +12,8 @@ pub(super) enum Habit {
     Honest,
     /// Ranges mean nothing to it.
     WithoutRanges,
+    /// If-Range means nothing to it: it sends the part of whatever version it has.
+    DeafToIfRange,
     /// It has no strong entity tag.
     Weak,
     /// It forbids to store.
@@ -90,6 +92,9 @@ impl VirtualOrigin {
             return (304, lines, ByteRange { start: 0, end: 0 }, version);
         }
         let mut request = request.clone();
+        if habit == Habit::DeafToIfRange {
+            request.remove("if-range");
+        }
         if request.remove("if-range").is_some_and(|tag| tag != etag || habit == Habit::Weak) {
             request.remove("range");
         }
