@@ -45,13 +45,16 @@ async fn begin(listening: &Listening) -> (quinn::Endpoint, quinn::Connection, qu
 
 #[tokio::test]
 async fn urgent_response_overtakes_one_that_is_under_way() {
-    let listening = listen("");
-    let (_endpoint, connection, _control) = begin(&listening).await;
-    let mut earlier = ask(&connection, Some("u=6")).await;
-    // It is under way: its head has come.
-    within("a beginning", earlier.read_exact(&mut [0; 1])).await.unwrap();
-    let mut later = ask(&connection, Some("u=1")).await;
-    assert_eq!(first_of(&mut earlier, &mut later).await, "the later");
+    // Both ways round: without priorities one of them comes out wrong.
+    for (first, second, expected) in [("u=6", "u=1", "the later"), ("u=1", "u=6", "the earlier")] {
+        let listening = listen("");
+        let (_endpoint, connection, _control) = begin(&listening).await;
+        let mut earlier = ask(&connection, Some(first)).await;
+        // It is under way: its head has come.
+        within("a beginning", earlier.read_exact(&mut [0; 1])).await.unwrap();
+        let mut later = ask(&connection, Some(second)).await;
+        assert_eq!(first_of(&mut earlier, &mut later).await, expected);
+    }
 }
 
 #[tokio::test]
