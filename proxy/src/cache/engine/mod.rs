@@ -246,7 +246,8 @@ impl<R: FetchRequest> CacheEngine<R> {
                     Some(None) => return Some(Answer::Failed(too_many_waiters())),
                     place => place,
                 };
-                self.wait_for(lookup, &fill, part, reason).await
+                let answer = self.wait_for(lookup, &fill, part, reason).await?;
+                Some(spared_an_error(lookup, stored.as_ref(), answer))
             }
             Joined::Settled(object) => Some(Answer::served(object, Outcome::Hit)),
             Joined::Refused => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
@@ -366,6 +367,20 @@ fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: Orig
     let stored = stored?;
     may_serve_stale_on_error(lookup.facts, &stored.meta, failure, clock::now(), lookup.policy)
         .then(|| Arc::clone(stored))
+}
+
+/// In place of a server error what is stored, if this client itself accepts that (RFC 5861 section 4): a fill asks in
+/// nobody's name and does not know of it.
+fn spared_an_error(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: Answer) -> Answer {
+    let status = match &answer {
+        Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } => object.meta.status,
+        _ => return answer,
+    };
+    let stale = stored.filter(|_| status.is_server_error());
+    match usable_stale(lookup, stale, OriginFailure::Status(status)) {
+        Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
+        None => answer,
+    }
 }
 
 fn too_many_fills() -> FetchError {

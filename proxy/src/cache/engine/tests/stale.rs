@@ -131,3 +131,20 @@ async fn body_that_breaks_off_later_is_an_error_as_its_begin_was_sent() {
     rig.idle().await;
     assert!(rig.stored("/a", &[]).is_some(), "the old one is still there");
 }
+
+#[tokio::test]
+async fn client_that_accepts_it_is_spared_an_error_that_others_get() {
+    let rig = Rig::new();
+    rig.store(get("/a"), &["cache-control: max-age=0", "etag: \"1\""], "old").await;
+    let lenient = rig.waiting(get_with("/a", &["cache-control: stale-if-error=60"]));
+    rig.accept().await.answer(503, &[], "down");
+    let got = soon("the answer", lenient).await.object();
+    assert_eq!(got.outcome, Outcome::Stale(WhyStale::Failed(Some(StatusCode::SERVICE_UNAVAILABLE))));
+    assert_eq!(got.text().await.as_deref(), Ok("old"));
+    rig.idle().await;
+    let asking = rig.waiting(get("/a"));
+    rig.accept().await.answer(503, &[], "down");
+    let got = soon("the answer", asking).await.object();
+    assert_eq!(got.object.meta.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(got.text().await.as_deref(), Ok("down"));
+}
