@@ -209,7 +209,8 @@ where
     let plaintext = context.plaintext;
     let ending = Ending::default();
     let (protocol, tls) = (Protocol::Http1, None);
-    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext, ending: ending.clone(), quic: None });
+    let info =
+        Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext, ending: ending.clone(), quic: None });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
     let socket = StallingSocket::new(socket, limits.write_timeout, ending);
     let stream = Box::new(ClientStream::new(Gathering::new(socket), identity));

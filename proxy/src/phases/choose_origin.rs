@@ -12,7 +12,8 @@ use super::handle_origin_failure::{Cost, attempt_ended, pay_for_rest, plan_attem
 use super::route_facts::{bound_attempt, response_deadline};
 use crate::edge_proxy::EdgeProxy;
 use crate::origin::{
-    Again, AttemptOutcome, BrokenOff, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit, peer,
+    Again, AttemptOutcome, BrokenOff, Caller, ClientAddresses, CompiledOrigin, CompiledPool, Demand, Ordered, Permit,
+    peer,
 };
 use crate::request_context::{OriginContext, RequestContext};
 use crate::routing::{PoolChoice, Tie, seed};

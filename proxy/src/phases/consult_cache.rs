@@ -11,8 +11,8 @@ use tidegate_config::model::CachePolicy;
 use tokio::time::timeout_at;
 
 use super::Flow;
-use super::debug_field::{self, DEBUG};
 use super::cache_key::{cache_key, reduce_to_key, selecting_fields};
+use super::debug_field::{self, DEBUG};
 use super::hold_back::{held, held_deadline, hold_of};
 use super::match_route::{Asked, query};
 use super::respond_error::answer;
@@ -22,6 +22,7 @@ use crate::cache::compression::{Choice, Content, Representation, choose, is_comp
 use crate::cache::engine::{Answer, FetchError, Lookup, Object, Passage, Reader};
 use crate::cache::key::{COUNTRY, DEVICE, Scheme};
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
+use crate::cache::rules::conditional::{Verdict, evaluate};
 use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
@@ -87,6 +88,11 @@ pub(super) async fn consult_cache(
     answered.miss_reason().into_iter().for_each(|reason| proxy.metrics.cache().missed(reason));
     context.cache.key = Some(key);
     match answered {
+        Answer::Object { object, .. } if is_for_the_origin(&session.req_header().headers, &object) => {
+            context.cache.outcome = CacheOutcome::Pass;
+            context.cache.passage = Some(forwarded(ForwardReason::Request, Some("precondition")));
+            Ok(Flow::Continue)
+        }
         Answer::Object { object, reader, outcome } => {
             let (reader, representation) = represent(proxy, session.req_header(), matched, &object, reader).await;
             let served = Served { object, reader, outcome, representation };
@@ -102,16 +108,18 @@ pub(super) async fn consult_cache(
             context.cache.outcome = CacheOutcome::None;
             answer(session, context, StatusCode::GATEWAY_TIMEOUT).await
         }
-        Answer::Failed(error) => {
-            context.cache.outcome = CacheOutcome::Miss;
-            if error.status == StatusCode::SERVICE_UNAVAILABLE {
-                let (name, value) = super::retry_after(context.arrival.request_id);
-                context.response.fields.insert(name, value);
-            }
-            context.response.error = Some(error.reason);
-            answer(session, context, error.status).await
-        }
+        Answer::Failed(error) => answer_failed(session, context, error).await,
     }
+}
+
+async fn answer_failed(session: &mut Session, context: &mut RequestContext, error: FetchError) -> Result<Flow> {
+    context.cache.outcome = CacheOutcome::Miss;
+    if error.status == StatusCode::SERVICE_UNAVAILABLE {
+        let (name, value) = super::retry_after(context.arrival.request_id);
+        context.response.fields.insert(name, value);
+    }
+    context.response.error = Some(error.reason);
+    answer(session, context, error.status).await
 }
 
 /// The body as this client gets it: coded, where it gains by that and the client accepts it.
@@ -150,13 +158,19 @@ pub(super) fn chosen(policy: &CachePolicy, request: &HeaderMap, path: &str, obje
     }
     let meta = &object.meta;
     let first_bytes = object.body.blocks().first().map(|block| &block[..block.len().min(USEFUL_FIRST_BYTES)]);
-    let content =
-        Content { status: meta.status, fields: &meta.headers, path, length: length_of(object), first_bytes };
+    let content = Content { status: meta.status, fields: &meta.headers, path, length: length_of(object), first_bytes };
     // Media never is, and every hit would have to find that out again. There are first bytes once the body is whole.
     if first_bytes.is_some() && !meta.compressible.get_or(|| is_compressible(&content)) {
         return Choice::Never;
     }
     choose(policy, request, &content)
+}
+
+/// Whether the request wants a version other than the stored one. That is the origin's to judge, which may have it: If-Match
+/// and If-Unmodified-Since are not applicable to a cache (RFC 9111 section 4.3.2).
+fn is_for_the_origin(request: &HeaderMap, object: &Object) -> bool {
+    let verdict = evaluate(request, object.meta.status, &object.meta.validators());
+    verdict == Verdict::PreconditionFailed
 }
 
 fn too_late() -> FetchError {
@@ -229,6 +243,10 @@ fn passage_member(passage: Passage) -> Member {
         Passage::Oversize => (ForwardReason::UriMiss, Some("too-large")),
         Passage::Late => (ForwardReason::UriMiss, Some("joined-late")),
     };
+    forwarded(reason, detail)
+}
+
+fn forwarded(reason: ForwardReason, detail: Option<&'static str>) -> Member {
     let outcome = StatusOutcome::Forward { reason, status: None, stored: false, collapsed: false };
     Member { outcome, ttl: None, detail }
 }

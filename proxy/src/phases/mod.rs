@@ -17,8 +17,8 @@ mod match_route;
 mod mirror_request;
 mod note_response;
 mod own_request;
-mod prefetch_next;
 mod player_fields;
+mod prefetch_next;
 mod prepare_origin_request;
 mod record_outcome;
 mod respond_error;
@@ -39,15 +39,15 @@ use crate::request_context::RequestContext;
 pub(crate) use choose_origin::choose_origin;
 pub(crate) use explain::Explainer;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response, response_ended};
-pub(crate) use prefetch_next::Seen;
 pub(crate) use player_fields::keep_pace_of_passed;
+pub(crate) use prefetch_next::Seen;
 pub(crate) use prepare_origin_request::{await_request_body, count_request_body, prepare_origin_request};
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
 pub(crate) use respond_error::{replace_error, respond_error};
 use retry_after::retry_after;
 pub(crate) use serve_fresh::{Http1Hit, answer_at_once, serve_fresh};
-pub(crate) use warm_cache::Warming;
 pub(crate) use shape_response::{admit_origin_response, shape_passed_response};
+pub(crate) use warm_cache::Warming;
 
 /// What a phase has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -131,11 +131,7 @@ impl FreshHit {
 }
 
 /// The form of the body that this client gets, where it is another one. Nothing where it is still to be made.
-fn coded(
-    object: &Object,
-    matched: &MatchedRoute,
-    fields: &HeaderMap,
-) -> Option<(Representation, Option<Arc<Body>>)> {
+fn coded(object: &Object, matched: &MatchedRoute, fields: &HeaderMap) -> Option<(Representation, Option<Arc<Body>>)> {
     match chosen(&matched.route.cache_policy, fields, &matched.path, object) {
         Choice::Never => Some((Representation::Only, None)),
         Choice::Plain => Some((Representation::Plain, None)),

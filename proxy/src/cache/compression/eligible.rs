@@ -27,9 +27,7 @@ pub fn is_eligible(rules: &CompressionRules, targeted: &[HeaderName], content: &
     let fields = content.fields;
     let of_size = content.length.is_none_or(|length| (rules.min.0..=rules.max.0).contains(&length));
     let kept = std::iter::once(&header::CACHE_CONTROL).chain(targeted);
-    of_size
-        && is_compressible(content)
-        && !kept.into_iter().any(|name| forbids_transformation(fields, name.clone()))
+    of_size && is_compressible(content) && !kept.into_iter().any(|name| forbids_transformation(fields, name.clone()))
 }
 
 /// Whether a response may gain by compression by itself, whatever the rules are. What has come whole does not change in

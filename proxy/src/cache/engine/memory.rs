@@ -22,8 +22,8 @@ use crate::cache::key::CacheKey;
 use crate::cache::rules::vary::VaryRule;
 use crate::telemetry::{EvictionCause, Metrics};
 
-pub(super) use shelf::Shelf;
 use shelf::Orphans;
+pub(super) use shelf::Shelf;
 
 /// A key together with the request fields that select one of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -26,7 +26,7 @@ pub enum Verdict {
     Full,
     /// 304.
     NotModified,
-    /// 412.
+    /// Another version than the stored one is wanted; 412 if there is none.
     PreconditionFailed,
 }
 

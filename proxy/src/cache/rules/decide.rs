@@ -6,8 +6,8 @@ use http::{HeaderMap, StatusCode};
 use tidegate_config::model::CachePolicy;
 
 use super::conditional::Validators;
-use super::directives::{MaxStale, RequestDirectives};
 use super::derived::Derived;
+use super::directives::{MaxStale, RequestDirectives};
 use super::entity_tag::EntityTag;
 use super::freshness::{FreshnessSource, StoredTimes};
 use super::request_facts::RequestFacts;
@@ -262,7 +262,9 @@ pub fn may_read(
 ) -> bool {
     match part {
         Part::Starter => true,
-        Part::Early => may_share(request, arrived, now),
+        // It waited before the response came, whenever its task gets to run: a response that is fresh for a second must
+        // not send the last of many waiters to the origin.
+        Part::Early => may_share(request, arrived, arrived.times.response_time),
         Part::Late => {
             let decision = decide(request, Some(arrived), now, policy);
             matches!(decision, Decision::Serve(_) | Decision::ServeAndRefresh)

@@ -33,9 +33,9 @@ use self::streams::Streams;
 use super::body_progress::while_body_comes;
 use super::http1::plain_length;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
+use super::ready_response::{Application, AtOnce};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
-use super::ready_response::{Application, AtOnce};
 use super::{CONNECTION, ConnectionInfo, ConnectionObserver, Protocol};
 
 /// How often a connection with streams in flight is asked whether the client is still there. A client that is silent

@@ -122,7 +122,12 @@ struct Transfer {
 
 impl SiteMetrics {
     pub(super) fn new(families: &SiteFamilies, name: &str) -> Self {
-        Self { name: name.to_owned(), families: families.clone(), by_protocol: Default::default(), cmcd: CmcdMetrics::default() }
+        Self {
+            name: name.to_owned(),
+            families: families.clone(),
+            by_protocol: Default::default(),
+            cmcd: CmcdMetrics::default(),
+        }
     }
 
     /// Records a finished request.

@@ -40,7 +40,8 @@ async fn what_players_wait_for_is_urgent_on_both_ways_and_all_protocols() {
     let (edge, _origin) = edge("").await;
     let stalled = ("cmcd-status", "bs");
     let named = ("priority", "u=5");
-    let cases: [(&str, &[(&str, &str)], &[&str]); 11] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 11] = [
         ("/a.m3u8", &[], &["u=1"]),
         ("/init.mp4", &[], &["u=1"]),
         ("/audio.m4s", &[], &["u=2"]),

@@ -1,7 +1,7 @@
 //! Rows about conditional requests (RFC 9110 section 13).
 
-use super::row::Content::{Any, Empty, Part, Whole};
-use super::row::{AFTER, BEFORE, MODIFIED, Row, resource};
+use super::row::Content::{Empty, Part, Whole};
+use super::row::{AFTER, BEFORE, MODIFIED, Reuse, Row, resource};
 
 pub(super) fn rows() -> Vec<Row> {
     let mut weak = resource();
@@ -25,9 +25,9 @@ pub(super) fn rows() -> Vec<Row> {
         modified_since("if_modified_since_malformed", "yesterday").gives(200, Whole),
         Row::get("if_match_same").with("if-match", "\"v1\"").gives(200, Whole),
         Row::get("if_match_any").with("if-match", "*").gives(200, Whole),
-        Row::get("if_match_other").with("if-match", "\"v2\"").gives(412, Any),
+        Row::get("if_match_other").with("if-match", "\"v2\"").gives(200, Whole).reuse(Reuse::Never),
         Row::get("if_unmodified_since_same").with("if-unmodified-since", MODIFIED).gives(200, Whole),
-        Row::get("if_unmodified_since_older").with("if-unmodified-since", BEFORE).gives(412, Any),
+        Row::get("if_unmodified_since_older").with("if-unmodified-since", BEFORE).gives(200, Whole).reuse(Reuse::Never),
     ]
 }
 

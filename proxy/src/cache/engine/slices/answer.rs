@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::super::{CacheEngine, too_many_fills};
 use super::super::answer::{Answer, Lookup, Outcome, Passage};
 use super::super::fetch::{FetchError, FetchRequest};
 use super::super::object::Object;
+use super::super::{CacheEngine, too_many_fills};
 use super::Fetching;
 use super::reader::Hindrance;
 use crate::cache::rules::conditional::{Verdict, evaluate};

@@ -3,8 +3,8 @@
 mod broken;
 mod coalescing;
 mod heads;
-mod large;
 mod interleavings;
+mod large;
 mod limits;
 mod model;
 mod private;

@@ -61,7 +61,8 @@ async fn renewal_that_turns_out_private_is_for_nobody_and_ends_what_is_stored() 
 
 #[tokio::test]
 async fn stale_stands_in_for_an_error_for_no_answer_and_for_a_body_that_never_comes() {
-    let misbehave: [(fn(Exchange), Option<StatusCode>); 4] = [
+    type Misbehaviour = fn(Exchange);
+    let misbehave: [(Misbehaviour, Option<StatusCode>); 4] = [
         (|exchange| exchange.answer(503, &[], "down"), Some(StatusCode::SERVICE_UNAVAILABLE)),
         (Exchange::fail, None),
         (drop, None),

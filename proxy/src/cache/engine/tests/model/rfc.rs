@@ -254,7 +254,7 @@ impl Exchange {
         };
         let allowed = match contact {
             Contact::None => within("stale-while-revalidate") || by_client && !shared,
-            Contact::Unreachable => within("stale-if-error") || by_client && !shared || !shared,
+            Contact::Unreachable => within("stale-if-error") || !shared,
             Contact::Error => {
                 within("stale-if-error")
                     || !shared && request.number("stale-if-error").is_some_and(|limit| staleness <= limit)
@@ -286,7 +286,7 @@ impl Exchange {
         let had_tag = line(&self.lines, "etag").is_some();
         let update: Lines = lines
             .iter()
-            .filter(|(name, _)| !kept.contains(&name.as_str()) && !(name == "etag" && had_tag))
+            .filter(|(name, _)| !kept.contains(&name.as_str()) && (name != "etag" || !had_tag))
             .cloned()
             .collect();
         self.lines.retain(|(name, _)| {
