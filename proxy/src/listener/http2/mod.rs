@@ -299,7 +299,7 @@ impl<'a> Driver<'a> {
 
     fn on_deadline(&mut self, now: Instant) -> Flow {
         let running = self.streams.running() > 0;
-        if self.phase == Phase::BrokenOff || (self.phase == Phase::Closing && !running) {
+        if self.phase == Phase::BrokenOff || (self.phase == Phase::Closing && !running && !self.may_owe(now)) {
             return Flow::End;
         }
         if running && self.is_dead() {
@@ -316,6 +316,12 @@ impl<'a> Driver<'a> {
             Phase::Open => idle_until.min(self.end_of_life),
         });
         Flow::Continue
+    }
+
+    /// Whether a slow client may still have to take what it was answered. Short answers are handed over whole; once they
+    /// are all taken, the connection that closes is over by itself.
+    fn may_owe(&self, now: Instant) -> bool {
+        self.streams.has_answered() && now < self.streams.last_ended() + self.limits.write_timeout
     }
 
     /// Whether the last PING was never answered; sends the next one otherwise.

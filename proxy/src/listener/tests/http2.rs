@@ -143,6 +143,32 @@ async fn drain_sends_goaway_and_finishes_what_is_in_flight() {
     new.ended().await.unwrap();
 }
 
+/// What was answered without a task is in flight until the client has taken it, however slow it is.
+#[tokio::test]
+async fn drain_waits_for_a_client_that_takes_what_is_answered_little_by_little() {
+    let server = Server::tls(limits()).await;
+    let stream = tls::connect(&server, &[&TLS13], &["h2"]).await;
+    let greeting = h2::client::Builder::new().initial_window_size(2).handshake(stream);
+    let (requests, connection) = within(greeting).await.unwrap();
+    let mut client = Client { requests, driving: tokio::spawn(connection) };
+    let mut body = within(client.start("/ready").unwrap()).await.unwrap().into_body();
+    let mut taken = within(body.data()).await.unwrap().unwrap().to_vec();
+    server.drain.send_replace(true);
+    within(async {
+        while client.start("/other").is_ok() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    // Longer than a connection with nothing in flight is waited for.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    while taken.len() < 5 {
+        body.flow_control().release_capacity(2).unwrap();
+        taken.extend_from_slice(&within(body.data()).await.expect("it was cut").expect("it was cut"));
+    }
+    assert_eq!(taken, b"ready");
+}
+
 #[tokio::test]
 async fn stop_ends_only_after_the_streams_in_flight() {
     let server = Server::tls(limits()).await;

@@ -109,6 +109,9 @@ pub enum Unreadable {
     /// It is nested deeper than any manifest.
     #[error("the manifest is nested too deep")]
     TooDeep,
+    /// It has more representations than any manifest.
+    #[error("the manifest has too many representations")]
+    TooMany,
     /// It breaks the rules of XML.
     #[error("the manifest is no well-formed XML")]
     Malformed,

@@ -25,9 +25,9 @@ pub(super) fn rows() -> Vec<Row> {
         modified_since("if_modified_since_malformed", "yesterday").gives(200, Whole),
         Row::get("if_match_same").with("if-match", "\"v1\"").gives(200, Whole),
         Row::get("if_match_any").with("if-match", "*").gives(200, Whole),
-        Row::get("if_match_other").with("if-match", "\"v2\"").gives(200, Whole).reuse(Reuse::Never),
+        Row::get("if_match_other").with("if-match", "\"v2\"").gives(200, Whole).reuse(Reuse::Open),
         Row::get("if_unmodified_since_same").with("if-unmodified-since", MODIFIED).gives(200, Whole),
-        Row::get("if_unmodified_since_older").with("if-unmodified-since", BEFORE).gives(200, Whole).reuse(Reuse::Never),
+        Row::get("if_unmodified_since_older").with("if-unmodified-since", BEFORE).gives(200, Whole).reuse(Reuse::Open),
     ]
 }
 

@@ -58,7 +58,9 @@ fn single() -> Vec<Row> {
         Row::of("range_of_empty", Script::cacheable(0).resource())
             .with("range", "bytes=0-0")
             .gives(416, Any)
-            .or(200, Empty),
+            .or(200, Empty)
+            // No part of it can be asked for: then the whole is.
+            .reuse(Reuse::Open),
         Row::of("range_of_chunked", Script::cacheable(SIZE).framing(Framing::Chunked))
             .with("range", "bytes=10-19")
             .gives(206, Part(10, 20))

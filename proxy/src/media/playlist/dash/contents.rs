@@ -18,6 +18,15 @@ use crate::media::Presentation;
 /// Elements within each other; manifests have seven levels.
 const MAX_DEPTH: usize = 32;
 
+/// Longest attribute that is read, as for references.
+const MAX_ATTRIBUTE: usize = 4096;
+
+/// Longest id or bandwidth of a representation: every element below it has a copy.
+const MAX_LABEL: usize = 128;
+
+/// Representations that are read; real manifests have some dozens. Each may have a timeline of its own.
+const MAX_REPRESENTATIONS: usize = 1024;
+
 /// Longest base URL, as for references.
 const MAX_BASE: usize = 4096;
 
@@ -40,6 +49,7 @@ struct Manifest {
     collector: Collector,
     levels: Vec<Level>,
     names: usize,
+    representations: usize,
     period: Period,
     base_text: Option<String>,
 }
@@ -62,7 +72,14 @@ pub(in crate::media::playlist) fn list(
         id: String::new(),
         bandwidth: String::new(),
     };
-    let mut manifest = Manifest { collector, levels: vec![root], names: 0, period: Period::at(now), base_text: None };
+    let mut manifest = Manifest {
+        collector,
+        levels: vec![root],
+        names: 0,
+        representations: 0,
+        period: Period::at(now),
+        base_text: None,
+    };
     loop {
         match reader.read_event().map_err(|_| Unreadable::Malformed)? {
             Event::Start(element) => manifest.start(&element)?,
@@ -104,8 +121,12 @@ impl Manifest {
             "MPD" => self.root(element),
             "Period" => self.period.begin(attribute(element, "start"), attribute(element, "duration")),
             "Representation" => {
-                level.id = attribute(element, "id").unwrap_or_default();
-                level.bandwidth = attribute(element, "bandwidth").unwrap_or_default();
+                self.representations += 1;
+                if self.representations > MAX_REPRESENTATIONS {
+                    return Err(Unreadable::TooMany);
+                }
+                level.id = label(element, "id");
+                level.bandwidth = label(element, "bandwidth");
             }
             "BaseURL" => self.base_text = Some(String::new()),
             "SegmentTemplate" => {
@@ -247,9 +268,13 @@ impl Manifest {
     }
 }
 
+fn label(element: &BytesStart<'_>, name: &str) -> String {
+    attribute(element, name).filter(|text| text.len() <= MAX_LABEL).unwrap_or_default()
+}
+
 /// The value of an attribute, its entities resolved; none where these are not XML's own.
 fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
-    let attribute = element.try_get_attribute(name).ok().flatten()?;
+    let attribute = element.try_get_attribute(name).ok().flatten().filter(|it| it.value.len() <= MAX_ATTRIBUTE)?;
     attribute.normalized_value(XmlVersion::Implicit1_0).ok().map(std::borrow::Cow::into_owned)
 }
 

@@ -187,6 +187,8 @@ fn what_is_no_playlist_is_refused() {
     }
     let deep = format!("<MPD>{}", "<a>".repeat(1 << 20));
     assert_eq!(read(PlaylistKind::Dash, deep.as_bytes()), Err(Unreadable::TooDeep));
+    let many = format!("<MPD>{}</MPD>", "<Representation/>".repeat(1 << 16));
+    assert_eq!(read(PlaylistKind::Dash, many.as_bytes()), Err(Unreadable::TooMany));
 }
 
 #[test]
