@@ -409,6 +409,8 @@ fn comparable(fields: &[(String, String)]) -> Vec<(String, String)> {
     let mut fields: Vec<_> = constant
         .map(|(name, value)| {
             let value = match name.as_str() {
+                // Why something cannot be shared is remembered for a while only, which may end between the two.
+                "cache-status" if value.contains("; fwd=") => value.split("; detail=").next().unwrap_or(value),
                 "cache-status" => value.split("; ttl=").next().unwrap_or(value),
                 // What a connection knows of its way changes.
                 "cmsd-dynamic" => value.split(";etp=").next().unwrap_or(value),
