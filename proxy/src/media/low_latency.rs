@@ -15,6 +15,9 @@ const MAX_DIGITS: usize = 19;
 /// Segments beyond the last one that may be asked for (section 6.2.5.2 says two).
 const AHEAD: u64 = 2;
 
+/// Shortest part believed: shorter ones would be more requests than pictures.
+const SHORTEST_PART: Duration = Duration::from_millis(30);
+
 /// What a request for a playlist asks of its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
@@ -72,6 +75,21 @@ impl Reload {
         let grown = u64::try_from(age.as_millis() / target.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         *sequence > known.sequence.saturating_add(AHEAD).saturating_add(grown)
     }
+
+    /// Whether it asks for a part that no segment of this playlist can have (section 6.2.5.2 has servers refuse parts
+    /// beyond the last one and a few more). Each part would be held back by itself.
+    #[must_use]
+    pub fn is_beyond_parts(&self, known: Position, target: Duration, part_target: Option<Duration>) -> bool {
+        let Self::Blocking { part: Some(part), .. } = self else { return false };
+        let target = target.as_millis();
+        let part_target = part_target.map_or(target, |parts| parts.as_millis()).max(SHORTEST_PART.as_millis());
+        // Target durations are rounded, and parts but the last have at least 85 % of theirs (section 4.4.4.9).
+        let most = (100 * (target + 500)).div_ceil(85 * part_target);
+        let last = most.saturating_sub(1).max(u128::from(known.parts));
+        // The Advance Part Limit of section 6.2.5.2.
+        let ahead = if part_target < 1000 { 3000 / part_target } else { 3 };
+        u128::from(*part) > last + ahead
+    }
 }
 
 fn number(value: &[u8]) -> Option<u64> {
@@ -109,6 +127,30 @@ mod tests {
         ] {
             check(malformed, Reload::Malformed);
         }
+    }
+
+    #[test]
+    fn parts_that_no_segment_has_may_not_be_asked_for() {
+        let known = |parts| Position { sequence: 100, parts };
+        let check = |parts, part_target: Option<u64>, part, expected| {
+            let reload = Reload::Blocking { sequence: 101, part: Some(part) };
+            let part_target = part_target.map(Duration::from_millis);
+            let found = reload.is_beyond_parts(known(parts), Duration::from_secs(4), part_target);
+            assert_eq!(found, expected, "part {part} with {parts} of {part_target:?}");
+        };
+        // 4.5 s in parts of at least 0.17 s, and 15 more.
+        check(3, Some(200), 20, false);
+        check(3, Some(200), 26 + 15, false);
+        check(3, Some(200), 27 + 15, true);
+        check(3, Some(1000), 8, false);
+        check(3, Some(1000), 9, true);
+        check(0, None, 3, false);
+        check(0, None, 1_000, true);
+        check(200, Some(200), 215, false);
+        check(3, Some(0), 1_000_000, true);
+        check(3, Some(200), u32::MAX, true);
+        let whole = Reload::Blocking { sequence: 101, part: None };
+        assert!(!whole.is_beyond_parts(known(3), Duration::from_secs(4), None));
     }
 
     #[test]

@@ -121,6 +121,10 @@ impl FetchRequest for FillRequest {
         self.context.hold
     }
 
+    fn site(&self) -> &str {
+        self.context.site.site.name.as_str()
+    }
+
     fn with_fields(&self, fields: HeaderMap) -> Self {
         Self { fields, ..self.clone() }
     }

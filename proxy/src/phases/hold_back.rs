@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cache::engine::{HeldBack, Hold};
+use crate::cache::engine::{HeldBack, Hold, KnownPlaylist};
 use crate::cache::key::{CacheKey, Directives};
 use crate::edge_proxy::EdgeProxy;
 use crate::media::Reload;
@@ -39,7 +39,11 @@ pub(super) fn hold_of(
         Reload::Malformed => Err(Unanswerable),
         Reload::Blocking { .. } => {
             let known = proxy.cache.known_playlist(key);
-            if known.is_some_and(|known| reload.is_too_far(known.position, known.at.elapsed(), known.target)) {
+            let cannot_come = |known: &KnownPlaylist| {
+                reload.is_too_far(known.position, known.at.elapsed(), known.target)
+                    || reload.is_beyond_parts(known.position, known.target, known.part_target)
+            };
+            if known.as_ref().is_some_and(cannot_come) {
                 return Err(Unanswerable);
             }
             Ok(Some(Hold { why: HeldBack::Reload, timeout, target: known.map(|known| known.target) }))

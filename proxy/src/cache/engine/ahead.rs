@@ -48,7 +48,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         match self.join(lookup, &found.key, stored, Starter::Background, &make_request) {
             Joined::Fill(..) => Ahead::Started,
             Joined::Settled(_) => Ahead::There,
-            Joined::Refused => Ahead::Busy,
+            Joined::Refused(_) => Ahead::Busy,
         }
     }
 }

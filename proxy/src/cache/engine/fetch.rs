@@ -71,6 +71,10 @@ pub trait FetchRequest: Clone + Send + Sync + 'static {
     fn hold(&self) -> Option<Hold> {
         None
     }
+    /// Its site: none takes all places of what is held back.
+    fn site(&self) -> &str {
+        ""
+    }
     /// The same request with these fields instead.
     #[must_use]
     fn with_fields(&self, fields: HeaderMap) -> Self;

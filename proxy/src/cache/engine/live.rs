@@ -13,11 +13,13 @@ use moka::sync::Cache;
 
 use super::budget::{Admission, Budget};
 use super::fetch::FetchError;
+use super::held_places::{HeldPlace, HeldPlaces};
 use crate::cache::key::CacheKey;
 use crate::media::{Listing, Position, Presentation};
 
 /// Requests held back at origins at the same time: a rendition has one for its playlist and one for its next part, so
-/// that this is enough for some hundred live channels. Each is a connection of its own over HTTP/1.1.
+/// that this is enough for some hundred live channels. Each is a connection of its own over HTTP/1.1. Who may have how
+/// many of them stands in `held_places`.
 const MAX_HELD: usize = 1024;
 
 /// Clients that wait for them at the same time. The listeners bound connections; this bounds what streams of HTTP/2 and
@@ -65,13 +67,15 @@ pub struct KnownPlaylist {
     pub at: Instant,
     /// Its target duration.
     pub target: Duration,
+    /// That of its parts.
+    pub part_target: Option<Duration>,
 }
 
 /// What is known of all of them.
 pub(super) struct LivePlaylists {
     playlists: Cache<Arc<str>, KnownPlaylist>,
     hints: Cache<Arc<str>, Duration>,
-    held: Arc<Budget>,
+    held: Arc<HeldPlaces>,
     waiters: Arc<Budget>,
 }
 
@@ -88,7 +92,7 @@ impl Default for LivePlaylists {
             .weigher(move |name: &Arc<str>, _: &Duration| weight(name))
             .time_to_live(EXPECTED)
             .build();
-        Self { playlists, hints, held: Budget::new(MAX_HELD, 0), waiters: Budget::new(MAX_WAITERS, 0) }
+        Self { playlists, hints, held: HeldPlaces::new(MAX_HELD), waiters: Budget::new(MAX_WAITERS, 0) }
     }
 }
 
@@ -111,7 +115,8 @@ impl LivePlaylists {
             return;
         }
         let (Some(position), Some(target)) = (listing.position, listing.target_duration) else { return };
-        self.playlists.insert(name.into(), KnownPlaylist { position, at: Instant::now(), target });
+        let known = KnownPlaylist { position, at: Instant::now(), target, part_target: listing.part_target };
+        self.playlists.insert(name.into(), known);
         let Some(site) = name.strip_suffix(path) else { return };
         let part = listing.part_target.unwrap_or(target);
         for hint in &listing.hints {
@@ -120,9 +125,9 @@ impl LivePlaylists {
         }
     }
 
-    /// Admits one more fill that is held back.
-    pub(super) fn admit(&self) -> Option<Admission> {
-        self.held.admit()
+    /// Admits one more fill of this site that is held back.
+    pub(super) fn admit(&self, site: &str, key: &CacheKey) -> Option<HeldPlace> {
+        self.held.admit(site, key.without_query())
     }
 
     /// Admits one more client that waits for one.
@@ -135,6 +140,12 @@ impl LivePlaylists {
 /// so does this node in its place.
 pub(super) fn held_too_long() -> FetchError {
     let reason = "what the request asks for did not come within blocking_reload.timeout".to_owned();
+    FetchError { status: StatusCode::SERVICE_UNAVAILABLE, reason }
+}
+
+/// More than one playlist, or one site, may have held back.
+pub(super) fn too_many_held() -> FetchError {
+    let reason = "too many different requests for this playlist or part, or of its site, are held back".to_owned();
     FetchError { status: StatusCode::SERVICE_UNAVAILABLE, reason }
 }
 

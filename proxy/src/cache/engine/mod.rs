@@ -17,6 +17,7 @@ mod fetch;
 mod fill_task;
 mod fills;
 mod heads;
+mod held_places;
 mod live;
 mod memory;
 mod object;
@@ -55,7 +56,8 @@ use coded::Workshop;
 use epochs::Epochs;
 use fill_task::{FillOrder, Guard, Starter};
 use fills::{AskedKey, Entered, Fill, FillsInFlight};
-use live::{LivePlaylists, too_many_waiters};
+use held_places::Place;
+use live::{LivePlaylists, too_many_held, too_many_waiters};
 use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
 use recollection::{Audience, Mark, Recollection};
 use search_rules::SearchRules;
@@ -101,7 +103,7 @@ enum Joined {
     /// None is needed after all.
     Settled(Arc<Object>),
     /// None could be started.
-    Refused,
+    Refused(FetchError),
 }
 
 impl<R: FetchRequest> CacheEngine<R> {
@@ -250,9 +252,9 @@ impl<R: FetchRequest> CacheEngine<R> {
                 Some(spared_an_error(lookup, stored.as_ref(), answer))
             }
             Joined::Settled(object) => Some(Answer::served(object, Outcome::Hit)),
-            Joined::Refused => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
+            Joined::Refused(why) => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
                 Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Unasked)),
-                None => Answer::Failed(too_many_fills()),
+                None => Answer::Failed(why),
             }),
         }
     }
@@ -270,8 +272,8 @@ impl<R: FetchRequest> CacheEngine<R> {
         if marked || self.recollection.recent_failure(key).is_some() {
             return;
         }
-        if let Joined::Refused = self.join(lookup, key, Some(object), Starter::Background, make_request) {
-            log::debug!("no background refresh of {}: too many fills", lookup.key.without_query());
+        if let Joined::Refused(why) = self.join(lookup, key, Some(object), Starter::Background, make_request) {
+            log::debug!("no background refresh of {}: {why}", lookup.key.without_query());
         }
     }
 
@@ -288,9 +290,16 @@ impl<R: FetchRequest> CacheEngine<R> {
         }
         let request = make_request();
         let held = request.hold().is_some();
-        let Some(admission) = (if held { self.live.admit() } else { self.budget.admit() }) else {
-            self.metrics.fills().refused();
-            return Joined::Refused;
+        let admission = match held {
+            true => self.live.admit(request.site(), lookup.key).map(Place::HeldBack).ok_or_else(too_many_held),
+            false => self.budget.admit().map(Place::Working).ok_or_else(too_many_fills),
+        };
+        let admission = match admission {
+            Ok(admission) => admission,
+            Err(why) => {
+                self.metrics.fills().refused();
+                return Joined::Refused(why);
+            }
         };
         let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key) };
         let fill = Fill::new(asked, request.fields().clone(), lookup.facts.authorization, held);

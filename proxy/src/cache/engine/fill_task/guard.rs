@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::super::CacheEngine;
 use super::super::body::Body;
-use super::super::budget::{Admission, Reservation};
+use super::super::budget::Reservation;
 use super::super::fetch::{FetchError, FetchRequest};
 use super::super::fills::{Entered, Fill};
+use super::super::held_places::Place;
 use super::super::memory::FullKey;
 use crate::telemetry::{FillInFlight, FillOutcome};
 
@@ -24,7 +25,7 @@ pub(in crate::cache::engine) struct Guard<R: FetchRequest> {
     pub(super) outcome: FillOutcome,
     in_flight: Option<FillInFlight>,
     /// Given back last.
-    _admission: Admission,
+    _admission: Place,
 }
 
 impl<R: FetchRequest> Guard<R> {
@@ -32,7 +33,7 @@ impl<R: FetchRequest> Guard<R> {
         engine: Arc<CacheEngine<R>>,
         key: FullKey,
         fill: Arc<Fill>,
-        admission: Admission,
+        admission: Place,
     ) -> Self {
         let in_flight = Some(engine.metrics.fills().start());
         let reserved = engine.budget.reservation();

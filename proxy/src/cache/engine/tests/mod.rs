@@ -3,6 +3,7 @@
 mod broken;
 mod coalescing;
 mod heads;
+mod held;
 mod interleavings;
 mod large;
 mod limits;
@@ -55,6 +56,11 @@ struct TestRequest(HeaderMap);
 impl FetchRequest for TestRequest {
     fn fields(&self) -> &HeaderMap {
         &self.0
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        let hold = Hold { why: HeldBack::Reload, timeout: PATIENCE, target: None };
+        self.0.contains_key("x-held").then_some(hold)
     }
 
     fn with_fields(&self, fields: HeaderMap) -> Self {
@@ -291,7 +297,8 @@ impl Rig {
 }
 
 fn key(path: &str) -> CacheKey {
-    CacheKey::new(Scheme::Http, "media.test", path, None)
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    CacheKey::new(Scheme::Http, "media.test", path, query.map(str::as_bytes))
 }
 
 /// An object that a client reads.
