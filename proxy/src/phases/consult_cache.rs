@@ -11,8 +11,8 @@ use tidegate_config::model::CachePolicy;
 use tokio::time::timeout_at;
 
 use super::Flow;
-use super::cache_key::{cache_key, reduce_to_key, selecting_fields};
-use super::debug_field::{self, DEBUG};
+use super::cache_key::{cache_key, reduce_to_key, selecting_fields, sent_fields};
+use super::debug_field;
 use super::hold_back::{held, held_deadline, hold_of};
 use super::match_route::{Asked, query};
 use super::respond_error::answer;
@@ -20,10 +20,9 @@ use super::route_facts::response_deadline;
 use super::serve_object::{Served, length_of, serve_object};
 use crate::cache::compression::{Choice, Content, Representation, choose, is_compressible};
 use crate::cache::engine::{Answer, FetchError, Lookup, Object, Passage, Reader};
-use crate::cache::key::{COUNTRY, DEVICE, Scheme};
+use crate::cache::key::Scheme;
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate};
-use crate::cache::rules::hop_by_hop;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
 use crate::media::USEFUL_FIRST_BYTES;
@@ -198,12 +197,7 @@ pub(super) fn copy_request(request: &RequestHeader, context: &RequestContext, ma
 
 /// A request of this node's own like a client's.
 fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &MatchedRoute) -> FillRequest {
-    let mut fields: HeaderMap = request.headers.clone();
-    hop_by_hop::strip_from_request(&mut fields);
-    fields.remove(header::CONTENT_LENGTH);
-    for claim in [&DEVICE, &COUNTRY, &DEBUG] {
-        fields.remove(claim);
-    }
+    let mut fields = sent_fields(&request.headers);
     if !fields.contains_key(header::HOST) {
         let authority = request.uri.authority().map_or_else(
             || context.arrival.host.clone().unwrap_or_default(),

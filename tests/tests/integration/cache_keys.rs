@@ -7,7 +7,7 @@ use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Origin, Recorded, Script};
 use tidegate_tests::within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Requests go over these in turn: a key is the same on all of them.
 const PROTOCOLS: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Http3];
@@ -138,15 +138,26 @@ const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobi
 async fn get_from(source: &str, edge: SocketAddr, agent: &str) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
-    let mut stream = socket.connect(edge).await.unwrap();
-    let request = format!(
-        "GET /a HTTP/1.1\r\nhost: {HOST}\r\nuser-agent: {agent}\r\ntidegate-country: XX\r\ntidegate-device: \
-         fridge\r\nconnection: close\r\n\r\n"
-    );
+    let stream = socket.connect(edge).await.unwrap();
+    let claims = format!("user-agent: {agent}\r\ntidegate-country: XX\r\ntidegate-device: fridge\r\n");
+    get_as_written(stream, &format!("{claims}connection: close\r\n")).await;
+}
+
+/// Sends a GET with these lines, as they are, after which the connection ends.
+async fn get_as_written(mut stream: TcpStream, lines: &str) {
+    let request = format!("GET /a HTTP/1.1\r\nhost: {HOST}\r\n{lines}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+/// One after the other, each with lines of its own, over HTTP/1.1.
+async fn send_as_written(edge: &Edge, requests: &[&str]) {
+    for lines in requests {
+        let stream = TcpStream::connect(edge.target(Protocol::PlainHttp1).address).await.unwrap();
+        within("an answer", get_as_written(stream, lines)).await;
+    }
 }
 
 #[tokio::test]
@@ -185,6 +196,42 @@ async fn origin_is_told_nothing_that_a_client_claims_of_its_country_or_device() 
     for request in origin.requests("/a") {
         assert_eq!((request.field("tidegate-country"), request.field("tidegate-device")), (None, None));
     }
+}
+
+#[tokio::test]
+async fn field_that_ends_at_this_hop_makes_no_key() {
+    let (edge, origin) = keyed("{headers: [X-Tier]}").await;
+    let hidden = "x-tier: gold\r\nconnection: close, X-Tier\r\n";
+    send_as_written(&edge, &[hidden, "x-tier: gold\r\nconnection: close\r\n", "connection: close\r\n", hidden]).await;
+    let requests = origin.requests("/a");
+    assert_eq!(fields_of(&requests, "x-tier"), [None, Some("gold")], "what the origin never saw tells nobody apart");
+}
+
+#[tokio::test]
+async fn hint_that_ends_at_this_hop_tells_no_device() {
+    let (edge, origin) = keyed("{device: true}").await;
+    let agent = "user-agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0\r\nsec-ch-ua-mobile: ?1\r\n";
+    let hidden = format!("{agent}connection: close, Sec-CH-UA-Mobile\r\n");
+    let phone = format!("{agent}connection: close\r\n");
+    send_as_written(&edge, &[&hidden, &phone, "user-agent: curl/8\r\nconnection: close\r\n"]).await;
+    let requests = origin.requests("/a");
+    assert_eq!(fields_of(&requests, "tidegate-device"), [Some("desktop"), Some("phone")]);
+}
+
+#[tokio::test]
+async fn head_whose_field_ends_at_this_hop_says_nothing_of_the_variant_that_it_hides() {
+    let (edge, origin) = keyed("{}").await;
+    origin.on("/a", Script::cacheable(100).field("vary", "X-Tier").field("etag", "\"gold\""));
+    let gold = "x-tier: gold\r\nconnection: close\r\n";
+    send_as_written(&edge, &[gold]).await;
+    origin.on("/a", Script::cacheable(100).field("vary", "X-Tier").field("etag", "\"default\""));
+    let mut stream = TcpStream::connect(edge.target(Protocol::PlainHttp1).address).await.unwrap();
+    let head = format!("HEAD /a HTTP/1.1\r\nhost: {HOST}\r\nx-tier: gold\r\nconnection: close, X-Tier\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    within("an answer", stream.read_to_end(&mut Vec::new())).await.unwrap();
+    send_as_written(&edge, &[gold]).await;
+    let asked: Vec<String> = origin.requests("/a").iter().map(|request| request.method.to_string()).collect();
+    assert_eq!(asked, ["GET", "HEAD"], "what is stored for gold is as good as before");
 }
 
 #[tokio::test]

@@ -64,6 +64,12 @@ pub fn misleads(headers: &HeaderMap) -> bool {
     ill.next().is_some() || options.next().is_some()
 }
 
+/// Whether Connection names a field that this message has. Nothing is copied to find out.
+#[must_use]
+pub fn takes_away(headers: &HeaderMap) -> bool {
+    options(headers).any(|option| str::from_utf8(option).is_ok_and(|name| headers.contains_key(name)))
+}
+
 /// Names of the fields of a request that end here.
 #[must_use]
 pub fn request_fields(headers: &HeaderMap) -> Vec<HeaderName> {
