@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tidegate_config::ids::OriginName;
 
 use super::body::Body;
@@ -44,11 +45,14 @@ impl Object {
         let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         // Once more as they are written: see `StoredMeta::written`.
         let written = texts + headers.len() * LINE_OVERHEAD;
-        let trailers: usize = self.body.trailers().map_or(0, |fields| {
-            let texts: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-            texts + fields.capacity() * FIELD_PLACE
-        });
-        let fields = texts + written + headers.capacity() * FIELD_PLACE + trailers;
+        let others = [self.body.trailers(), self.body.in_slices().map(|sliced| sliced.request_fields())];
+        let others: usize = others.into_iter().flatten().map(section_weight).sum();
+        let fields = texts + written + headers.capacity() * FIELD_PLACE + others;
         self.body.length().unwrap_or(0) + (fields + OVERHEAD) as u64
     }
+}
+
+fn section_weight(fields: &HeaderMap) -> usize {
+    let texts: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    texts + fields.capacity() * FIELD_PLACE
 }

@@ -4,6 +4,7 @@
 //! [`super::super::slices`]'s.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::{HeaderValue, StatusCode, header};
 
@@ -135,7 +136,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let layout = Layout::new(rules.size.0, total);
         let shelf = self.engine.memory.shelf(&self.guard.key.primary);
         let coding = response.fields.get(header::CONTENT_ENCODING).cloned();
-        let sliced = Sliced::new(layout, etag, coding, shelf, Arc::clone(&self.engine.budget));
+        let (fields, budget) = (self.order.request.fields().clone(), Arc::clone(&self.engine.budget));
+        let sliced = Sliced::new(layout, etag, coding, fields, shelf, budget);
         let run = sliced.begin(layout.first_from(start), layout.first_from(committed), goal)?;
         Some(Beginning { total, run })
     }
@@ -167,6 +169,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
             facts: self.order.facts,
             policy: Arc::clone(&self.order.policy),
             path: Arc::clone(&self.order.path),
+            refused: AtomicBool::default(),
         };
         self.guard.outcome = Arc::new(fetching).fill(run, part).await;
     }

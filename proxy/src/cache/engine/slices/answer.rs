@@ -43,6 +43,8 @@ impl<R: FetchRequest> CacheEngine<R> {
             }
             Err(_) if sliced.is_gone() => None,
             Err(_) if sliced.hindrance == Some(Hindrance::Fills) => Some(Answer::Failed(too_many_fills())),
+            // It gets the origin's own answer.
+            Err(_) if sliced.hindrance == Some(Hindrance::Refusal) => Some(Answer::Pass(Passage::Unshareable)),
             // What passes is held by nobody.
             Err(_) if sliced.hindrance == Some(Hindrance::Memory) => Some(Answer::Pass(Passage::Oversize)),
             Err(error) => Some(Answer::Failed(FetchError::bad_gateway(error.to_string()))),

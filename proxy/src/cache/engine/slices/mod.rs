@@ -5,6 +5,7 @@
 //! offsets become slices is pure and stands in `rules::slicing`; what a fill's first response becomes is `first`'s.
 
 mod answer;
+mod fetching;
 mod flights;
 mod moov;
 mod reader;
@@ -13,7 +14,7 @@ mod run;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -25,8 +26,9 @@ use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
 
 use flights::Flights;
+pub(super) use fetching::Fetching;
 pub(super) use reader::SlicedReader;
-pub(super) use run::{Fetching, Part, Run};
+pub(super) use run::{Part, Run};
 
 /// Slices of a range that are looked at for whether they are stored. A range of more is one that will be waited for
 /// anyhow.
@@ -38,6 +40,9 @@ pub(super) struct Sliced {
     etag: EntityTag,
     /// Its content coding; a range is one of the coded bytes (RFC 9110 section 8.4).
     coding: Option<HeaderValue>,
+    /// What its first bytes were asked for with, but nobody's credentials: whether it is gone is asked with these, not with
+    /// what whoever comes later sends.
+    fields: HeaderMap,
     /// Where complete slices are kept.
     shelf: Shelf,
     flights: Mutex<Flights>,
@@ -69,13 +74,16 @@ impl Sliced {
         layout: Layout,
         etag: EntityTag,
         coding: Option<HeaderValue>,
+        mut fields: HeaderMap,
         shelf: Shelf,
         budget: Arc<Budget>,
     ) -> Arc<Self> {
+        fields.remove(header::AUTHORIZATION);
         Arc::new(Self {
             layout,
             etag,
             coding,
+            fields,
             shelf,
             flights: Mutex::new(Flights::default()),
             moved: Notify::new(),
@@ -87,6 +95,11 @@ impl Sliced {
 
     pub(super) fn total(&self) -> u64 {
         self.layout.total()
+    }
+
+    /// The fields of the request that it was begun with.
+    pub(super) fn request_fields(&self) -> &HeaderMap {
+        &self.fields
     }
 
     /// How many slices are stored, and how many there are.

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::super::body::{BodyError, Reader};
-use super::run::Launch;
+use super::fetching::Launch;
 use super::{Opened, Sliced};
 
 /// How often in a row a slice is asked for that does not come, before the reader is told.
@@ -26,13 +26,15 @@ pub(super) struct Sources {
     pub(super) fetched: bool,
 }
 
-/// Why nothing could be fetched for a reader, when that was this node's own doing.
+/// Why nothing could be fetched for a reader, when asking again now does not mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hindrance {
     /// Too many fills run.
     Fills,
     /// Fills hold all the memory that they may.
     Memory,
+    /// The origin has something to say to this client, not of the object.
+    Refusal,
 }
 
 pub(in crate::cache::engine) struct SlicedReader {
@@ -183,6 +185,10 @@ impl SlicedReader {
     async fn set_back(&mut self) -> Result<(), BodyError> {
         self.current = None;
         self.setbacks += 1;
+        if self.launcher.as_ref().is_some_and(|launcher| launcher.is_refused()) {
+            self.hindrance = Some(Hindrance::Refusal);
+            return Err(BodyError::Truncated);
+        }
         if self.setbacks > MOST_SETBACKS || self.is_gone() {
             return Err(BodyError::Truncated);
         }

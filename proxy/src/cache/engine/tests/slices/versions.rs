@@ -74,6 +74,57 @@ async fn part_of_another_version_is_noticed_by_its_tag_where_the_origin_ignores_
     rig.idle().await;
 }
 
+/// What an origin makes of one client's own fields says nothing of the object that all others read.
+#[tokio::test]
+async fn answer_to_one_clients_fields_ends_the_version_for_nobody() {
+    let answers = [
+        (400, ""),
+        (401, ""),
+        (403, "\"page\""),
+        (302, ""),
+        (429, ""),
+        (431, ""),
+        (200, ""),
+        (200, "W/\"page\""),
+        (200, "\"page\""),
+        (404, ""),
+        (410, ""),
+        (412, ""),
+        (416, ""),
+    ];
+    for (status, tag) in answers {
+        let rig = SliceRig::new(TOTAL);
+        let other = rig.ask_with(&["range: bytes=50000-58999"]).await.object();
+        rig.origin.becomes(Habit::Picky(status, tag));
+        let odd = rig.ask_with(&["x-client: odd", "range: bytes=70000-70999"]).await;
+        if let Answer::Object { object, reader, outcome } = odd {
+            let got = Got { object, reader, outcome };
+            assert!(part_of(got, "70000-70999").await == Ok(content(1, 70_000, 71_000)), "{status} {tag}");
+        }
+        assert!(rig.stored().is_some_and(|object| object.slices().is_some()), "{status} {tag}");
+        assert!(part_of(other, "50000-58999").await == Ok(content(1, 50_000, 59_000)), "{status} {tag}");
+        assert!(rig.read("80000-80999").await == content(1, 80_000, 81_000), "{status} {tag}");
+        rig.idle().await;
+    }
+}
+
+/// The object's first reader has become odd itself: nobody can say what became of the object.
+#[tokio::test]
+async fn request_that_its_origin_refuses_goes_there_itself() {
+    let rig = SliceRig::new(TOTAL);
+    let first = rig.ask_with(&["x-client: odd", "range: bytes=50000-50999"]).await.object();
+    assert!(part_of(first, "50000-50999").await.is_ok());
+    rig.idle().await;
+    rig.asked();
+    rig.origin.becomes(Habit::Picky(403, ""));
+    let refused = rig.ask_with(&["x-client: odd", "range: bytes=70000-70999"]).await;
+    assert_eq!(refused.passage(), Passage::Unshareable);
+    assert_eq!(rig.asked(), ["70000-70999", "70000-70999"], "asked again once");
+    assert!(rig.read("50000-50999").await == content(1, 50_000, 51_000), "what is stored is served");
+    assert!(rig.read("70000-70999").await == content(1, 70_000, 71_000), "and others get the rest");
+    rig.idle().await;
+}
+
 #[tokio::test]
 async fn confirmed_object_keeps_its_slices() {
     let rig = SliceRig::new(TOTAL);

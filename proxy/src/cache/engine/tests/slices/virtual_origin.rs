@@ -26,6 +26,8 @@ pub(super) enum Habit {
     Breaks(u64),
     /// 503.
     Down,
+    /// Requests with a field `x-client: odd` get this status, and a page of its own with or without an entity tag.
+    Picky(u16, &'static str),
 }
 
 /// Byte of a version at an offset.
@@ -87,6 +89,15 @@ impl VirtualOrigin {
         }
         if habit == Habit::Down {
             return (503, HeaderMap::new(), ByteRange { start: 0, end: 0 }, version);
+        }
+        if let Habit::Picky(status, tag) = habit
+            && request.contains_key("x-client")
+        {
+            let mut lines = fields(&["content-type: text/html", "content-length: 10"]);
+            if !tag.is_empty() {
+                lines.insert("etag", tag.parse().unwrap());
+            }
+            return (status, lines, ByteRange { start: 0, end: 10 }, 99);
         }
         if request.get("if-none-match").is_some_and(|tag| *tag == etag) {
             return (304, lines, ByteRange { start: 0, end: 0 }, version);
