@@ -161,9 +161,9 @@ impl Task {
             let scope = sighting.scope();
             let first = playlist.listing.as_ref().map(|listing| self.first(scope, listing, rules.ahead, begins));
             next.extend(first.unwrap_or_default().iter().map(|target| whole(target)));
-            self.places.learn(scope, name, playlist);
+            self.places.learn(scope, name, playlist, usize::from(rules.ahead));
         } else {
-            next.extend(self.places.after(name, usize::from(rules.ahead)).map(|piece| whole(&piece.target)));
+            next.extend(self.places.after(name, usize::from(rules.ahead)).map(|target| whole(&target)));
         }
         next
     }

@@ -14,6 +14,10 @@ pub const MAX_PLAYLIST_BYTES: usize = 8 * 1024 * 1024;
 /// Most pieces kept of one playlist, over all its tracks: a day of two-second segments.
 const MAX_PIECES: usize = 43_200;
 
+/// Most bytes of their targets: enough for that day with signed queries. What is written short may be long when it is
+/// resolved against its base.
+const MAX_PIECE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Most tracks kept of one manifest; the richest ladders with all their languages have some dozens.
 const MAX_TRACKS: usize = 256;
 
@@ -137,6 +141,7 @@ pub(super) struct Collector {
     pub(super) place: Location,
     pub(super) listing: Listing,
     pieces: usize,
+    bytes: usize,
 }
 
 impl Collector {
@@ -154,12 +159,12 @@ impl Collector {
             tracks: Vec::new(),
             left_out: LeftOut::default(),
         };
-        Self { place, listing, pieces: 0 }
+        Self { place, listing, pieces: 0, bytes: 0 }
     }
 
-    /// How many pieces there is room for yet.
+    /// How many pieces there is room for yet, if they are short enough.
     pub(super) fn room(&self) -> usize {
-        MAX_PIECES - self.pieces
+        if self.bytes > MAX_PIECE_BYTES { 0 } else { MAX_PIECES - self.pieces }
     }
 
     /// Resolves a reference against `base`; one that cannot be followed is counted.
@@ -211,6 +216,10 @@ impl Collector {
         let Some(target) = self.resolve(base, reference) else { return };
         if track.pieces.last().is_some_and(|last| last.target == target) {
             return; // another range of the same file
+        }
+        self.bytes += target.len();
+        if self.bytes > MAX_PIECE_BYTES {
+            return self.beyond(1); // and so are all that follow, which are not even resolved
         }
         self.pieces += 1;
         track.pieces.push(Piece { target, kind });

@@ -121,15 +121,22 @@ impl Template {
         fill_in(self.initialization.as_deref()?, names, None)
     }
 
-    /// Names of the segments that are there, the last `room` of them, and how many were left out.
-    pub(super) fn segments(&self, names: (&str, &str), period: &Period, room: usize) -> (Vec<String>, usize) {
-        let Some(media) = self.media.as_deref() else { return (Vec::new(), 0) };
-        let (places, beyond) = match &self.timeline {
-            Some(timeline) => self.by_timeline(timeline, period, room),
-            None => self.by_number(period, room),
+    /// Names of the segments that are there, the last `room` of them, and how many were left out. Names are made one by
+    /// one, as all together may be long.
+    pub(super) fn segments<'a>(
+        &'a self,
+        names: (&'a str, &'a str),
+        period: &Period,
+        room: usize,
+    ) -> (impl Iterator<Item = String> + use<'a>, usize) {
+        let media = self.media.as_deref();
+        let (places, beyond) = match (media, &self.timeline) {
+            (None, _) => (Vec::new(), 0),
+            (Some(_), Some(timeline)) => self.by_timeline(timeline, period, room),
+            (Some(_), None) => self.by_number(period, room),
         };
-        let names = places.into_iter().filter_map(|place| fill_in(media, names, Some(place))).collect();
-        (names, beyond)
+        let name = move |place| fill_in(media?, names, Some(place));
+        (places.into_iter().filter_map(name), beyond)
     }
 
     fn scale(&self) -> u64 {

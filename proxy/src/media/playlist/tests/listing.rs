@@ -277,3 +277,21 @@ fn templates_that_cannot_be_filled_in_name_nothing() {
         assert!(listing.tracks.is_empty(), "{media}");
     }
 }
+
+#[test]
+fn what_is_kept_of_a_playlist_is_bounded_in_bytes() {
+    // Short lines below a long path, and short templates below long bases, make long targets.
+    let long = format!("/{}/index", "d/".repeat(1500));
+    let place = Location::new("media.example", &long).unwrap();
+    let lines: String = (0..10_000).map(|n| format!("#EXTINF:2,\n{n}\n")).collect();
+    let hls = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n{lines}#EXT-X-ENDLIST\n");
+    let dash = "<MPD type=\"static\" mediaPresentationDuration=\"PT20000S\"><Period><AdaptationSet>\
+        <SegmentTemplate media=\"$Number$\" duration=\"2\"/><Representation id=\"1\"/></AdaptationSet></Period></MPD>";
+    for (kind, body) in [(PlaylistKind::Hls, hls.as_str()), (PlaylistKind::Dash, dash)] {
+        let listing = list(kind, body.as_bytes(), &place, now()).unwrap();
+        let pieces = listing.tracks.iter().flat_map(|track| &track.pieces);
+        let (count, bytes) = pieces.fold((0, 0), |(count, bytes), piece| (count + 1, bytes + piece.target.len()));
+        assert!((1 << 20..=16 << 20).contains(&bytes), "{bytes} bytes of {kind:?}");
+        assert_eq!(count + listing.left_out.beyond, 10_000, "{kind:?}");
+    }
+}
