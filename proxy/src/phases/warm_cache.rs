@@ -14,6 +14,11 @@ use crate::edge_proxy::EdgeProxy;
 use crate::media::{MAX_PLAYLIST_BYTES, MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise};
 use crate::warm::{Asker, Reply, WarmSite, Warmed};
 
+const TOO_LARGE: &str = "it is too large to be stored";
+
+/// Longest body that is read: no film in the best quality has more.
+const MAX_TARGET_BYTES: u64 = 64 << 30;
+
 /// Asks on behalf of operators.
 pub(crate) struct Warming(pub(crate) Weak<EdgeProxy>);
 
@@ -51,7 +56,8 @@ async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str) -> Reply {
     }
 }
 
-/// Reads a body to its end: what is not read may not be kept.
+/// Reads a body to its end: what is not read may not be kept. One that will not be kept has no end that matters, and
+/// perhaps none at all: it is read as long as it may be a playlist to follow.
 async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Outcome) -> Reply {
     let (mut kept, mut total) = (Some(Vec::new()), 0_u64);
     loop {
@@ -62,6 +68,12 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
                 kept.iter_mut().for_each(|kept| kept.extend_from_slice(&bytes));
                 // What is no playlist by its first bytes is of no use here.
                 kept = kept.filter(|kept| kept.len() < USEFUL_FIRST_BYTES || class(path, object, Some(kept)).is_some());
+                if total > MAX_TARGET_BYTES {
+                    return failed("it has no end within 64 GiB");
+                }
+                if kept.is_none() && (matches!(outcome, Outcome::Unshared(_)) || object.body.is_windowed()) {
+                    break;
+                }
             }
             Ok(None) => break,
             Err(error) => return failed(&error.to_string()),
@@ -71,8 +83,9 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
     let warmed = match outcome {
         _ if !status.is_success() => Warmed::Failed(format!("{} by the origin", status.as_u16())),
         Outcome::Hit | Outcome::Stale(_) => Warmed::Present,
+        Outcome::Miss { .. } if object.body.is_windowed() => Warmed::Failed(TOO_LARGE.to_owned()),
         Outcome::Miss { stored: true, .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
-        Outcome::Miss { .. } => Warmed::Failed("it is too large to be stored".to_owned()),
+        Outcome::Miss { .. } => Warmed::Failed(TOO_LARGE.to_owned()),
         Outcome::Unshared(why) => Warmed::Failed(format!("it is not stored: {}", why.label())),
     };
     let too_large = total > MAX_PLAYLIST_BYTES as u64;
@@ -93,5 +106,5 @@ fn class(path: &str, object: &Object, body: Option<&[u8]>) -> Option<PlaylistKin
 }
 
 fn failed(reason: &str) -> Reply {
-    Reply { warmed: Warmed::Failed(reason.to_owned()), playlist: None }
+    Reply::failed(reason)
 }

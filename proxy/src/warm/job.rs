@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::{WarmOrder, Warmed};
 use crate::media::LeftOut;
@@ -21,6 +22,7 @@ pub(super) struct Job {
     pub(super) order: WarmOrder,
     began: Instant,
     cancelled: AtomicBool,
+    cancelling: Notify,
     progress: Mutex<Progress>,
 }
 
@@ -39,7 +41,8 @@ struct Progress {
 impl Job {
     pub(super) fn new(order: WarmOrder) -> Self {
         let id = format!("w{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { id, order, began: Instant::now(), cancelled: AtomicBool::new(false), progress: Mutex::default() }
+        let cancelled = AtomicBool::new(false);
+        Self { id, order, began: Instant::now(), cancelled, cancelling: Notify::new(), progress: Mutex::default() }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -48,9 +51,17 @@ impl Job {
 
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
+        self.cancelling.notify_one(); // kept for the one task of the job where that does not wait yet
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
+    /// Waits until it is cancelled.
+    pub(super) async fn cancelled(&self) {
+        while !self.is_cancelled() {
+            self.cancelling.notified().await;
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
 

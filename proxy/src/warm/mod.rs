@@ -9,6 +9,7 @@ mod walk;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -24,6 +25,9 @@ const MAX_RUNNING: usize = 4;
 
 /// Jobs that can be asked about, running ones included.
 const MAX_REMEMBERED: usize = 64;
+
+/// How long one URL may take: the longest films come within, at the speed of a television.
+const MAX_TARGET_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// What came of one URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,14 @@ pub struct Reply {
     pub warmed: Warmed,
     /// Its kind and body, where it is a playlist of a size that is read.
     pub playlist: Option<(PlaylistKind, Vec<u8>)>,
+}
+
+impl Reply {
+    /// It is not in the cache, for this reason.
+    #[must_use]
+    pub fn failed(reason: &str) -> Self {
+        Self { warmed: Warmed::Failed(reason.to_owned()), playlist: None }
+    }
 }
 
 /// Where something is asked for.
@@ -120,7 +132,7 @@ impl WarmJobs {
         self.jobs.lock().iter().find(|job| job.id == id).map(|job| job.to_json())
     }
 
-    /// Ends a job; what is being fetched comes to its end.
+    /// Ends a job at once, whatever it waits for.
     #[must_use]
     pub fn cancel(&self, id: &str) -> Option<Value> {
         let job = self.jobs.lock().iter().find(|job| job.id == id).cloned()?;

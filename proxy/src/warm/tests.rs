@@ -1,7 +1,6 @@
 //! What a job follows and how it is bounded.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::*;
 
@@ -21,6 +20,9 @@ impl Asker for Site {
                 let mut running = self.running.lock();
                 running.0 += 1;
                 running.1 = running.1.max(running.0);
+            }
+            if target == "/endless" {
+                std::future::pending::<()>().await;
             }
             tokio::task::yield_now().await;
             self.running.lock().0 -= 1;
@@ -96,6 +98,36 @@ async fn playlist_that_cannot_be_read_is_a_failure() {
     let site = site(&[("/large.m3u8", &body)]);
     let shown = run(&site, r#"{"url": "http://media.example/large.m3u8"}"#).await;
     assert_eq!(shown["failures"][0]["reason"], "the playlist is larger than 8 MiB");
+}
+
+/// Begins a job for what never ends, and waits until it is asked for.
+async fn endless(jobs: &WarmJobs) -> String {
+    let site = site(&[]);
+    jobs.set_asker(Arc::clone(&site) as _);
+    let begun = jobs.begin(WarmOrder::parse(br#"{"url": "http://media.example/endless"}"#).unwrap()).unwrap();
+    while site.asked.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    begun["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_cancelled_ends_at_once_whatever_it_waits_for() {
+    let jobs = WarmJobs::new(Handle::current());
+    let id = endless(&jobs).await;
+    assert_eq!(jobs.show(&id).unwrap()["state"], "running");
+    jobs.cancel(&id).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(jobs.show(&id).unwrap()["state"], "cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn target_that_never_ends_is_given_up() {
+    let jobs = WarmJobs::new(Handle::current());
+    let id = endless(&jobs).await;
+    tokio::time::sleep(MAX_TARGET_TIME + Duration::from_secs(1)).await;
+    let shown = jobs.show(&id).unwrap();
+    assert_eq!((&shown["state"], &shown["failed"]), (&"done".into(), &1.into()), "{shown}");
 }
 
 #[tokio::test]

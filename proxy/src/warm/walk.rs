@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::job::Job;
-use super::{Asker, Reply, Warmed};
+use super::{Asker, MAX_TARGET_TIME, Reply, Warmed};
 use crate::media::{LeftOut, Listing, Location, list};
 
 /// Playlists within playlists that are followed: a multivariant playlist names media playlists, and these none.
@@ -26,15 +26,22 @@ pub(super) async fn run(job: Arc<Job>, asker: Arc<dyn Asker>) {
     walk.add(job.order.target.as_str().into(), 0);
     let mut asking = FuturesUnordered::new();
     loop {
-        while asking.len() < job.order.concurrency && !job.is_cancelled() {
+        while asking.len() < job.order.concurrency {
             let Some((target, depth)) = walk.waiting.pop_front() else { break };
             let (asker, job) = (Arc::clone(&asker), Arc::clone(&job));
             asking.push(async move {
-                let reply = asker.ask(&job.order.site, &target).await;
+                let asking = tokio::time::timeout(MAX_TARGET_TIME, asker.ask(&job.order.site, &target));
+                let reply = asking.await.unwrap_or_else(|_| Reply::failed("it takes too long"));
                 (target, depth, reply)
             });
         }
-        let Some((target, depth, reply)) = asking.next().await else { return };
+        let next = tokio::select! {
+            biased;
+            // What is under way is left as a client leaves it.
+            () = job.cancelled() => return,
+            next = asking.next() => next,
+        };
+        let Some((target, depth, reply)) = next else { return };
         walk.follow(&target, depth, reply);
     }
 }
