@@ -36,11 +36,7 @@ impl Default for Places {
         let with_targets = move |name: &Arc<str>, place: &Place| {
             weight(name).saturating_add(u32::try_from(targets(place)).unwrap_or(u32::MAX))
         };
-        let places = Cache::builder()
-            .max_capacity(CAPACITY)
-            .weigher(with_targets)
-            .time_to_idle(IDLE)
-            .build();
+        let places = Cache::builder().max_capacity(CAPACITY).weigher(with_targets).time_to_idle(IDLE).build();
         let versions = Cache::builder()
             .max_capacity(CAPACITY / 16)
             .weigher(move |name: &Arc<str>, _: &u64| weight(name))

@@ -183,6 +183,9 @@ async fn directives_that_cannot_be_met_are_refused_at_the_edge() {
         })
         .await
     );
+    // A segment of 2 s in parts of 200 ms has no thousand of them.
+    let part = client.get("/live/v.m3u8?_HLS_msn=7&_HLS_part=1000").await.unwrap();
+    assert_eq!(part.status, 400);
     // Of other things they are ordinary arguments.
     origin.on("/live/s6.mp4", Script::cacheable(10));
     assert_eq!(client.get("/live/s6.mp4?_HLS_msn=x").await.unwrap().status, 200);

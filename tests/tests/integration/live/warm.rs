@@ -4,7 +4,7 @@ use std::process::Output;
 
 use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::{Edge, HOST, tidegate_binary};
-use tidegate_tests::origin::{Origin, Script};
+use tidegate_tests::origin::{Origin, Script, Step};
 
 use super::{edge_of, playlist};
 
@@ -69,6 +69,16 @@ async fn what_cannot_be_warmed_is_named_and_the_exit_code_says_so() {
     }
     let elsewhere = warm(&edge, "/none/such", &[]).await;
     assert_eq!(elsewhere.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn body_without_an_end_that_is_not_stored_holds_no_job() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "blocking_reload: null").await;
+    let endless = Script::status(200).field("content-type", "audio/mpeg").field("cache-control", "no-store");
+    origin.on("/radio", endless.pattern(0, 1 << 20).then(Step::Send(1 << 19)).then(Step::Hang));
+    let output = warm(&edge, "/radio", &["--output", "json"]).await;
+    assert_eq!(json(&output)["failures"][0]["reason"], "it is not stored: no-store", "{output:?}");
 }
 
 #[tokio::test]
