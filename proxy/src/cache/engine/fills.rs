@@ -31,7 +31,7 @@ pub(super) enum Head {
         stored: bool,
     },
     /// The response may not be shared: it is for the request that it was fetched with, the others go on by themselves.
-    Unshared,
+    Unshared(Others),
     /// No response. What is stored may stand in for those who may have it (RFC 5861 section 4).
     Failed {
         /// What the others are told.
@@ -41,6 +41,15 @@ pub(super) enum Head {
         /// What is stored.
         stale: Option<Arc<Object>>,
     },
+}
+
+/// What becomes of those who waited for a response that is for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// They can hardly share one, and go to the origin side by side.
+    Pass,
+    /// It says nothing of what they are answered: one of them asks for all.
+    LookAgain,
 }
 
 /// What the request asked for that a fill was started by.
@@ -82,9 +91,9 @@ impl Fill {
     }
 
     /// Tells everyone who waits that the response is for one of them.
-    pub(super) fn publish_unshared(&self, object: Arc<Object>) {
+    pub(super) fn publish_unshared(&self, object: Arc<Object>, others: Others) {
         self.keep_own(object);
-        self.publish(Head::Unshared);
+        self.publish(Head::Unshared(others));
     }
 
     /// Keeps a response for the request that it was fetched with.
@@ -266,9 +275,9 @@ mod tests {
     async fn waiter_that_comes_after_the_head_gets_it_and_a_late_failure_changes_nothing() {
         let fill = fill();
         assert!(fill.is_pending());
-        fill.publish(Head::Unshared);
+        fill.publish(Head::Unshared(Others::Pass));
         let status = http::StatusCode::BAD_GATEWAY;
         fill.fail_pending(FetchError { status, reason: "late".to_owned() });
-        assert!(matches!(fill.wait().await, Head::Unshared));
+        assert!(matches!(fill.wait().await, Head::Unshared(Others::Pass)));
     }
 }

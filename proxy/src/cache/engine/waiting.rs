@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::answer::{Answer, Lookup, Outcome, Passage};
 use super::clock;
 use super::fetch::FetchRequest;
-use super::fills::{Fill, Head};
+use super::fills::{Fill, Head, Others};
 use super::object::Object;
 use super::search_rules::is_for;
 use super::{CacheEngine, usable_stale};
@@ -47,7 +47,7 @@ impl<R: FetchRequest> CacheEngine<R> {
                 }
                 Some(answer)
             }
-            Head::Unshared => unshared(lookup, fill, part),
+            Head::Unshared(others) => unshared(lookup, fill, part, others),
             Head::Failed { error, failure, stale } => Some(match usable_stale(lookup, stale.as_ref(), failure) {
                 Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(failure.status()))),
                 None => Answer::Failed(error),
@@ -91,15 +91,16 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
 
 /// A response that may not be shared goes to the request that it was fetched with, and to no other: it may be about
 /// that client's session. The others need not wait in line; but those without Authorization look again when it was
-/// fetched with one, as their own response may well be shareable.
-fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part) -> Option<Answer> {
+/// fetched with one, as their own response may well be shareable, and so do all when it found fault with its request.
+fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part, others: Others) -> Option<Answer> {
     if part == Part::Starter
         && let Some(object) = fill.take_own()
     {
         let why = object.not_stored.unwrap_or(NotStored::NoStore);
         return Some(Answer::served(object, Outcome::Unshared(why)));
     }
-    (fill.authorized == lookup.facts.authorization).then_some(Answer::Pass(Passage::Unshareable))
+    let concerned = others == Others::Pass && fill.authorized == lookup.facts.authorization;
+    concerned.then_some(Answer::Pass(Passage::Unshareable))
 }
 
 fn same_variant(rule: &VaryRule, left: &HeaderMap, right: &HeaderMap) -> bool {

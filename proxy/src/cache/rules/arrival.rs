@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use tidegate_config::model::CachePolicy;
 
 use super::decide::{OriginFailure, StoredMeta, may_serve_stale_on_error};
@@ -61,11 +61,45 @@ pub fn judge(fetched: &Fetched<'_>, status: StatusCode, now: SystemTime) -> Arri
     Arrived::Response { first_piece_first: may_stand_in(OriginFailure::Unreachable) }
 }
 
-/// Whether a response that may not be stored ends the life of what is stored and was to be renewed: a full response says
-/// that none of what was stored is suitable any more (RFC 9111 section 4.3.3), unless it says nothing of the resource.
+/// What a response is about that may not be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The resource: what others are answered can hardly be stored either.
+    Resource,
+    /// The request that it was fetched with, whose fields its client chose.
+    Request,
+    /// The state of the origin.
+    Origin,
+}
+
+impl Subject {
+    /// What a response with this status is about. Client errors find fault with a request (RFC 9110 section 15.5); that
+    /// there is nothing does not depend on who asks.
+    #[must_use]
+    pub fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => Self::Resource,
+            _ if status.is_client_error() => Self::Request,
+            _ if status.is_server_error() => Self::Origin,
+            _ => Self::Resource,
+        }
+    }
+}
+
+/// Whether a response that may not be stored, for this reason, ends the life of what is stored and was to be renewed: a
+/// full response says that none of what was stored is suitable any more (RFC 9111 section 4.3.3). It says so of what
+/// others get only where it is about the resource and not about who asked: nobody's cookies and credentials, and no
+/// redirect to where one logs in, may take from the others what they have.
 #[must_use]
-pub fn supersedes(status: StatusCode) -> bool {
-    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+pub fn supersedes(status: StatusCode, why: NotStored, is_personal: bool) -> bool {
+    let tells = status.is_success() || matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+    tells && !is_personal && !matches!(why, NotStored::SetCookie | NotStored::Authorization)
+}
+
+/// Whether an origin may answer this request by who sent it: with credentials, or cookies that are no part of the key.
+#[must_use]
+pub fn is_personal(facts: &RequestFacts, fields: &HeaderMap, policy: &CachePolicy) -> bool {
+    facts.authorization || policy.key.cookies.is_empty() && fields.contains_key(header::COOKIE)
 }
 
 #[cfg(test)]
@@ -109,5 +143,28 @@ mod tests {
         }
         check(508, true, Some(&bridging), Arrived::ForOne(NotStored::Status));
         check(508, false, None, plain);
+    }
+
+    #[test]
+    fn what_is_not_stored_ends_what_is_only_where_it_is_about_the_resource() {
+        let check = |status: u16, subject: Subject, supersedes_it: bool| {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(Subject::of(status), subject, "{status}");
+            assert_eq!(supersedes(status, NotStored::NoStore, false), supersedes_it, "{status}");
+            assert!(!supersedes(status, NotStored::NoStore, true), "{status} to cookies");
+            assert!(!supersedes(status, NotStored::SetCookie, false), "{status} with cookies");
+        };
+        for status in [200, 203, 204, 299, 404, 410] {
+            check(status, Subject::Resource, true);
+        }
+        for status in [301, 302, 307] {
+            check(status, Subject::Resource, false);
+        }
+        for status in [400, 401, 403, 405, 407, 408, 413, 414, 416, 421, 425, 426, 429, 431, 451, 499] {
+            check(status, Subject::Request, false);
+        }
+        for status in [500, 501, 503, 511] {
+            check(status, Subject::Origin, false);
+        }
     }
 }

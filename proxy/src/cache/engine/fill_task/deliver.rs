@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::body::{Body, Retention};
 use super::super::explanation::NotStoredNote;
 use super::super::fetch::FetchRequest;
-use super::super::fills::Head;
+use super::super::fills::{Head, Others};
 use super::super::object::Object;
 use super::super::recollection::{Audience, Mark};
 use super::super::slices::Part;
@@ -19,8 +19,8 @@ use super::interest::Interest;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::key::CacheKey;
-use crate::cache::rules::arrival::supersedes;
-use crate::cache::rules::decide::StoredMeta;
+use crate::cache::rules::arrival::{Subject, is_personal, supersedes};
+use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::{hop_by_hop, stored_fields, trailers};
@@ -112,13 +112,23 @@ impl<R: FetchRequest> FillTask<'_, R> {
     pub(super) async fn hand_over(&mut self, response: Response, why: NotStored, arrival: Arrival) {
         self.mark_unshareable(response.status);
         self.note_not_stored(why, response.status);
-        if self.order.stale.is_some() && supersedes(response.status) {
+        let personal = is_personal(&self.order.facts, &self.fill.request_fields, &self.order.policy);
+        if self.order.stale.is_some() && supersedes(response.status, why, personal) {
             self.engine.memory.remove(&self.guard.key);
         }
         self.guard.withdraw();
         self.guard.outcome = FillOutcome::Uncacheable;
+        let others = match Subject::of(response.status) {
+            Subject::Request => Others::LookAgain,
+            Subject::Resource | Subject::Origin => Others::Pass,
+        };
         if self.order.starter == Starter::Background {
-            return self.fill.publish(Head::Unshared); // nobody may read it
+            if others == Others::LookAgain {
+                // What is stale goes on to be served, and whoever is served starts the next renewal.
+                let failure = OriginFailure::Status(response.status);
+                self.engine.recollection.note_failure(&self.guard.key, failure);
+            }
+            return self.fill.publish(Head::Unshared(others)); // nobody may read it
         }
         let body = Body::windowed(self.window(), Retention::UntilRead);
         self.guard.body = Some(Arc::clone(&body));
@@ -129,15 +139,15 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let meta = StoredMeta::new(response.status, fields, no_times(response.response_time), length);
         let object = Object { meta, body: Arc::clone(&body), not_stored: Some(why), origin: response.origin };
         let object = Arc::new(object);
-        self.fill.publish_unshared(Arc::clone(&object));
+        self.fill.publish_unshared(Arc::clone(&object), others);
         let written = self.write(&body, arrival, false).await;
         self.close(written, &object);
     }
 
     /// Spares the next burst from waiting in line for a response that none of them may have. An error of the origin
-    /// says nothing about what it answers when it is well again.
+    /// says nothing about what it answers when it is well again, and one of a request nothing about other requests.
     pub(super) fn mark_unshareable(&self, status: StatusCode) {
-        if !status.is_server_error() {
+        if Subject::of(status) == Subject::Resource {
             self.mark(Mark::Unshareable);
         }
     }

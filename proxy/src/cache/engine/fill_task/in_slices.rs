@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::super::body::Body;
 use super::super::fetch::FetchRequest;
-use super::super::fills::Head;
+use super::super::fills::{Head, Others};
 use super::super::object::Object;
 use super::super::slices::{Fetching, Part, Run, Sliced};
 use super::FillTask;
@@ -109,7 +109,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     fn let_everyone_ask(&mut self) {
         self.guard.outcome = FillOutcome::Uncacheable;
         self.guard.withdraw();
-        self.fill.publish(Head::Unshared);
+        self.fill.publish(Head::Unshared(Others::Pass));
     }
 
     fn is_large(&self, total: u64) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::fetch::FetchRequest;
-use super::super::fills::Head;
+use super::super::fills::{Head, Others};
 use super::super::object::Object;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
@@ -54,9 +54,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let object = Object { meta, body: Arc::clone(&stale.body), not_stored: Some(why), origin: response.origin };
         self.mark_unshareable(response.status);
         if self.order.starter == Starter::Waits {
-            self.fill.publish_unshared(Arc::new(object));
+            self.fill.publish_unshared(Arc::new(object), Others::Pass);
         } else {
-            self.fill.publish(Head::Unshared);
+            self.fill.publish(Head::Unshared(Others::Pass));
         }
     }
 }

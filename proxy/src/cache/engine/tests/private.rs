@@ -180,7 +180,7 @@ async fn private_fields_are_nobodys_when_their_request_has_left() {
 async fn answer_to_a_validation_that_is_not_stored_ends_what_is_stored() {
     // RFC 9111 section 4.3.3.
     let forced = || get_with("/a", &["cache-control: no-cache"]);
-    for (status, stays) in [(200, false), (404, false), (429, true), (503, true)] {
+    for (status, stays) in [(200, false), (404, false), (410, false), (302, true), (429, true), (503, true)] {
         let rig = Rig::new();
         rig.store(get("/a"), &["cache-control: max-age=60", "etag: \"1\""], "old").await;
         let asking = rig.waiting(forced());
@@ -191,4 +191,118 @@ async fn answer_to_a_validation_that_is_not_stored_ends_what_is_stored() {
         rig.idle().await;
         assert_eq!(rig.stored("/a", &[]).is_some(), stays, "{status}");
     }
+}
+
+/// Errors that a client's own fields bring about: of the resource they say nothing.
+const REFUSALS: [u16; 15] = [400, 401, 403, 405, 407, 408, 413, 414, 416, 421, 425, 426, 429, 431, 451];
+
+#[tokio::test]
+async fn refusal_of_one_clients_fields_ends_nothing_for_the_others() {
+    for status in REFUSALS {
+        let rig = Rig::new();
+        let bait = ["user-agent: bait", "cache-control: no-cache"];
+        rig.store(get("/a"), &["cache-control: max-age=60", "etag: \"1\""], "hello").await;
+        let baiting = rig.waiting(get_with("/a", &bait));
+        rig.accept().await.answer(status, &[], "no");
+        assert_eq!(soon("the refusal", baiting).await.object().text().await.as_deref(), Ok("no"), "{status}");
+        rig.idle().await;
+        assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Hit, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_while_another_client_is_refused_looks_again_and_shares() {
+    for status in REFUSALS {
+        let rig = Rig::new();
+        let baiting = rig.waiting(get_with("/a", &["user-agent: bait"]));
+        let others: Vec<_> = (0..5).map(|_| tokio::spawn(rig.waiting(get("/a")))).collect();
+        rig.accept().await.answer(status, &[], "no");
+        assert_eq!(soon("the refusal", baiting).await.object().text().await.as_deref(), Ok("no"), "{status}");
+        let next = rig.accept().await;
+        assert!(!next.request.contains_key("user-agent"), "{status}");
+        next.answer(200, FRESH, "hello");
+        for other in others {
+            assert_eq!(other.await.unwrap().object().text().await.as_deref(), Ok("hello"), "{status}");
+        }
+        rig.idle().await;
+        assert_eq!((rig.ask(get("/a")).await.object().outcome, rig.fetches()), (Outcome::Hit, 2), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn resource_that_all_are_refused_makes_nobody_wait_in_line() {
+    let rig = Rig::new();
+    let waiting: Vec<_> = (0..8).map(|_| tokio::spawn(rig.waiting(get("/a")))).collect();
+    for _ in 0..MAX_HOPS {
+        rig.accept().await.answer(403, &[], "no");
+    }
+    let mut passed = 0;
+    for answer in waiting {
+        match soon("the answer", answer).await.unwrap() {
+            Answer::Object { object, .. } => assert_eq!(object.meta.status, StatusCode::FORBIDDEN),
+            other => {
+                assert_eq!(other.passage(), Passage::Unshareable);
+                passed += 1;
+            }
+        }
+    }
+    assert_eq!(passed, 8 - MAX_HOPS);
+    rig.idle().await;
+}
+
+#[tokio::test]
+async fn gone_resource_that_may_not_be_stored_is_marked() {
+    for status in [404, 410] {
+        let rig = Rig::new();
+        let asking = rig.waiting(get("/a"));
+        rig.accept().await.answer(status, &["cache-control: no-store"], "gone");
+        assert_eq!(asking.await.object().text().await.as_deref(), Ok("gone"));
+        rig.idle().await;
+        assert_eq!(rig.ask(get("/a")).await.passage(), Passage::Unshareable, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn answer_to_one_clients_cookies_or_credentials_ends_nothing_for_the_others() {
+    let check = async |keyed: bool, brought: &str, answer: &str, stays: bool| {
+        let mut rig = Rig::new(); // what is public is there for those with credentials, too
+        if keyed {
+            Arc::make_mut(&mut rig.policy).key.cookies = vec!["tier".to_owned()];
+        }
+        rig.store(get("/a"), &["cache-control: public, max-age=60", "etag: \"1\""], "hello").await;
+        let asking = rig.waiting(get_with("/a", &["cache-control: no-cache", brought]));
+        rig.accept().await.answer(200, &[answer], "mine");
+        assert_eq!(soon("the answer", asking).await.object().text().await.as_deref(), Ok("mine"), "{brought}");
+        rig.idle().await;
+        assert_eq!(rig.stored("/a", &[]).is_some(), stays, "{keyed} {brought} {answer}");
+    };
+    for answer in ["cache-control: private", "cache-control: no-store", "vary: *"] {
+        check(false, "cookie: session=junk", answer, true).await;
+        check(false, "authorization: Basic eDp5", answer, true).await;
+        check(false, "accept: */*", answer, false).await;
+        check(true, "cookie: tier=gold", answer, false).await; // all who are meant bring the same
+    }
+    check(false, "accept: */*", "set-cookie: session=1", true).await; // that is for one client
+}
+
+#[tokio::test]
+async fn renewal_that_is_refused_leaves_what_is_stale_and_is_not_tried_again_at_once() {
+    let rig = Rig::new();
+    rig.store(get("/a"), &["cache-control: max-age=0, stale-while-revalidate=60", "etag: \"1\""], "old").await;
+    let stale = Outcome::Stale(WhyStale::WhileRevalidate);
+    assert_eq!(rig.ask(get_with("/a", &["user-agent: bait"])).await.object().outcome, stale);
+    let exchange = rig.accept().await;
+    exchange.head(429, &[]);
+    exchange.body("no");
+    exchange.hung_up().await;
+    rig.idle().await;
+    for _ in 0..20 {
+        assert_eq!(rig.ask(get("/a")).await.object().outcome, stale);
+    }
+    assert_eq!(rig.fetches(), 2);
+    rig.engine.recollection.forget();
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, stale);
+    rig.accept().await.answer(200, FRESH, "new");
+    rig.idle().await;
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Hit);
 }

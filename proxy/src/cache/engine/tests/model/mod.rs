@@ -93,7 +93,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         one_of(vec![None, Some(Text("one client"))], "x-user"),
         one_of(vec![None, None, None, None, Some(Text("max-age=15")), Some(Text("no-store"))], "cdn-cache-control"),
     );
-    let status = prop::sample::select(vec![200, 200, 200, 200, 200, 301, 302, 404, 410, 500, 503, 299]);
+    let status = prop::sample::select(vec![200, 200, 200, 200, 200, 301, 302, 403, 404, 410, 429, 500, 503, 299]);
     let directives = prop::sample::subsequence(DIRECTIVES.to_vec(), 0..4);
     (prop::bool::weighted(0.85), any::<bool>(), status, directives, fields).prop_map(
         |(reachable, confirms, status, directives, fields)| {
@@ -205,8 +205,9 @@ impl History {
             exchange.end();
             return Ok(Said::Confirmed(bodies));
         }
-        if reply.status < 500 {
-            // Section 4.3.3: they are not suitable any more.
+        if matches!(reply.status, 200..=299 | 404 | 410) && line(&request.lines, "authorization").is_none() {
+            // Section 4.3.3: they are not suitable any more. Redirects and refusals, and what credentials are answered,
+            // may be about who asked.
             nominated.iter().for_each(|index| self.known[*index].gone = true);
         }
         self.bodies += 1;
@@ -349,7 +350,9 @@ impl History {
         if !plain || !same {
             return None;
         }
-        let newest = self.known.iter().rev().find(|known| known.is_selected_by(request))?;
+        // What finds fault with one request says nothing of the others (RFC 9110 section 15.5).
+        let tells = |known: &&Known| !matches!(known.status, 403 | 429) || known.unstorable().is_ok();
+        let newest = self.known.iter().rev().filter(tells).find(|known| known.is_selected_by(request))?;
         newest.must_answer_plain(self.now).then(|| newest.body.clone())
     }
 

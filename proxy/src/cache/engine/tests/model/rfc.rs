@@ -169,7 +169,8 @@ impl Exchange {
         match () {
             () if self.request.method != "GET" => Err("section 3: method"),
             () if self.request.says("no-store").is_some() => Err("section 5.2.1.5"),
-            () if self.status == 206 || self.status == 304 => Err("section 3: status"),
+            () if [206, 304].contains(&self.status) => Err("section 3: status"),
+            () if self.status == 429 => Err("RFC 6585 section 4"),
             () if self.has("must-understand") && !understood => Err("section 5.2.2.3"),
             () if self.has("no-store") && !self.has("must-understand") => Err("section 5.2.2.5"),
             () if self.unqualified("private") => Err("section 5.2.2.7"),
