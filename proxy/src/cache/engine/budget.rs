@@ -3,8 +3,10 @@
 //! Both are handed out as tokens that give back what they hold when they are dropped, so that no way in which a
 //! fill ends can leak them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 /// What all fills share.
 pub(super) struct Budget {
@@ -12,11 +14,27 @@ pub(super) struct Budget {
     max_running: usize,
     held: AtomicU64,
     max_held: u64,
+    /// Bytes of what is held that are kept for convenience.
+    spare: AtomicU64,
+    keepers: Mutex<Vec<Weak<dyn Keeper>>>,
+}
+
+/// Keeps reservations that it could do without.
+pub(super) trait Keeper: Send + Sync {
+    /// Gives them back. May be called while anything is locked: it must not wait.
+    fn give_back(&self);
 }
 
 impl Budget {
     pub(super) fn new(max_running: usize, max_held: u64) -> Arc<Self> {
-        Arc::new(Self { running: AtomicUsize::new(0), max_running, held: AtomicU64::new(0), max_held })
+        Arc::new(Self {
+            running: AtomicUsize::new(0),
+            max_running,
+            held: AtomicU64::new(0),
+            max_held,
+            spare: AtomicU64::new(0),
+            keepers: Mutex::default(),
+        })
     }
 
     /// Admits one more fill, if there are not too many.
@@ -33,7 +51,34 @@ impl Budget {
 
     /// A reservation of nothing, to be grown.
     pub(super) fn reservation(self: &Arc<Self>) -> Reservation {
-        Reservation { budget: Arc::clone(self), bytes: 0 }
+        Reservation { budget: Arc::clone(self), bytes: 0, is_spare: false }
+    }
+
+    /// Enters one that may be asked for its spare reservations while it lives.
+    pub(super) fn know(&self, keeper: Weak<dyn Keeper>) {
+        let mut keepers = self.keepers.lock();
+        if keepers.len() == keepers.capacity() {
+            keepers.retain(|keeper| keeper.strong_count() > 0);
+        }
+        keepers.push(keeper);
+    }
+
+    /// Has spare reservations given back until there is room for so many bytes; whether it was worth the try.
+    fn make_room(&self, bytes: u64) -> bool {
+        let is_held = |spare: u64| self.held.load(Ordering::Acquire).saturating_sub(spare);
+        let fits = |spare: u64| is_held(spare).checked_add(bytes).is_some_and(|sum| sum <= self.max_held);
+        if !fits(self.spare.load(Ordering::Acquire)) {
+            return false;
+        }
+        // Out of the lock first: the last of an object may go with what is dropped here.
+        let keepers: Vec<_> = self.keepers.lock().iter().filter_map(Weak::upgrade).collect();
+        for keeper in keepers {
+            if fits(0) {
+                break;
+            }
+            keeper.give_back();
+        }
+        true
     }
 
     /// Fills that run and bytes reserved.
@@ -56,11 +101,17 @@ impl Drop for Admission {
 pub(super) struct Reservation {
     budget: Arc<Budget>,
     bytes: u64,
+    is_spare: bool,
 }
 
 impl Reservation {
-    /// Reserves so many bytes more, or none.
+    /// Reserves so many bytes more, or none. What is kept for convenience makes room for it.
     pub(super) fn grow(&mut self, bytes: u64) -> bool {
+        self.grow_into_free(bytes) || self.budget.make_room(bytes) && self.grow_into_free(bytes)
+    }
+
+    /// Reserves so many bytes more of those that nobody holds, or none.
+    pub(super) fn grow_into_free(&mut self, bytes: u64) -> bool {
         let grant = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= self.budget.max_held);
         let granted = self.budget.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, grant).is_ok();
         if granted {
@@ -79,6 +130,13 @@ impl Reservation {
         }
     }
 
+    /// From now on it is kept for convenience, by one that the budget knows, and changed no more.
+    pub(super) fn become_spare(&mut self) {
+        if !std::mem::replace(&mut self.is_spare, true) {
+            self.budget.spare.fetch_add(self.bytes, Ordering::AcqRel);
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -86,6 +144,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        if self.is_spare {
+            self.budget.spare.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
         self.budget.held.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }

@@ -31,7 +31,7 @@ struct Cell {
     run: u64,
     complete: bool,
     /// Its memory, given back with it.
-    _reserved: Reservation,
+    reserved: Reservation,
 }
 
 /// Where a reader is: the slice, and its number.
@@ -83,13 +83,14 @@ impl Flights {
 
     /// Enters a slice that a run will fill. The caller has seen that it is not here.
     pub(super) fn announce(&mut self, index: u64, run: u64, body: Arc<Body>, reserved: Reservation) {
-        self.cells.insert(index, Cell { body, run, complete: false, _reserved: reserved });
+        self.cells.insert(index, Cell { body, run, complete: false, reserved });
     }
 
     /// A slice is complete and stored.
     pub(super) fn complete(&mut self, index: u64, layout: Layout) {
         if let Some(cell) = self.cells.get_mut(&index) {
             cell.complete = true;
+            cell.reserved.become_spare();
         }
         self.sweep(layout);
     }

@@ -11,15 +11,15 @@ mod moov;
 mod reader;
 mod run;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use http::{HeaderMap, HeaderValue, header};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::body::{Body, Reader};
-use super::budget::Budget;
+use super::budget::{Budget, Keeper};
 use super::memory::Shelf;
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
@@ -79,7 +79,7 @@ impl Sliced {
         budget: Arc<Budget>,
     ) -> Arc<Self> {
         fields.remove(header::AUTHORIZATION);
-        Arc::new(Self {
+        let sliced = Arc::new(Self {
             layout,
             etag,
             coding,
@@ -90,7 +90,10 @@ impl Sliced {
             next_number: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             budget,
-        })
+        });
+        let weak: Weak<Self> = Arc::downgrade(&sliced);
+        sliced.budget.know(weak);
+        sliced
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -178,7 +181,8 @@ impl Sliced {
     fn announce(&self, flights: &mut Flights, index: u64, run: u64) -> Option<Arc<Body>> {
         let mut reserved = self.budget.reservation();
         let length = self.layout.range(index).length();
-        if !reserved.grow(length) {
+        if !reserved.grow_into_free(length) {
+            // Its own first, then those of other objects.
             flights.let_go_of_complete();
             if !reserved.grow(length) {
                 return None;
@@ -227,5 +231,15 @@ impl Sliced {
     fn leave(&self, index: u64, number: u64) {
         self.flights.lock().leave((index, number), self.layout);
         self.moved.notify_waiters();
+    }
+}
+
+impl Keeper for Sliced {
+    /// Complete slices are stored already, or fetched again where the store has turned them away.
+    fn give_back(&self) {
+        // Where it is locked something is just being done with it, perhaps by who asks: others have some.
+        if let Some(mut flights) = self.flights.try_lock() {
+            flights.let_go_of_complete();
+        }
     }
 }

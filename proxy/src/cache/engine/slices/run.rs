@@ -20,9 +20,11 @@ use crate::cache::rules::range::ByteRange;
 /// all of them left just then, and that of a run that nobody waits for.
 const OPENING_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a run waits for a reader that does not move before it ends and gives its place to others. That reader gets a
-/// run of its own when it goes on; players that pause for longer are about as likely to be gone.
-const STANDSTILL: Duration = Duration::from_secs(60);
+/// How long a run waits for readers who do not come near enough, before it ends and gives its fill and its connection to
+/// others. They get a run of their own when they go on. As long as a viewer of 8 Mbit/s needs for a slice of 2 MiB: who reads
+/// more slowly, or not at all, as anybody may on purpose, must hold no place among the fills that all others need; much
+/// shorter, and every hiccup of a client's network would cost the origin a request.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a run waits for memory before it ends.
 const MEMORY_GRACE: Duration = Duration::from_secs(5);
@@ -137,7 +139,7 @@ impl Run {
                     None => Verdict::NoMemory,
                 };
             }
-            Demand::Later => STANDSTILL,
+            Demand::Later => PATIENCE,
             Demand::Nobody if !flights.is_opened() => OPENING_GRACE,
             Demand::Nobody => Duration::ZERO,
         };
