@@ -25,8 +25,8 @@ use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
 
-use flights::Flights;
 pub(super) use fetching::Fetching;
+use flights::Flights;
 pub(super) use reader::SlicedReader;
 pub(super) use run::{Part, Run};
 
