@@ -9,6 +9,21 @@ use crate::cache::key::{COUNTRY, DEVICE};
 /// Most field names that a Vary may list. Real ones name up to four; more would let one origin bloat every key.
 const MAX_NAMES: usize = 16;
 
+/// Fields that every origin reads as lists (RFC 9110 section 12.5, RFC 9111 section 5.2, RFC 7240 section 2), whatever
+/// their spelling. Any other one an origin may take for one string, as it may answer `gold,` otherwise than `gold`: in a
+/// fill it is sent as one client sent it, so that only those who send the same bytes may share the answer.
+const LISTS: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::ACCEPT_CHARSET,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CACHE_CONTROL,
+    HeaderName::from_static("prefer"),
+];
+
+/// Stands between lines of a field that is no list; no value can have it (RFC 9110 section 5.5).
+const BETWEEN_LINES: u8 = 2;
+
 /// What a response's Vary asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum VaryRule {
@@ -52,7 +67,8 @@ impl VaryRule {
     /// Appends to `key` what distinguishes the variant of a request with these fields; nothing for [`Self::None`].
     ///
     /// For each field its name, then either nothing (absent: it matches only absence) or 0x01 and the normalised
-    /// value, then 0x00. Field values hold neither byte, so that different fields cannot make the same key.
+    /// value, then 0x00. Field values hold neither byte nor what stands between lines, so that different fields cannot
+    /// make the same key.
     pub fn write_variant_key(&self, request: &HeaderMap, key: &mut Vec<u8>) {
         let Self::Names(names) = self else {
             return;
@@ -76,7 +92,7 @@ impl VaryRule {
     }
 }
 
-/// The value of a field as it counts in keys: what means the same is the same.
+/// The value of a field as it counts in keys: what is certain to mean the same is the same.
 #[must_use]
 pub fn normalised(name: &HeaderName, request: &HeaderMap) -> Vec<u8> {
     let mut value = Vec::new();
@@ -85,6 +101,9 @@ pub fn normalised(name: &HeaderName, request: &HeaderMap) -> Vec<u8> {
 }
 
 fn write_normalised(name: &HeaderName, request: &HeaderMap, key: &mut Vec<u8>) {
+    if !LISTS.contains(name) {
+        return write_lines(name, request, key);
+    }
     let elements = request.get_all(name).iter().flat_map(|line| elements(line.as_bytes()));
     if *name == header::ACCEPT_ENCODING {
         write_codings(elements, key);
@@ -95,6 +114,17 @@ fn write_normalised(name: &HeaderName, request: &HeaderMap, key: &mut Vec<u8>) {
         if lower {
             key[start..].make_ascii_lowercase();
         }
+    }
+}
+
+/// The lines of a field as they are sent, but for the white space around them, which is none of the value
+/// (RFC 9110 section 5.5).
+fn write_lines(name: &HeaderName, request: &HeaderMap, key: &mut Vec<u8>) {
+    for (index, line) in request.get_all(name).iter().enumerate() {
+        if index > 0 {
+            key.push(BETWEEN_LINES);
+        }
+        key.extend_from_slice(line.as_bytes().trim_ascii());
     }
 }
 

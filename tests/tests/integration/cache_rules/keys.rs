@@ -72,6 +72,11 @@ fn fields() -> Vec<Case> {
     vec![
         of("field_in_the_key_is_reused_for_the_same_value", steps(kind("a").fetched(), kind("a").hit())),
         of("field_in_the_key_tells_values_apart", steps(kind("a").fetched(), kind("b").fetched())),
+        of("field_in_the_key_is_no_list", steps(kind("gold,").fetched(), kind("gold").fetched())),
+        of(
+            "field_in_the_key_tells_lines_apart",
+            steps(kind("gold").with("x-kind", "").fetched(), kind("gold").fetched()),
+        ),
         of("field_in_the_key_tells_absence_apart", steps(kind("a").fetched(), get().fetched())),
         of(
             "field_in_the_key_is_sent_to_the_origin",

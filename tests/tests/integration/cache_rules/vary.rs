@@ -65,6 +65,11 @@ fn differing() -> Vec<Case> {
         other("second_line_of_vary_matters", "foo | vary: bar", &["foo: 1", "bar: 2"], &["foo: 1", "bar: 3"]),
         other("values_of_unknown_fields_know_case", "foo", &["foo: a"], &["foo: A"]),
         other("order_of_unknown_values_matters", "foo", &["foo: 1, 2"], &["foo: 2, 1"]),
+        other("lines_of_unknown_fields_are_no_list", "foo", &["foo: 1", "foo: 2"], &["foo: 1, 2"]),
+        other("white_space_within_unknown_values_matters", "foo", &["foo: 1,2"], &["foo: 1, 2"]),
+        other("empty_elements_of_unknown_values_matter", "foo", &["foo: 1,"], &["foo: 1"]),
+        other("empty_line_beside_an_unknown_value_matters", "foo", &["foo: 1", "foo: "], &["foo: 1"]),
+        other("comma_in_a_user_agent_matters", "user-agent", &["user-agent: ,a/1"], &["user-agent: a/1"]),
         other("values_do_not_run_into_each_other", "foo, bar", &["foo: 1", "bar: 2"], &["foo: 12"]),
         other("vary_by_origin_tells_sites_apart", "origin", &["origin: https://a.test"], &["origin: https://b.test"]),
         other("vary_by_cookie_tells_cookies_apart", "cookie", &["cookie: a=1"], &["cookie: a=2"]),
@@ -120,9 +125,14 @@ fn several() -> Vec<Case> {
 /// What means the same may share a variant.
 fn spellings() -> Vec<Case> {
     vec![
-        same("lines_of_a_selecting_field_are_one_list", "foo", &["foo: 1", "foo: 2"], &["foo: 1, 2"]),
-        same("white_space_in_selecting_lists_does_not_matter", "foo", &["foo: 1,2"], &["foo: 1,   2"]),
-        same("empty_elements_of_selecting_lists_do_not_matter", "foo", &["foo: 1, , 2"], &["foo: 1, 2"]),
+        same("lines_of_a_selecting_list_are_one", "accept", &["accept: a/1", "accept: a/2"], &["accept: a/1, a/2"]),
+        same("white_space_in_selecting_lists_does_not_matter", "accept", &["accept: a/1,a/2"], &["accept: a/1,   a/2"]),
+        same(
+            "empty_elements_of_selecting_lists_do_not_matter",
+            "accept",
+            &["accept: a/1, , a/2"],
+            &["accept: a/1, a/2"],
+        ),
         same(
             "languages_know_no_case",
             "accept-language",

@@ -38,17 +38,47 @@ fn only_requests_that_mean_the_same_share_a_variant() {
     check("x", &["X: 1"], &[], false);
     check("x", &["X: 1"], &["X: 2"], false);
     check("x", &["X: 1"], &["X: 1", "Y: 2"], true);
-    check("x", &["X: 1, 2"], &["X: 1,2"], true);
-    check("x", &["X: 1, 2"], &["X: 1", "X: 2"], true);
-    check("x", &["X: 1, 2"], &["X: 2, 1"], false);
-    check("x", &["X: 1,,2,"], &["X: 1,2"], true);
+    check("accept", &["Accept: 1, 2"], &["Accept: 1,2"], true);
+    check("accept", &["Accept: 1, 2"], &["Accept: 1", "Accept: 2"], true);
+    check("accept", &["Accept: 1, 2"], &["Accept: 2, 1"], false);
+    check("accept", &["Accept: 1,,2,"], &["Accept: 1,2"], true);
+    check("prefer", &["Prefer: \"a, b\""], &["Prefer: \"a,b\""], false);
+    check("prefer", &["Prefer: \"a\\\", b\""], &["Prefer: \"a\\\",b\""], false);
     check("x", &["X: a"], &["X: A"], false);
     check("x", &["X: \"a, b\""], &["X: \"a,b\""], false);
     check("x", &["X: \"a\\\", b\""], &["X: \"a\\\",b\""], false);
     check("x, y", &["X: 1"], &["Y: 1"], false);
+    check("x, y", &["X: 1", "Y: 2"], &["X: 1y", "Y: 2"], false);
     check("x, y", &["X: 1", "Y: 2"], &["Y: 2", "X: 1"], true);
     check("accept-language", &["Accept-Language: de-DE, en"], &["Accept-Language: de-de,EN"], true);
     check("accept-language", &["Accept-Language: de, en"], &["Accept-Language: en, de"], false);
+}
+
+#[test]
+fn what_is_no_list_for_certain_counts_as_it_is_sent() {
+    let rule = VaryRule::from_headers(&fields(&["Vary: X, User-Agent"]));
+    let spellings: [&[&str]; 11] = [
+        &[],
+        &["X:"],
+        &["X: gold"],
+        &["X: ,gold"],
+        &["X: gold,"],
+        &["X: gold", "X:"],
+        &["X:", "X: gold"],
+        &["X: gold, silver"],
+        &["X: gold,silver"],
+        &["X: gold", "X: silver"],
+        &["X: gold", "X: gold"],
+    ];
+    for (number, spelling) in spellings.iter().enumerate() {
+        for other in &spellings[number + 1..] {
+            assert_ne!(rule.variant_key(&fields(spelling)), rule.variant_key(&fields(other)), "{spelling:?} {other:?}");
+        }
+    }
+    // White space around a value is none of it (RFC 9110 section 5.5).
+    let mut spaced = HeaderMap::new();
+    spaced.insert("x", http::HeaderValue::from_static(" gold\t"));
+    assert_eq!(rule.variant_key(&spaced), rule.variant_key(&fields(&["X: gold"])));
 }
 
 #[test]
