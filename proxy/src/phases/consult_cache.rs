@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use tidegate_config::model::CachePolicy;
+use tidegate_config::model::{CachePolicy, Coding};
 use tokio::time::timeout_at;
 
 use super::Flow;
@@ -19,7 +19,7 @@ use super::respond_error::answer;
 use super::route_facts::response_deadline;
 use super::serve_object::{Served, length_of, serve_object};
 use crate::cache::compression::{Choice, Content, Representation, choose, is_compressible};
-use crate::cache::engine::{Answer, FetchError, Lookup, Object, Passage, Reader};
+use crate::cache::engine::{Answer, Coded, FetchError, Lookup, Object, Passage, Reader};
 use crate::cache::key::Scheme;
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate};
@@ -135,6 +135,9 @@ async fn represent(
         Choice::Plain => return (reader, Representation::Plain),
         Choice::Coded(coding) => coding,
     };
+    if evaluate(&request.headers, object.meta.status, &object.meta.validators()) == Verdict::NotModified {
+        return (reader, unsent(coding, &object.body.coded(coding)));
+    }
     if object.body.length().is_none() {
         if !reader.soon_complete().await {
             return (reader, Representation::Plain);
@@ -147,6 +150,15 @@ async fn represent(
     match proxy.cache.code(&object.body, coding).await.and_then(|form| form.reader(0)) {
         Some(coded) => (coded, Representation::Coded(coding)),
         None => (reader, Representation::Plain),
+    }
+}
+
+/// What a 304 is about whose client would get it in this coding. No body is coded for that: the weak entity tag that a
+/// coded form has holds for the plain one as well.
+fn unsent(coding: Coding, known: &Coded) -> Representation {
+    match known {
+        Coded::Form(_) | Coded::Unknown => Representation::Coded(coding),
+        Coded::Useless | Coded::NoRoom => Representation::Plain,
     }
 }
 

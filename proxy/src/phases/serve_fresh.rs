@@ -137,7 +137,7 @@ fn coded(object: &Object, matched: &MatchedRoute, fields: &HeaderMap) -> Option<
         Choice::Plain => Some((Representation::Plain, None)),
         Choice::Coded(coding) => match object.body.coded(coding) {
             Coded::Form(form) => Some((Representation::Coded(coding), Some(form))),
-            Coded::Useless => Some((Representation::Plain, None)),
+            Coded::Useless | Coded::NoRoom => Some((Representation::Plain, None)),
             Coded::Unknown => None,
         },
     }

@@ -7,9 +7,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tidegate_config::model::Coding;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
 
 use super::body::{Body, Reader};
 use super::budget::{Budget, Reservation};
@@ -27,9 +29,21 @@ const MAX_WAITING: usize = 256;
 /// it does not, its client is better served with what is there.
 const ARRIVAL_PATIENCE: Duration = Duration::from_millis(250);
 
+/// Part of a body's length for which there must be room before it is coded: text shrinks to about that, and what was
+/// coded in vain would have taken milliseconds of a processor.
+const EXPECTED_SHARE: u64 = 4;
+
+/// How long a body is served as it is after there was no room for its coded form. Room comes with evictions, and each
+/// hit that asks for it takes the long way.
+const NO_ROOM_LIFETIME: Duration = Duration::from_secs(10);
+
 /// The coded forms of one body.
 #[derive(Default)]
-pub(super) struct CodedForms([OnceCell<Form>; 3]);
+pub(super) struct CodedForms {
+    cells: [OnceCell<Form>; 3],
+    /// Until when there is no room for any more of them.
+    no_room_until: Mutex<Option<Instant>>,
+}
 
 /// What has become of coding a body.
 enum Form {
@@ -45,13 +59,15 @@ pub enum Coded {
     Form(Arc<Body>),
     /// Coding it would gain nothing.
     Useless,
+    /// There was no room for it a moment ago.
+    NoRoom,
     /// Nobody has coded it yet.
     Unknown,
 }
 
 impl CodedForms {
     fn cell(&self, coding: Coding) -> &OnceCell<Form> {
-        let [zstd, brotli, gzip] = &self.0;
+        let [zstd, brotli, gzip] = &self.cells;
         match coding {
             Coding::Zstd => zstd,
             Coding::Brotli => brotli,
@@ -63,8 +79,13 @@ impl CodedForms {
         match self.cell(coding).get() {
             Some(Form::Shorter(body, _)) => Coded::Form(Arc::clone(body)),
             Some(Form::Useless) => Coded::Useless,
+            None if self.has_no_room() => Coded::NoRoom,
             None => Coded::Unknown,
         }
+    }
+
+    fn has_no_room(&self) -> bool {
+        self.no_room_until.lock().is_some_and(|until| Instant::now() < until)
     }
 }
 
@@ -99,27 +120,36 @@ impl Workshop {
     pub(super) async fn form(self: &Arc<Self>, body: &Arc<Body>, coding: Coding) -> Option<Arc<Body>> {
         match body.coded(coding) {
             Coded::Form(form) => return Some(form),
-            Coded::Useless => return None,
+            Coded::Useless | Coded::NoRoom => return None,
             Coded::Unknown => {}
         }
-        let Some(admission) = self.waiting.admit() else {
-            self.metrics.compressed(coding, CompressionOutcome::Refused);
-            return None;
-        };
         let (workshop, growing) = (Arc::clone(self), Arc::clone(body));
         let making = self.runtime.spawn(async move {
-            let _admission = admission;
-            let cell = growing.forms.get_or_init(Box::default).cell(coding);
-            cell.get_or_try_init(|| workshop.make(&growing, coding)).await.is_ok()
+            let forms = growing.forms.get_or_init(Box::default);
+            forms.cell(coding).get_or_try_init(|| workshop.make(&growing, forms, coding)).await.is_ok()
         });
         let Ok(true) = making.await else { return None };
         match body.coded(coding) {
             Coded::Form(form) => Some(form),
-            Coded::Useless | Coded::Unknown => None,
+            Coded::Useless | Coded::NoRoom | Coded::Unknown => None,
         }
     }
 
-    async fn make(&self, body: &Arc<Body>, coding: Coding) -> Result<Form, NotNow> {
+    /// Makes a form, if there is a place and room. Who joins meanwhile takes neither, and comes here only when the one
+    /// before failed.
+    async fn make(&self, body: &Arc<Body>, forms: &CodedForms, coding: Coding) -> Result<Form, NotNow> {
+        if forms.has_no_room() {
+            return Err(NotNow);
+        }
+        let refused = || self.metrics.compressed(coding, CompressionOutcome::Refused);
+        let _admission = self.waiting.admit().ok_or(NotNow).inspect_err(|_| refused())?;
+        let expected = body.length().ok_or(NotNow)?.div_ceil(EXPECTED_SHARE);
+        let mut reservation = self.waiting.reservation();
+        if !reservation.grow(expected) {
+            *forms.no_room_until.lock() = Some(Instant::now() + NO_ROOM_LIFETIME);
+            refused();
+            return Err(NotNow);
+        }
         let _bench = self.benches.acquire().await.map_err(|_closed| NotNow)?;
         let length = body.length().ok_or(NotNow)?;
         let whole = Arc::clone(body);
@@ -136,9 +166,11 @@ impl Workshop {
             }
             Err(_stopping) => return Err(NotNow),
         };
-        let mut reservation = self.waiting.reservation();
-        if !reservation.grow(bytes.len() as u64) {
-            self.metrics.compressed(coding, CompressionOutcome::Refused);
+        let room = bytes.len() as u64;
+        reservation.resize(room);
+        if reservation.bytes() < room {
+            *forms.no_room_until.lock() = Some(Instant::now() + NO_ROOM_LIFETIME);
+            refused();
             return Err(NotNow);
         }
         self.metrics.compressed(coding, CompressionOutcome::Coded);
@@ -214,18 +246,55 @@ mod tests {
         assert_eq!(workshop.waiting.in_use(), (0, 0));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn coded_forms_take_no_more_memory_than_their_share_and_give_it_back() {
         let bodies: Vec<_> = (0..4).map(|_| playlist()).collect();
         let one = workshop(1 << 20).form(&bodies[0], Coding::Gzip).await.unwrap().length().unwrap();
-        let workshop = workshop(SHARE_OF_CAPACITY * one);
+        let expected = bodies[0].length().unwrap().div_ceil(EXPECTED_SHARE);
+        let workshop = workshop(SHARE_OF_CAPACITY * (expected + one - 1));
         assert!(workshop.form(&bodies[1], Coding::Gzip).await.is_some());
         assert_eq!(workshop.waiting.in_use(), (0, one));
         assert!(workshop.form(&bodies[2], Coding::Gzip).await.is_none());
-        assert!(matches!(bodies[2].coded(Coding::Gzip), Coded::Unknown), "another time, perhaps");
+        assert!(matches!(bodies[2].coded(Coding::Gzip), Coded::NoRoom), "another time, perhaps");
+        tokio::time::advance(NO_ROOM_LIFETIME).await;
         let mut bodies = bodies.into_iter().skip(1);
         drop(bodies.next());
         assert!(workshop.form(&bodies.next().unwrap(), Coding::Gzip).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_without_room_is_not_coded_in_vain_and_not_asked_about_for_a_while() {
+        let (workshop, body) = (workshop(SHARE_OF_CAPACITY), playlist());
+        let busy = workshop.benches.acquire_many(workshop.benches.available_permits() as u32).await.unwrap();
+        for _ in 0..3 {
+            let refused = tokio::time::timeout(Duration::from_secs(1), workshop.form(&body, Coding::Gzip)).await;
+            assert!(refused.expect("it waits for no bench").is_none());
+            assert!(!matches!(body.coded(Coding::Gzip), Coded::Unknown), "hits need not ask");
+        }
+        drop(busy);
+        assert!(
+            workshop.metrics.render().contains("tidegate_compressions_total{coding=\"gzip\",outcome=\"refused\"} 1")
+        );
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(matches!(body.coded(Coding::Gzip), Coded::Unknown), "another time, perhaps");
+    }
+
+    #[tokio::test]
+    async fn those_who_join_take_no_place_of_those_who_code() {
+        let (workshop, body) = (workshop(1 << 20), playlist());
+        let busy = workshop.benches.acquire_many(workshop.benches.available_permits() as u32).await.unwrap();
+        let asking: Vec<_> = (0..MAX_WAITING + 10)
+            .map(|_| {
+                let (workshop, body) = (Arc::clone(&workshop), Arc::clone(&body));
+                tokio::spawn(async move { workshop.form(&body, Coding::Gzip).await })
+            })
+            .collect();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(workshop.waiting.in_use().0, 1);
+        drop(busy);
+        assert!(futures::future::join_all(asking).await.into_iter().all(|form| form.unwrap().is_some()));
     }
 
     #[tokio::test]
