@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeyFields {
-    /// Host in the key in place of the requested one, so that aliases of a site share what is stored. Routes of
-    /// different sites must then mean the same by the same path. Default: the requested host.
+    /// Host in the key in place of the requested one, so that aliases of a site share what is stored; fills
+    /// ask origins for it. Routes of different sites must then have the same origin pool, and mean the same by the same
+    /// path. Default: the requested host.
     pub host: Option<String>,
     /// Which arguments of the query count: `keep` (all), `drop` (none), `{only: [v]}` or `{except: [utm_*]}`; names are
     /// compared after percent-decoding, exactly. `CMCD` never counts, and `_HLS_*` of a playlist always does where

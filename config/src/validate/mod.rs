@@ -24,6 +24,7 @@ mod range;
 mod region;
 mod route;
 mod route_actions;
+mod shared_host;
 mod site;
 mod template;
 
@@ -88,6 +89,7 @@ pub(crate) fn validate(sources: &[Source], completeness: Completeness, report: &
     let body_bytes = documents.nodes.first().map(|node| node.document.limits.body_bytes.0);
     let surroundings = Surroundings { names: &names, origin_pools: &origin_pools, body_bytes };
     let sites = site::sites(&documents.sites, &surroundings, report);
+    shared_host::check_shared_hosts(&documents, report);
     let node = node::node(&documents, &pops, &names, report);
     let geo = geo::geo(&documents.geos, &names, report);
     Some(Model { node: node?, regions, pops, sites, origin_pools, certificates, cache_policies, geo })

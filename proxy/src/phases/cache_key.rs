@@ -80,6 +80,9 @@ pub(super) fn reduce_to_key(fill: &mut FillRequest, context: &RequestContext, ma
         fill.target = Bytes::from(target);
     }
     keep_cookies(&policy.key, &mut fill.fields);
+    if let Some(host) = policy.key.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok()) {
+        fill.fields.insert(header::HOST, host);
+    }
     let told = told_of_client(&fill.fields, context, matched);
     fill.fields.extend(told);
 }
@@ -88,7 +91,11 @@ pub(super) fn reduce_to_key(fill: &mut FillRequest, context: &RequestContext, ma
 pub(super) fn is_sent_as_a_fill(policy: &CachePolicy, path: &str, request: &RequestHeader) -> bool {
     let cookies = |fields: &HeaderMap| fields.get_all(header::COOKIE).iter().cloned().collect::<Vec<_>>();
     let has_own_target = matches!(CacheKey::sent_target(policy, path, origin_form(request)), Cow::Borrowed(_));
-    has_own_target && cookies(&selecting_fields(&policy.key, &request.headers)) == cookies(&request.headers)
+    let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let has_own_host = policy.key.host.as_deref().is_none_or(|own| host == Some(own.as_bytes()));
+    has_own_target
+        && has_own_host
+        && cookies(&selecting_fields(&policy.key, &request.headers)) == cookies(&request.headers)
 }
 
 /// What an origin is told of the client because it makes the key, in requests that pass as in fills.
@@ -169,6 +176,20 @@ mod tests {
                 prop_assert_eq!(values(&selecting), values(&fill), "{}", name);
             }
         }
+    }
+
+    #[test]
+    fn request_for_an_alias_is_not_sent_as_a_fill_for_the_host_of_the_key() {
+        let mut policy = CachePolicy::plain(tidegate_config::ids::CachePolicyName::parse("p").unwrap());
+        let is_like_a_fill = |policy: &CachePolicy, host: &str| {
+            let mut request = RequestHeader::build("HEAD", b"/a", None).unwrap();
+            request.insert_header(header::HOST, host).unwrap();
+            is_sent_as_a_fill(policy, "/a", &request)
+        };
+        assert!(is_like_a_fill(&policy, "b.test"));
+        policy.key.host = Some("a.test".to_owned());
+        assert!(is_like_a_fill(&policy, "a.test"));
+        assert!(!is_like_a_fill(&policy, "b.test") && !is_like_a_fill(&policy, "a.test:8443"));
     }
 
     #[test]

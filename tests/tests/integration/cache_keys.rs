@@ -92,6 +92,35 @@ async fn aliases_of_a_site_share_what_is_stored() {
     assert_eq!(origin.requests("/a").len(), 3, "without a host in the key each has its own");
 }
 
+#[tokio::test]
+async fn whichever_alias_asks_first_the_origin_is_asked_for_the_host_of_the_key() {
+    for first in [format!("b.{HOST}"), format!("b.{HOST}:8443"), HOST.to_owned()] {
+        let (edge, origin) = keyed(&format!("{{host: a.{HOST}}}")).await;
+        let client = edge.client(Protocol::PlainHttp1).await;
+        let response = within("an answer", client.request(Request::get("/a").authority(&first))).await.unwrap();
+        assert_eq!(response.status, 200, "{first}");
+        let requests = origin.requests("/a");
+        let host = format!("a.{HOST}");
+        assert_eq!(requests[0].field("host"), Some(&host[..]), "{first}");
+        assert_eq!(requests[0].field("x-forwarded-host"), Some(&host[..]), "{first}");
+        assert_eq!(requests[0].field("forwarded"), Some(&format!("proto=http;host={host}")[..]), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn pool_that_names_its_host_is_asked_for_that_one() {
+    let origin = Origin::start().await;
+    origin.on("/a", Script::cacheable(100));
+    let config = EdgeConfig::to(&origin)
+        .policy_yaml(&format!("key: {{host: a.{HOST}}}"))
+        .pool_yaml("host: { fixed: store.test }");
+    let edge = Edge::start(&config).await;
+    send(&edge, vec![Request::get("/a").authority(&format!("b.{HOST}"))]).await;
+    let requests = origin.requests("/a");
+    assert_eq!(requests[0].field("host"), Some("store.test"));
+    assert_eq!(requests[0].field("x-forwarded-host"), Some(&format!("a.{HOST}")[..]), "as for every alias");
+}
+
 fn fields_of<'r>(requests: &'r [Recorded], name: &str) -> Vec<Option<&'r str>> {
     requests.iter().map(|request| request.field(name)).collect()
 }
