@@ -38,6 +38,18 @@ async fn get(edge: &Edge, protocol: Protocol, path: &str, fields: &[(&str, &str)
 }
 
 #[tokio::test]
+async fn confirmation_makes_no_coded_form() {
+    let (edge, _origin) = edge("compression: {}", [("/a.m3u8", stored_playlist())]).await;
+    get(&edge, Protocol::Http2, "/a.m3u8", &[]).await;
+    let fields = [("accept-encoding", "gzip"), ("if-none-match", "W/\"v1\"")];
+    let unchanged = get(&edge, Protocol::Http2, "/a.m3u8", &fields).await;
+    assert_eq!((unchanged.status, values(&unchanged, "etag")), (304, vec!["W/\"v1\""]));
+    assert_eq!(edge.metric("tidegate_compressions_total", &["coding=\"gzip\"", "outcome=\"coded\""]).await, 0.0);
+    let coded = get(&edge, Protocol::Http2, "/a.m3u8", &fields[..1]).await;
+    assert_eq!((coded.status, coded.field("content-encoding")), (200, Some("gzip")));
+}
+
+#[tokio::test]
 async fn playlist_is_coded_as_each_client_accepts_it_from_the_first_answer_on() {
     let (edge, origin) = edge("compression: {}", [("/a.m3u8", stored_playlist())]).await;
     for round in ["missed or made", "stored"] {
