@@ -269,7 +269,9 @@ impl<R: FetchRequest> CacheEngine<R> {
     ) {
         let audience = Audience::of(lookup.facts.authorization);
         let marked = self.recollection.marked(key, audience) == Some(Mark::Unshareable);
-        if marked || self.recollection.recent_failure(key).is_some() {
+        // Its client asked that nothing of the exchange be kept (RFC 9111 section 5.2.1.5): another one's request renews it.
+        let unkept = lookup.policy.honour_request_directives && lookup.facts.directives.no_store;
+        if marked || unkept || self.recollection.recent_failure(key).is_some() {
             return;
         }
         if let Joined::Refused(why) = self.join(lookup, key, Some(object), Starter::Background, make_request) {
@@ -381,11 +383,13 @@ fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: Orig
 /// In place of a server error what is stored, if this client itself accepts that (RFC 5861 section 4): a fill asks in
 /// nobody's name and does not know of it.
 fn spared_an_error(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: Answer) -> Answer {
-    let status = match &answer {
-        Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } => object.meta.status,
-        _ => return answer,
+    let Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } = &answer else {
+        return answer;
     };
-    let stale = stored.filter(|_| status.is_server_error());
+    let status = object.meta.status;
+    // What the origin has just confirmed is not stood in for by itself as it was before.
+    let is_other = |stored: &&Arc<Object>| !Arc::ptr_eq(&stored.body, &object.body);
+    let stale = stored.filter(is_other).filter(|_| status.is_server_error());
     match usable_stale(lookup, stale, OriginFailure::Status(status)) {
         Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
         None => answer,

@@ -353,7 +353,9 @@ impl History {
         // What finds fault with one request says nothing of the others (RFC 9110 section 15.5).
         let tells = |known: &&Known| !matches!(known.status, 403 | 429) || known.unstorable().is_ok();
         let newest = self.known.iter().rev().filter(tells).find(|known| known.is_selected_by(request))?;
-        newest.must_answer_plain(self.now).then(|| newest.body.clone())
+        // An error for which something fresh stands in need not be stored, whatever it says of itself.
+        let must = newest.status < 500 && newest.must_answer_plain(self.now);
+        must.then(|| newest.body.clone())
     }
 
     /// What the pipeline does with a request that passes.
@@ -386,6 +388,7 @@ impl History {
         for known in self.known.iter_mut().filter(|known| !known.gone && known.is_selected_by(request)) {
             if known.status == 200 && known.is_version_of(lines) {
                 known.freshen(request, lines, now);
+                known.unsure = true; // a cache should freshen it, and need not
             } else {
                 known.gone = true;
             }
@@ -422,8 +425,18 @@ fn texts(lines: &Lines) -> Vec<String> {
     lines.iter().map(|(name, value)| format!("{name}: {value}")).collect()
 }
 
+/// The same histories each time, unless `PROPTEST_RNG_SEED` or a number of `PROPTEST_CASES` asks for others: this is where
+/// whoever changes a rule learns of it. To hunt for what nobody has thought of, run it with other seeds.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if ["PROPTEST_RNG_SEED", "PROPTEST_CASES"].iter().all(|name| std::env::var_os(name).is_none()) {
+        config.rng_seed = proptest::test_runner::RngSeed::Fixed(9111);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
     #[test]
     fn whatever_is_served_the_rfc_allows_and_what_it_gives_no_reason_against_is_served(
         heuristic in any::<bool>(), steps in prop::collection::vec(step(), 1..24),
