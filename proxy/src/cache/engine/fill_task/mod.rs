@@ -145,15 +145,19 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 let reason = format!("the origin answered {} to a plain GET", status.as_u16());
                 return self.fail(OriginFailure::Unreachable, FetchError::bad_gateway(reason));
             }
-            Arrived::Response { first_piece_first } => {
-                let first_piece_first = first_piece_first || self.may_be_a_fragment(&response);
-                if first_piece_first && let Err(error) = arrival.fetch_first().await {
-                    return self.fail(OriginFailure::Unreachable, error);
-                }
+            // What is stale stands in at once, before anything is tried again.
+            Arrived::Response { first_piece_first: true } if let Err(error) = arrival.fetch_first().await => {
+                return self.fail(OriginFailure::Unreachable, error);
             }
+            Arrived::Response { .. } => {}
         }
         let refetch = self.engine.refetch(&self.order.request);
         arrival.resume_by(status, &response.fields, response.origin.as_ref(), refetch);
+        if self.may_be_a_fragment(&response)
+            && let Err(error) = arrival.fetch_first().await
+        {
+            return self.fail(OriginFailure::Unreachable, error);
+        }
         match self.assess(&response, arrival.first.as_ref()) {
             Ok(times) => self.share(response, times, arrival).await,
             Err(why) => self.hand_over(response, why, arrival).await,
