@@ -23,6 +23,7 @@ use crate::cache::engine::{Answer, Coded, FetchError, Lookup, Object, Passage, R
 use crate::cache::key::Scheme;
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate};
+use crate::cache::rules::decide::PassReason;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
 use crate::media::USEFUL_FIRST_BYTES;
@@ -87,11 +88,6 @@ pub(super) async fn consult_cache(
     answered.miss_reason().into_iter().for_each(|reason| proxy.metrics.cache().missed(reason));
     context.cache.key = Some(key);
     match answered {
-        Answer::Object { object, .. } if is_for_the_origin(&session.req_header().headers, &object) => {
-            context.cache.outcome = CacheOutcome::Pass;
-            context.cache.passage = Some(forwarded(ForwardReason::Request, Some("precondition")));
-            Ok(Flow::Continue)
-        }
         Answer::Object { object, reader, outcome } => {
             let (reader, representation) = represent(proxy, session.req_header(), matched, &object, reader).await;
             let served = Served { object, reader, outcome, representation };
@@ -177,13 +173,6 @@ pub(super) fn chosen(policy: &CachePolicy, request: &HeaderMap, path: &str, obje
     choose(policy, request, &content)
 }
 
-/// Whether the request wants a version other than the stored one. That is the origin's to judge, which may have it: If-Match
-/// and If-Unmodified-Since are not applicable to a cache (RFC 9111 section 4.3.2).
-fn is_for_the_origin(request: &HeaderMap, object: &Object) -> bool {
-    let verdict = evaluate(request, object.meta.status, &object.meta.validators());
-    verdict == Verdict::PreconditionFailed
-}
-
 fn too_late() -> FetchError {
     let reason = "the route's timeouts.response is over".to_owned();
     FetchError { status: StatusCode::GATEWAY_TIMEOUT, reason }
@@ -242,6 +231,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
 /// What `Cache-Status` says of a request that goes to the origin by itself (RFC 9211 section 2.2).
 fn passage_member(passage: Passage) -> Member {
     let (reason, detail) = match passage {
+        Passage::Rule(reason @ PassReason::OtherVersion) => (ForwardReason::from(reason), Some("precondition")),
         Passage::Rule(reason) => (ForwardReason::from(reason), None),
         Passage::OtherSpelling => (ForwardReason::UriMiss, Some("not-canonical")),
         Passage::Head => (ForwardReason::UriMiss, Some("head")),
@@ -249,10 +239,6 @@ fn passage_member(passage: Passage) -> Member {
         Passage::Oversize => (ForwardReason::UriMiss, Some("too-large")),
         Passage::Late => (ForwardReason::UriMiss, Some("joined-late")),
     };
-    forwarded(reason, detail)
-}
-
-fn forwarded(reason: ForwardReason, detail: Option<&'static str>) -> Member {
     let outcome = StatusOutcome::Forward { reason, status: None, stored: false, collapsed: false };
     Member { outcome, ttl: None, detail }
 }

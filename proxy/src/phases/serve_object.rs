@@ -62,7 +62,6 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
             representation.describe_unchanged(&mut fields);
             (head_of(StatusCode::NOT_MODIFIED, fields)?, Payload::Nothing)
         }
-        Verdict::PreconditionFailed => (bodiless_head(StatusCode::PRECONDITION_FAILED)?, Payload::Nothing),
     };
     let now = SystemTime::now();
     if object.not_stored.is_none() {
@@ -81,7 +80,7 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
     write(session, context, head, payload, reader).await
 }
 
-/// The page in place of a stored error's body, if the operator has one; and the body of our own refusals (412, 416).
+/// The page in place of a stored error's body, if the operator has one; and the body of our own refusals (416).
 fn page_of(head: &ResponseHeader, is_own: bool, session: &Session, context: &RequestContext) -> Option<ErrorBody> {
     let request = &session.req_header().headers;
     let is_error = head.status.is_client_error() || head.status.is_server_error();

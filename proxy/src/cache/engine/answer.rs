@@ -140,6 +140,7 @@ fn reason_of_passage(passage: Passage) -> MissReason {
         Passage::Rule(PassReason::Method | PassReason::Content | PassReason::Upgrade) => MissReason::Method,
         Passage::Rule(PassReason::RequestNoStore) => MissReason::RequestNoStore,
         Passage::Rule(PassReason::Authorization) => MissReason::Authorization,
+        Passage::Rule(PassReason::OtherVersion) => MissReason::Request,
         Passage::Head => MissReason::Head,
         Passage::OtherSpelling => MissReason::OtherSpelling,
         Passage::Unshareable => MissReason::Unshareable,

@@ -46,8 +46,10 @@ pub use memory::MemoryFigures;
 pub use object::Object;
 
 use super::key::CacheKey;
+use super::rules::conditional::is_wanted_version;
 use super::rules::decide::{
-    Decision, FetchReason, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error,
+    Decision, FetchReason, Freshness, OriginFailure, Part, WhyStale, decide, decide_other_version,
+    may_serve_stale_on_error,
 };
 use super::rules::request_facts::CacheMethod;
 use crate::telemetry::Metrics;
@@ -179,7 +181,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// Answers a request that the route lets the cache see. `make_request` builds what a fill would send.
     pub async fn answer(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Answer {
         for _ in 0..MAX_HOPS {
-            let answer = self.find_or_fetch(lookup, &make_request).await;
+            let answer = of_wanted_version(lookup, self.find_or_fetch(lookup, &make_request).await);
             if let Some(answer) = self.with_slices(lookup, answer, &make_request).await {
                 return answer;
             }
@@ -199,6 +201,9 @@ impl<R: FetchRequest> CacheEngine<R> {
                 (Decision::Serve(Freshness::Fresh), Some(object)) => return Answer::served(object, Outcome::Hit),
                 (Decision::Serve(Freshness::StaleAccepted), Some(object)) => {
                     return Answer::served(object, Outcome::Stale(WhyStale::Accepted));
+                }
+                (Decision::Serve(Freshness::StaleMeanwhile), Some(object)) => {
+                    return Answer::served(object, Outcome::Stale(WhyStale::WhileRevalidate));
                 }
                 (Decision::ServeAndRefresh, Some(object)) => {
                     if lookup.may_fill {
@@ -269,9 +274,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     ) {
         let audience = Audience::of(lookup.facts.authorization);
         let marked = self.recollection.marked(key, audience) == Some(Mark::Unshareable);
-        // Its client asked that nothing of the exchange be kept (RFC 9111 section 5.2.1.5): another one's request renews it.
-        let unkept = lookup.policy.honour_request_directives && lookup.facts.directives.no_store;
-        if marked || unkept || self.recollection.recent_failure(key).is_some() {
+        if marked || self.recollection.recent_failure(key).is_some() {
             return;
         }
         if let Joined::Refused(why) = self.join(lookup, key, Some(object), Starter::Background, make_request) {
@@ -393,6 +396,19 @@ fn spared_an_error(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: An
     match usable_stale(lookup, stale, OriginFailure::Status(status)) {
         Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
         None => answer,
+    }
+}
+
+/// The answer, unless the request is about another version than that of it.
+fn of_wanted_version(lookup: &Lookup<'_>, answer: Answer) -> Answer {
+    let Answer::Object { object, .. } = &answer else { return answer };
+    let meta = &object.meta;
+    if !lookup.facts.conditional || is_wanted_version(lookup.fields, meta.status, &meta.validators()) {
+        return answer;
+    }
+    match decide_other_version(lookup.facts, lookup.policy) {
+        Decision::Pass(reason) => Answer::Pass(Passage::Rule(reason)),
+        _ => Answer::GatewayTimeout,
     }
 }
 

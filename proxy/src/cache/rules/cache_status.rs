@@ -56,9 +56,11 @@ impl From<PassReason> for ForwardReason {
         match reason {
             PassReason::Disabled => Self::Bypass,
             PassReason::Method => Self::Method,
-            PassReason::Content | PassReason::Upgrade | PassReason::RequestNoStore | PassReason::Authorization => {
-                Self::Request
-            }
+            PassReason::Content
+            | PassReason::Upgrade
+            | PassReason::RequestNoStore
+            | PassReason::Authorization
+            | PassReason::OtherVersion => Self::Request,
         }
     }
 }

@@ -26,19 +26,14 @@ pub enum Verdict {
     Full,
     /// 304.
     NotModified,
-    /// Another version than the stored one is wanted; 412 if there is none.
-    PreconditionFailed,
 }
 
-/// Evaluates the preconditions of a GET or HEAD in the order of RFC 9110 section 13.2.2 (If-Range is `range`'s).
-/// A stored response that is not successful is served whatever they say (section 13.2.1).
+/// Evaluates those preconditions of a GET or HEAD that a cache answers itself (If-Range is `range`'s). A stored response
+/// that is not successful is served whatever they say (RFC 9110 section 13.2.1).
 #[must_use]
 pub fn evaluate(request: &HeaderMap, status: StatusCode, stored: &Validators<'_>) -> Verdict {
     if !status.is_success() {
         return Verdict::Full;
-    }
-    if !holds_for_change(request, stored) {
-        return Verdict::PreconditionFailed;
     }
     let unchanged = if request.contains_key(header::IF_NONE_MATCH) {
         none_match_finds(request, stored)
@@ -48,8 +43,14 @@ pub fn evaluate(request: &HeaderMap, status: StatusCode, stored: &Validators<'_>
     if unchanged { Verdict::NotModified } else { Verdict::Full }
 }
 
-/// If-Match, else If-Unmodified-Since (RFC 9110 sections 13.1.1 and 13.1.4).
-fn holds_for_change(request: &HeaderMap, stored: &Validators<'_>) -> bool {
+/// Whether the stored response is the version that a request is about, by If-Match, else by If-Unmodified-Since (RFC 9110
+/// sections 13.1.1, 13.1.4 and 13.2.2). If not, the origin is to judge, which may have another: these are not applicable
+/// to a cache (RFC 9111 section 4.3.2).
+#[must_use]
+pub fn is_wanted_version(request: &HeaderMap, status: StatusCode, stored: &Validators<'_>) -> bool {
+    if !status.is_success() {
+        return true;
+    }
     if request.contains_key(header::IF_MATCH) {
         let lines = request.get_all(header::IF_MATCH).iter();
         let listed = look_up(lines, |tag| stored.etag.is_some_and(|etag| etag.strong_matches(tag)));

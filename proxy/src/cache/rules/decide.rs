@@ -75,6 +75,8 @@ pub enum PassReason {
     RequestNoStore,
     /// It carries Authorization, and what is stored may not answer such a request.
     Authorization,
+    /// It is about a version that is not the stored one (If-Match, If-Unmodified-Since).
+    OtherVersion,
 }
 
 /// Why something stale is served.
@@ -97,6 +99,9 @@ pub enum Freshness {
     Fresh,
     /// It is stale, and the client said that it accepts that (`max-stale`).
     StaleAccepted,
+    /// It is stale and may be served while it is revalidated, but by the request of another client: this one asked that
+    /// nothing of the exchange be kept (RFC 9111 section 5.2.1.5).
+    StaleMeanwhile,
 }
 
 /// Why something is fetched.
@@ -161,6 +166,12 @@ pub fn decide(request: &RequestFacts, stored: Option<&StoredMeta>, now: SystemTi
     }
 }
 
+/// Decides about a request that is about another version than what could be served.
+#[must_use]
+pub fn decide_other_version(request: &RequestFacts, policy: &CachePolicy) -> Decision {
+    from_origin(&wishes(request, policy), Decision::Pass(PassReason::OtherVersion))
+}
+
 fn pass_reason(request: &RequestFacts, policy: &CachePolicy) -> Option<PassReason> {
     if !policy.enabled {
         Some(PassReason::Disabled)
@@ -212,7 +223,7 @@ fn reuse_stale(times: &StoredTimes, wishes: &RequestDirectives, now: SystemTime)
     // A client's max-age without max-stale says that it wants nothing stale (RFC 9111 section 5.2.1.1).
     let tolerant = wishes.max_age.is_none() || wishes.max_stale.is_some();
     if tolerant && staleness < times.stale_while_revalidate {
-        return Decision::ServeAndRefresh;
+        return if wishes.no_store { Decision::Serve(Freshness::StaleMeanwhile) } else { Decision::ServeAndRefresh };
     }
     // s-maxage implies proxy-revalidate, which the client cannot lift (RFC 9111 section 5.2.2.10); the origin itself
     // can, with stale-while-revalidate next to it.

@@ -65,6 +65,9 @@ pub(super) fn decision(decision: Decision, found: &Explanation) -> Value {
         Decision::GatewayTimeout => ("gateway_timeout", "the client wants only what is stored"),
         Decision::Serve(Freshness::Fresh) => ("serve", "it is fresh"),
         Decision::Serve(Freshness::StaleAccepted) => ("serve", "it is stale, and the client accepts that"),
+        Decision::Serve(Freshness::StaleMeanwhile) => {
+            ("serve", "it is stale, and may be served until it is revalidated")
+        }
         Decision::ServeAndRefresh => ("serve_and_refresh", "it is stale, and may be served while it is revalidated"),
         Decision::Fetch(_) if found.unshareable => ("pass", "the last response could not be shared"),
         Decision::Fetch(_) if found.fill_in_flight => ("join", "it is being fetched"),
@@ -89,6 +92,7 @@ fn pass_reason(reason: PassReason) -> &'static str {
         PassReason::Upgrade => "the request asks for another protocol",
         PassReason::RequestNoStore => "the client said no-store",
         PassReason::Authorization => "the request carries Authorization, and what is stored may not answer such a one",
+        PassReason::OtherVersion => "the request is about another version",
     }
 }
 

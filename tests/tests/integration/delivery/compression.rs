@@ -1,11 +1,11 @@
 //! Compression of what gains by it, once for each coding.
 
-use tidegate_tests::client::{Protocol, Request, Response};
+use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig};
 use tidegate_tests::origin::{Origin, Script};
 use tidegate_tests::within;
 
-use super::{PROTOCOLS, decoded, values};
+use super::{PROTOCOLS, decoded, get, values};
 
 const HLS: &str = "application/vnd.apple.mpegurl";
 
@@ -30,11 +30,6 @@ async fn edge(policy: &str, scripts: impl IntoIterator<Item = (&'static str, Scr
     }
     let edge = Edge::start(&EdgeConfig::to(&origin).policy_yaml(policy)).await;
     (edge, origin)
-}
-
-async fn get(edge: &Edge, protocol: Protocol, path: &str, fields: &[(&str, &str)]) -> Response {
-    let request = fields.iter().fold(Request::get(path), |request, (name, value)| request.field(name, value));
-    within("an answer", edge.client(protocol).await.request(request)).await.unwrap()
 }
 
 #[tokio::test]

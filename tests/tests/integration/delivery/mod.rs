@@ -5,10 +5,18 @@ mod compression;
 mod cors;
 mod players;
 
-use tidegate_tests::client::{End, Protocol, Response};
+use tidegate_tests::client::{End, Protocol, Request, Response};
+use tidegate_tests::edge::Edge;
+use tidegate_tests::within;
 
 /// All protocols, plaintext included.
 const PROTOCOLS: [Protocol; 4] = [Protocol::PlainHttp1, Protocol::Http1, Protocol::Http2, Protocol::Http3];
+
+/// The answer to a GET with these fields.
+async fn get(edge: &Edge, protocol: Protocol, path: &str, fields: &[(&str, &str)]) -> Response {
+    let request = fields.iter().fold(Request::get(path), |request, (name, value)| request.field(name, value));
+    within("an answer", edge.client(protocol).await.request(request)).await.unwrap()
+}
 
 /// Every value of a field.
 fn values<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_tests::client::{Protocol, Request, Response};
+use tidegate_tests::client::Protocol;
 use tidegate_tests::edge::{Edge, EdgeConfig};
 use tidegate_tests::origin::{Origin, Script};
-use tidegate_tests::within;
 
-use super::{PROTOCOLS, values};
+use super::{PROTOCOLS, get, values};
 use crate::assert_whole;
 
 const SEGMENT: u64 = 600_000;
@@ -28,11 +27,6 @@ async fn edge(policy: &str) -> (Edge, Origin) {
     origin.on("/private.m4s", private.field("content-type", "video/mp4"));
     let edge = Edge::start(&EdgeConfig::to(&origin).policy_yaml(policy)).await;
     (edge, origin)
-}
-
-async fn get(edge: &Edge, protocol: Protocol, path: &str, fields: &[(&str, &str)]) -> Response {
-    let request = fields.iter().fold(Request::get(path), |request, (name, value)| request.field(name, value));
-    within("an answer", edge.client(protocol).await.request(request)).await.unwrap()
 }
 
 #[tokio::test]

@@ -250,8 +250,6 @@ async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, state: &M
         }
         if said.broken.is_some() {
             let _flushed = stream.flush().await;
-            // A head that comes together with the end of its connection may be taken for none at all.
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             return;
         }
     }
