@@ -1,0 +1,123 @@
+//! From fields to header blocks, without a dynamic table: every block stands for itself, and what is in it can be
+//! written beforehand and copied.
+//!
+//! Values that differ from response to response are written as they are: coding them costs more instructions than
+//! sending the fifth that it saves. What is written once and sent often is coded.
+
+use http::{HeaderName, StatusCode, header};
+
+use super::{huffman, integer, static_table};
+
+/// Literals (RFC 7541 sections 6.2.2 and 6.2.3).
+const NOT_INDEXED: u8 = 0;
+const NEVER_INDEXED: u8 = 0x10;
+const NAME_PREFIX: u32 = 4;
+/// Strings (RFC 7541 section 5.2).
+const PLAIN: u8 = 0;
+const CODED: u8 = 0x80;
+const STRING_PREFIX: u32 = 7;
+/// `SETTINGS_HEADER_TABLE_SIZE` has changed (RFC 7541 section 6.3).
+const TABLE_SIZE: u8 = 0x20;
+const TABLE_SIZE_PREFIX: u32 = 5;
+
+/// The longest length that is one byte.
+const SHORT: usize = 0x7e;
+
+/// Writes `:status`, which stands in front of all fields.
+pub(in crate::listener::http2) fn write_status(out: &mut Vec<u8>, status: StatusCode) {
+    let indexed = match status.as_u16() {
+        200 => 8,
+        204 => 9,
+        206 => 10,
+        304 => 11,
+        400 => 12,
+        404 => 13,
+        500 => 14,
+        _ => {
+            out.extend_from_slice(&[NOT_INDEXED | 8, 3]);
+            out.extend_from_slice(status.as_str().as_bytes());
+            return;
+        }
+    };
+    out.push(0x80 | indexed);
+}
+
+/// Writes a field whose value differs from response to response.
+pub(in crate::listener::http2) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    out.reserve(name.as_str().len() + value.len() + 8);
+    write_name(out, name);
+    integer::write(out, PLAIN, STRING_PREFIX, value.len());
+    out.extend_from_slice(value);
+}
+
+/// Writes a field in as few bytes as there can be, for what is sent often.
+pub(in crate::listener::http2) fn write_field_compressed(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    match static_table::index_of(name) {
+        Some(index) => integer::write(out, representation(name), NAME_PREFIX, index),
+        None => {
+            out.push(representation(name));
+            write_compressed(out, name.as_str().as_bytes());
+        }
+    }
+    write_compressed(out, value);
+}
+
+/// Writes a field whose value `write` appends.
+pub(in crate::listener::http2) fn write_field_with(
+    out: &mut Vec<u8>,
+    name: &HeaderName,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    write_name(out, name);
+    let place = out.len();
+    out.push(PLAIN);
+    write(out);
+    let length = out.len() - place - 1;
+    if length <= SHORT {
+        out[place] = PLAIN | length as u8;
+    } else {
+        let value = out.split_off(place + 1);
+        out.truncate(place);
+        integer::write(out, PLAIN, STRING_PREFIX, length);
+        out.extend_from_slice(&value);
+    }
+}
+
+/// Writes a field that is a number.
+pub(in crate::listener::http2) fn write_number(out: &mut Vec<u8>, name: &HeaderName, number: u64) {
+    write_field(out, name, itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Tells the client how much of its table is used (RFC 7541 section 4.2); stands in front of a block.
+pub(in crate::listener::http2) fn write_table_size_update(out: &mut Vec<u8>, size: usize) {
+    integer::write(out, TABLE_SIZE, TABLE_SIZE_PREFIX, size);
+}
+
+#[inline]
+fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
+    match static_table::index_of(name) {
+        Some(index) => integer::write(out, representation(name), NAME_PREFIX, index),
+        None => {
+            let text = name.as_str().as_bytes();
+            out.push(NOT_INDEXED);
+            integer::write(out, PLAIN, STRING_PREFIX, text.len());
+            out.extend_from_slice(text);
+        }
+    }
+}
+
+/// What is secret is not for the tables of those who pass it on, either (RFC 7541 section 7.1.3).
+fn representation(name: &HeaderName) -> u8 {
+    if *name == header::SET_COOKIE { NEVER_INDEXED } else { NOT_INDEXED }
+}
+
+fn write_compressed(out: &mut Vec<u8>, text: &[u8]) {
+    let coded = huffman::coded_length(text);
+    if coded < text.len() {
+        integer::write(out, CODED, STRING_PREFIX, coded);
+        huffman::encode(text, out);
+    } else {
+        integer::write(out, PLAIN, STRING_PREFIX, text.len());
+        out.extend_from_slice(text);
+    }
+}

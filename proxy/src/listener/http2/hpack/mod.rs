@@ -1,0 +1,18 @@
+//! Compression of header sections (HPACK, RFC 7541).
+//!
+//! Owns both directions: a decoder with the dynamic table that clients fill, and an encoder that uses none. Whether a
+//! section is a request, and what a connection does about errors, is for its callers.
+
+mod decoder;
+mod dynamic_table;
+mod encoder;
+mod field;
+mod huffman;
+mod integer;
+mod static_table;
+
+pub(super) use self::decoder::{DecodeError, Decoder, Section};
+pub(super) use self::encoder::{
+    write_field, write_field_compressed, write_field_with, write_number, write_status, write_table_size_update,
+};
+pub(super) use self::field::{Field, Malformed};
