@@ -24,7 +24,7 @@ const TABLE_SIZE_PREFIX: u32 = 5;
 const SHORT: usize = 0x7e;
 
 /// Writes `:status`, which stands in front of all fields.
-pub(in crate::listener::http2) fn write_status(out: &mut Vec<u8>, status: StatusCode) {
+pub(crate) fn write_status(out: &mut Vec<u8>, status: StatusCode) {
     let indexed = match status.as_u16() {
         200 => 8,
         204 => 9,
@@ -43,7 +43,7 @@ pub(in crate::listener::http2) fn write_status(out: &mut Vec<u8>, status: Status
 }
 
 /// Writes a field whose value differs from response to response.
-pub(in crate::listener::http2) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+pub(crate) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     out.reserve(name.as_str().len() + value.len() + 8);
     write_name(out, name);
     integer::write(out, PLAIN, STRING_PREFIX, value.len());
@@ -51,7 +51,7 @@ pub(in crate::listener::http2) fn write_field(out: &mut Vec<u8>, name: &HeaderNa
 }
 
 /// Writes a field in as few bytes as there can be, for what is sent often.
-pub(in crate::listener::http2) fn write_field_compressed(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+pub(crate) fn write_field_compressed(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     match static_table::index_of(name) {
         Some(index) => integer::write(out, representation(name), NAME_PREFIX, index),
         None => {
@@ -63,11 +63,7 @@ pub(in crate::listener::http2) fn write_field_compressed(out: &mut Vec<u8>, name
 }
 
 /// Writes a field whose value `write` appends.
-pub(in crate::listener::http2) fn write_field_with(
-    out: &mut Vec<u8>,
-    name: &HeaderName,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
+pub(crate) fn write_field_with(out: &mut Vec<u8>, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
     write_name(out, name);
     let place = out.len();
     out.push(PLAIN);
@@ -84,12 +80,12 @@ pub(in crate::listener::http2) fn write_field_with(
 }
 
 /// Writes a field that is a number.
-pub(in crate::listener::http2) fn write_number(out: &mut Vec<u8>, name: &HeaderName, number: u64) {
+pub(crate) fn write_number(out: &mut Vec<u8>, name: &HeaderName, number: u64) {
     write_field(out, name, itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Tells the client how much of its table is used (RFC 7541 section 4.2); stands in front of a block.
-pub(in crate::listener::http2) fn write_table_size_update(out: &mut Vec<u8>, size: usize) {
+pub(crate) fn write_table_size_update(out: &mut Vec<u8>, size: usize) {
     integer::write(out, TABLE_SIZE, TABLE_SIZE_PREFIX, size);
 }
 

@@ -121,7 +121,8 @@ fn decode_last(mut bits: u64, mut count: usize, out: &mut Vec<u8>) -> Result<(),
         }
         let Ok(byte) = u8::try_from(symbol) else { return Err(BadCode) };
         out.push(byte);
-        bits <<= length;
+        // More ones follow.
+        bits = !(!bits << length);
         count -= length;
     }
     Ok(())

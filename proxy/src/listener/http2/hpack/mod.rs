@@ -10,9 +10,11 @@ mod field;
 mod huffman;
 mod integer;
 mod static_table;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::decoder::{DecodeError, Decoder, Section};
-pub(super) use self::encoder::{
+pub(crate) use self::encoder::{
     write_field, write_field_compressed, write_field_with, write_number, write_status, write_table_size_update,
 };
 pub(super) use self::field::{Field, Malformed};
