@@ -8,13 +8,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pingora_core::apps::{HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
 use crate::edge_proxy::{EdgeProxy, Pipeline};
-use crate::listener::{Application, AtOnce, CONNECTION, ConnectionInfo, ReadyResponse};
-use crate::phases::{Http1Hit, answer_at_once, serve_fresh};
+use crate::listener::{Application, CONNECTION, ConnectionInfo, Protocol, ReadyResponse, ReadyStream, StreamRequest};
+use crate::phases::{Http1Hit, Http2Hit, serve_fresh};
 
 /// The edge as an application of listeners.
 pub(crate) struct EdgeApplication {
@@ -38,7 +37,9 @@ impl HttpServerApp for EdgeApplication {
         // Over HTTP/1 the request is not even read yet; its plain hits never become a session. Those of HTTP/2 have been
         // answered at once.
         let session = match CONNECTION.try_with(Arc::clone) {
-            Ok(connection) if session.is_custom() => serve_fresh(&self.proxy, session, connection).await?,
+            Ok(connection) if connection.protocol == Protocol::Http3 => {
+                serve_fresh(&self.proxy, session, connection).await?
+            }
             _ => session,
         };
         self.pipeline.process_new_http(session, shutdown).await
@@ -52,7 +53,12 @@ impl Application for EdgeApplication {
         Some(Box::new(hit))
     }
 
-    fn answer_at_once(self: &Arc<Self>, session: HttpSession, connection: &Arc<ConnectionInfo>) -> AtOnce {
-        answer_at_once(&self.proxy, session, connection)
+    fn ready_stream(
+        self: &Arc<Self>,
+        request: &mut StreamRequest,
+        connection: &Arc<ConnectionInfo>,
+    ) -> Option<Box<dyn ReadyStream>> {
+        let hit = Http2Hit::find(&self.proxy, request, connection)?;
+        Some(Box::new(hit))
     }
 }

@@ -8,6 +8,7 @@ mod hit_head;
 mod http1;
 mod http1_head;
 mod http2;
+mod http2_head;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -39,7 +40,7 @@ use crate::request_context::{MatchedRoute, RequestContext};
 use crate::telemetry::CacheOutcome;
 
 pub(crate) use http1::Http1Hit;
-pub(crate) use http2::answer_at_once;
+pub(crate) use http2::Http2Hit;
 
 /// Something stored that answers a request as it is, whole.
 pub(crate) struct FreshHit {

@@ -28,7 +28,7 @@ const OVERHEAD: usize = 1536;
 /// What a field's place in a `HeaderMap` takes, used or kept free: name, value, links and index.
 const FIELD_PLACE: usize = 112;
 
-/// What a field's line has beside name and value: a colon, a space and the line end.
+/// What a field's line has beside name and value: a colon, a space and the line end. HTTP/2 takes no more.
 const LINE_OVERHEAD: usize = 4;
 
 impl Object {
@@ -43,8 +43,8 @@ impl Object {
     pub fn weight(&self) -> u64 {
         let headers = &self.meta.headers;
         let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        // Once more as they are written: see `StoredMeta::written`.
-        let written = texts + headers.len() * LINE_OVERHEAD;
+        // Twice more as they are written, see `StoredMeta::written` and `StoredMeta::compressed`.
+        let written = 2 * (texts + headers.len() * LINE_OVERHEAD);
         let others = [self.body.trailers(), self.body.in_slices().map(|sliced| sliced.request_fields())];
         let others: usize = others.into_iter().flatten().map(section_weight).sum();
         let fields = texts + written + headers.capacity() * FIELD_PLACE + others;

@@ -32,6 +32,8 @@ pub struct StoredMeta {
     pub body_length: Option<u64>,
     /// Its fields as HTTP/1.1 writes them, once a hit has.
     pub written: Derived<Option<Box<[u8]>>>,
+    /// Its fields as HTTP/2 compresses them, once a hit has.
+    pub compressed: Derived<Option<Box<[u8]>>>,
     /// Whether it may gain by compression at all, once somebody asked.
     pub compressible: Derived<bool>,
 }
@@ -48,8 +50,8 @@ impl StoredMeta {
         let vary = VaryRule::from_headers(&headers);
         let etag = EntityTag::from_headers(&headers);
         let last_modified = super::http_date::only(&headers, &http::header::LAST_MODIFIED);
-        let (written, compressible) = (Derived::default(), Derived::default());
-        Self { status, headers, times, vary, etag, last_modified, body_length, written, compressible }
+        let (written, compressed, compressible) = (Derived::default(), Derived::default(), Derived::default());
+        Self { status, headers, times, vary, etag, last_modified, body_length, written, compressed, compressible }
     }
 
     /// Its validators.

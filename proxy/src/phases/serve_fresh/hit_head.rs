@@ -1,6 +1,6 @@
-//! The header section of a hit, written in two ways: as a list of fields, and as the bytes of HTTP/1.1.
+//! The header section of a hit, written in three ways: as a list of fields, and as the bytes of HTTP/1.1 and HTTP/2.
 //!
-//! Both say the same, in the same order for each name. Pure: what the node adds is brought in.
+//! All say the same, in the same order for each name. Pure: what the node adds is brought in.
 
 use std::time::SystemTime;
 
@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 use pingora_error::Result;
 
 use super::http1_head::{Http1Head, stored_lines};
+use super::http2_head::{Http2Head, stored_block};
 use crate::cache::compression::Representation;
 use crate::cache::rules::cache_status::Member;
 use crate::cache::rules::decide::StoredMeta;
@@ -61,6 +62,32 @@ impl HitHead<'_> {
         for (name, value) in self.representation.fields(stored) {
             head.line(&name, &value);
         }
+        head
+    }
+
+    /// As HTTP/2 sends it, compressed.
+    pub(super) fn write_http2(&self, section: &mut Vec<u8>) -> Result<()> {
+        let mut head = self.stored_http2(section);
+        self.finish(&mut head)
+    }
+
+    fn stored_http2<'s>(&self, section: &'s mut Vec<u8>) -> Http2Head<'s> {
+        let stored = &self.meta.headers;
+        let mut head = Http2Head::ok(section);
+        if !matches!(self.representation, Representation::Coded(_))
+            && !self.node.withholds(stored)
+            && let Some(block) = self.meta.compressed.get_or(|| stored_block(stored))
+        {
+            head.block(block, stored.contains_key(header::DATE));
+        } else {
+            for (name, value) in stored {
+                let replaced = self.node.replaces(name) || self.representation.replaces(name);
+                if !replaced && *name != header::CONTENT_LENGTH {
+                    head.field(name, value);
+                }
+            }
+        }
+        self.representation.fields(stored).for_each(|(name, value)| head.field(&name, &value));
         head
     }
 

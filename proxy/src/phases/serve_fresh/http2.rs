@@ -1,65 +1,99 @@
-//! Plain hits over HTTP/2, answered while the connection's streams are accepted, without a task for each.
-//!
-//! What is short is handed to the connection at once; what is longer has to wait for the client's windows and becomes
-//! a task, with what was found.
+//! Plain hits over HTTP/2: found from the decoded fields of the request and written as the compressed ones of the
+//! response, without a session.
 
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::HttpSession;
-use pingora_error::{Error, ErrorType, OrErr, Result};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use pingora_error::Result;
 
-use super::{Asked, Exchange, FreshHit, PIECE, record, write_and_record};
+use super::http2_head::Http2Head;
+use super::{Asked, Exchange, FreshHit, PIECE, record};
 use crate::edge_proxy::EdgeProxy;
-use crate::listener::{AtOnce, ConnectionInfo};
+use crate::listener::{ConnectionInfo, ReadyStream, StreamRequest};
+use crate::phases::route_facts::changes_responses;
 
-/// A body up to this length is handed over whatever the client's windows are: one frame of the default size (RFC 9113
-/// section 4.2). Nothing is copied, so that a client that takes none of them holds no memory but of what is stored.
+/// A body up to this length leaves with its head: one frame of the default size (RFC 9113 section 4.2).
 const SHORT_BODY: u64 = 16 << 10;
 
-/// Answers a request if it is a plain one.
-pub(crate) fn answer_at_once(
-    proxy: &Arc<EdgeProxy>,
-    mut session: HttpSession,
-    connection: &Arc<ConnectionInfo>,
-) -> AtOnce {
-    if !session.is_body_done() {
-        return AtOnce::NotReady(session);
+/// A hit with the request it answers.
+pub(crate) struct Http2Hit {
+    proxy: Arc<EdgeProxy>,
+    hit: FreshHit,
+    request: StreamRequest,
+}
+
+impl Http2Hit {
+    /// The answer to this request, if it is a plain one; then the request has been taken.
+    pub(crate) fn find(
+        proxy: &Arc<EdgeProxy>,
+        request: &mut StreamRequest,
+        connection: &Arc<ConnectionInfo>,
+    ) -> Option<Self> {
+        let hit = FreshHit::find(proxy, &asked(request), Arc::clone(connection))?;
+        Some(Self { proxy: Arc::clone(proxy), hit, request: std::mem::take(request) })
     }
-    let Some(mut hit) = FreshHit::find(proxy, &Asked::of(session.req_header()), Arc::clone(connection)) else {
-        return AtOnce::NotReady(session);
-    };
-    if hit.length > SHORT_BODY {
-        let (proxy, session) = (Arc::clone(proxy), ServerSession::new_http2(session));
-        return AtOnce::Ready(Box::pin(async move { write_and_record(&proxy, session, hit).await }));
+}
+
+fn asked(request: &StreamRequest) -> Asked<'_> {
+    Asked {
+        method: &request.method,
+        raw_target: &request.target,
+        target: &request.target,
+        authority: request.fields.get(header::HOST).map(HeaderValue::as_bytes),
+        scheme: None, // in origin form
+        fields: &request.fields,
     }
-    let written = hit.hand_over(&mut session);
-    let ended = Instant::now();
-    hit.context.response.first_byte = Some(ended);
-    let exchange = Exchange {
-        asked: Asked::of(session.req_header()),
-        status: session.response_written().map(|head| head.status),
-        request_bytes: 0,
-        response_bytes: if written.is_ok() { hit.length } else { 0 },
-        ended,
-    };
-    record(proxy, &exchange, written.as_ref().err().map(|error| error as &dyn Display), &hit.context);
-    AtOnce::Answered
 }
 
 impl FreshHit {
-    /// Hands head and body to the connection, which sends them in its own time.
-    fn hand_over(&mut self, session: &mut HttpSession) -> Result<()> {
-        session.write_response_header(Box::new(self.head()?), false)?;
-        let Some(mut writer) = session.take_response_body_writer() else {
-            return Err(Error::explain(ErrorType::InternalError, "a response without a stream"));
-        };
-        while let Some(piece) = self.reader.next_stored(PIECE) {
-            let sent = writer.send_data(piece, self.reader.at_end());
-            sent.or_err(ErrorType::WriteError, "handing a stored body to HTTP/2")?;
+    /// Writes its head as HTTP/2 sends it.
+    fn write_http2_head(&self, section: &mut Vec<u8>) -> Result<()> {
+        if !self.context.route.as_ref().is_some_and(changes_responses) {
+            return self.hit_head().write_http2(section);
         }
+        // A route changes what is a list of fields.
+        let fields = self.head()?;
+        let mut head = Http2Head::ok(section);
+        fields.headers.iter().for_each(|(name, value)| head.field(name, value));
         Ok(())
+    }
+}
+
+impl ReadyStream for Http2Hit {
+    fn length(&self) -> u64 {
+        self.hit.length
+    }
+
+    fn write_section(&mut self, section: &mut Vec<u8>) -> bool {
+        let before = section.len();
+        let written = self.hit.write_http2_head(section).is_ok();
+        if !written {
+            section.truncate(before);
+        }
+        if self.hit.length > SHORT_BODY {
+            self.hit.context.response.first_byte = Some(Instant::now());
+        }
+        written
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        self.hit.reader.next_stored(PIECE)
+    }
+
+    fn sent(&mut self, body_bytes: u64, error: Option<&dyn Display>) {
+        let ended = Instant::now();
+        // What leaves in one piece has its first byte and its last at one time.
+        self.hit.context.response.first_byte.get_or_insert(ended);
+        let exchange = Exchange {
+            asked: asked(&self.request),
+            status: Some(StatusCode::OK),
+            request_bytes: 0,
+            response_bytes: body_bytes,
+            ended,
+        };
+        record(&self.proxy, &exchange, error, &self.hit.context);
     }
 }

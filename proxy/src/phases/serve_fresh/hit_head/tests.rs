@@ -1,4 +1,4 @@
-//! Both ways of writing say the same, whatever is stored and asked for.
+//! All ways of writing say the same, whatever is stored and asked for.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -97,6 +97,23 @@ fn parsed(text: &[u8]) -> HeaderMap {
     fields
 }
 
+/// A header section of HTTP/2, read by a decoder that is not ours. Its status stands in front.
+fn decompressed(block: Vec<u8>) -> HeaderMap {
+    let (mut block, mut lines) = (block, Vec::new());
+    httlib_hpack::Decoder::default().decode(&mut block, &mut lines).unwrap();
+    let mut lines = lines.into_iter();
+    let status = lines.next().map(|(name, value, _flags)| (name, value));
+    assert_eq!(status, Some((b":status".to_vec(), b"200".to_vec())));
+    let line = |(name, value, _flags): (Vec<u8>, Vec<u8>, u8)| {
+        (HeaderName::from_lowercase(&name).unwrap(), HeaderValue::from_bytes(&value).unwrap())
+    };
+    let mut fields = HeaderMap::new();
+    for (name, value) in lines.map(line) {
+        fields.append(name, value);
+    }
+    fields
+}
+
 proptest! {
     #[test]
     fn bytes_and_fields_of_a_hit_say_the_same(
@@ -136,7 +153,7 @@ proptest! {
             },
         };
         let fields = hit.fields().unwrap();
-        // The first time the stored lines are written, the second time they are there.
+        // The first time the stored fields are written, the second time they are there.
         for time in ["first", "second"] {
             let mut bytes = parsed(&hit.http1(0).unwrap());
             // Of the connection, not of the response. What is stored never has one.
@@ -146,6 +163,10 @@ proptest! {
             bytes.remove(header::CONNECTION);
             fields.remove(header::CONNECTION);
             prop_assert_eq!(&bytes, &fields, "{}", time);
+            let mut section = b"before".to_vec();
+            hit.write_http2(&mut section).unwrap();
+            prop_assert!(section.starts_with(b"before"));
+            prop_assert_eq!(decompressed(section.split_off(6)), fields, "{}", time);
         }
     }
 }
