@@ -1,8 +1,11 @@
 //! From header blocks to fields (RFC 7541 sections 3 and 6).
 
+use bytes::Bytes;
+
 use super::dynamic_table::{DynamicTable, Entry, size_of};
 use super::field::{Field, Indexing, Name};
-use super::static_table::{ENTRIES, LENGTH};
+use super::repeated::LastSection;
+use super::static_table::{ENTRIES, LENGTH, PATHS};
 use super::{huffman, integer};
 
 /// Decodes the header blocks of one connection, all of them and in order.
@@ -12,6 +15,22 @@ pub(in crate::listener::http2) struct Decoder {
     /// Strings that are coded, while they are read.
     name: Vec<u8>,
     value: Vec<u8>,
+    /// Sections decoded so far.
+    number: SectionNumber,
+    last: LastSection,
+}
+
+/// Which section of a connection it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::listener::http2) struct SectionNumber(u64);
+
+/// A section that says what an earlier one said, but for its path.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::listener::http2) struct Repeated {
+    /// The earlier one.
+    pub(in crate::listener::http2) number: SectionNumber,
+    /// As it was sent; not checked.
+    pub(in crate::listener::http2) path: Bytes,
 }
 
 /// What became of a section.
@@ -71,7 +90,30 @@ impl<F: FnMut(Field)> Giver<F> {
 impl Decoder {
     /// Begins a connection. The table has so many bytes at most, `SETTINGS_HEADER_TABLE_SIZE`.
     pub(in crate::listener::http2) fn new(table_bytes: usize) -> Self {
-        Self { table: DynamicTable::new(table_bytes), name: Vec::new(), value: Vec::new() }
+        Self {
+            table: DynamicTable::new(table_bytes),
+            name: Vec::new(),
+            value: Vec::new(),
+            number: SectionNumber::default(),
+            last: LastSection::default(),
+        }
+    }
+
+    /// The section decoded last.
+    pub(in crate::listener::http2) fn number(&self) -> SectionNumber {
+        self.number
+    }
+
+    /// What a whole block says, if it repeats an earlier one in all but the path. Otherwise it is still to be decoded.
+    pub(in crate::listener::http2) fn repeated(&mut self, block: &[u8], max_section: usize) -> Option<Repeated> {
+        let literal = self.last.path_literal(block, self.table.changes())?;
+        let (first, mut rest) = literal.split_first()?;
+        if !is_path_literal(*first) {
+            return None;
+        }
+        let path = string(&mut rest, &mut self.value).ok()?;
+        let is_alone = rest.is_empty() && self.last.size_of_others() + path.len() <= max_section;
+        is_alone.then(|| Repeated { number: self.last.number(), path: Bytes::copy_from_slice(path) })
     }
 
     /// Gives the fields of a whole block in their order, up to so many bytes as RFC 9113 section 6.5.2 counts them. The
@@ -82,8 +124,9 @@ impl Decoder {
         max_section: usize,
         field: impl FnMut(Field),
     ) -> Result<Section, DecodeError> {
+        self.number.0 += 1;
         let mut giver = Giver { left: max_section, section: Section::Whole, field };
-        let mut rest = block;
+        let (mut rest, mut path, before) = (block, None, self.table.changes());
         self.resize_table(&mut rest)?;
         while let Some((first, behind)) = rest.split_first() {
             rest = behind;
@@ -96,8 +139,18 @@ impl Decoder {
             } else if first & 0x20 != 0 {
                 return Err(DecodeError::TableSize);
             } else {
-                self.give_literal(*first, &mut rest, &mut giver)?;
+                let begin = block.len() - rest.len() - 1;
+                let length = self.give_literal(*first, &mut rest, &mut giver)?;
+                if is_path_literal(*first) {
+                    path = Some((begin..block.len() - rest.len(), length));
+                }
             }
+        }
+        if let Some((place, length)) = path
+            && giver.section == Section::Whole
+            && self.table.changes() == before
+        {
+            self.last.set(self.number, block, place, max_section - giver.left - length, before);
         }
         Ok(giver.section)
     }
@@ -153,12 +206,13 @@ impl Decoder {
         Ok(())
     }
 
+    /// Gives a field that is not entered, and says how long its value is.
     fn give_literal(
         &mut self,
         first: u8,
         rest: &mut &[u8],
         giver: &mut Giver<impl FnMut(Field)>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<usize, DecodeError> {
         let index = integer::read(first, 4, rest)?;
         let (name, name_length) = self.name(index, rest)?;
         let bytes = string(rest, &mut self.value)?;
@@ -166,7 +220,7 @@ impl Decoder {
             let indexing = if first & 0x10 != 0 { Indexing::Never } else { Indexing::Allowed };
             (giver.field)(name.with(bytes, indexing));
         }
-        Ok(())
+        Ok(bytes.len())
     }
 
     /// The name of a literal: that of another field, or behind it; and its length.
@@ -183,6 +237,11 @@ impl Decoder {
     }
 }
 
+/// Whether it begins a literal that is not entered and has the name of the static table's paths.
+fn is_path_literal(first: u8) -> bool {
+    first & 0xe0 == 0 && PATHS.contains(&(first & 0x0f))
+}
+
 /// The next string (RFC 7541 section 5.2), in `place` if it was coded.
 fn string<'a, 'b: 'a>(rest: &mut &'b [u8], place: &'a mut Vec<u8>) -> Result<&'a [u8], DecodeError> {
     let (first, behind) = rest.split_first().ok_or(DecodeError::Truncated)?;
@@ -193,7 +252,5 @@ fn string<'a, 'b: 'a>(rest: &mut &'b [u8], place: &'a mut Vec<u8>) -> Result<&'a
     if first & 0x80 == 0 {
         return Ok(bytes);
     }
-    place.clear();
-    huffman::decode(bytes, place)?;
-    Ok(place)
+    Ok(huffman::decode(bytes, place)?)
 }

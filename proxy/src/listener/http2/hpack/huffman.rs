@@ -19,10 +19,9 @@ const LENGTHS: [u8; SYMBOLS] = [
 
 /// All bytes, and the end of a string, which never stands in one.
 const SYMBOLS: usize = 257;
-const END: u16 = 256;
-const LONGEST: usize = 30;
-/// Bits looked up at once. What requests have in them is no longer.
-const SHORT: usize = 8;
+const LONGEST: u32 = 30;
+/// Bits looked up at once: two codes of what texts are mostly made of.
+const SHORT: u32 = 12;
 
 /// A string that is coded wrongly: the end within it, or padding that is too long or not the beginning of the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +38,23 @@ struct Codes {
     place: usize,
 }
 
+/// The codes that some bits begin with: two, one, or none where they are the beginning of a longer one.
+#[derive(Clone, Copy)]
+struct Short {
+    symbols: [u8; 2],
+    /// Bits of the first.
+    first: u8,
+    /// Bits of both.
+    both: u8,
+}
+
 struct Code {
     codes: [u32; SYMBOLS],
     /// The symbols by their codes.
     order: [u16; SYMBOLS],
-    by_length: [Codes; LONGEST + 1],
-    /// Symbol and length of the code that these bits begin with; the length is 0 where they are not a whole code.
-    short: [(u8, u8); 1 << SHORT],
+    by_length: [Codes; LONGEST as usize + 1],
+    /// What these bits begin with.
+    short: [Short; 1 << SHORT],
 }
 
 static CODE: Code = make();
@@ -54,53 +63,89 @@ const fn make() -> Code {
     let mut made = Code {
         codes: [0; SYMBOLS],
         order: [0; SYMBOLS],
-        by_length: [Codes { first: 0, end: 0, place: 0 }; LONGEST + 1],
-        short: [(0, 0); 1 << SHORT],
+        by_length: [Codes { first: 0, end: 0, place: 0 }; LONGEST as usize + 1],
+        short: [Short { symbols: [0; 2], first: 0, both: 0 }; 1 << SHORT],
     };
     let (mut next, mut place, mut length) = (0_u64, 0, 1);
     while length <= LONGEST {
         next <<= 1;
-        made.by_length[length].first = (next << (32 - length)) as u32;
-        made.by_length[length].place = place;
+        let codes = &mut made.by_length[length as usize];
+        (codes.first, codes.place) = ((next << (32 - length)) as u32, place);
         let mut symbol = 0;
         while symbol < SYMBOLS {
-            if LENGTHS[symbol] as usize == length {
+            if LENGTHS[symbol] as u32 == length {
                 made.codes[symbol] = next as u32;
                 made.order[place] = symbol as u16;
-                if length <= SHORT {
-                    let mut bits = (next as usize) << (SHORT - length);
-                    let end = (next as usize + 1) << (SHORT - length);
-                    while bits < end {
-                        made.short[bits] = (symbol as u8, length as u8);
-                        bits += 1;
-                    }
-                }
                 next += 1;
                 place += 1;
             }
             symbol += 1;
         }
-        made.by_length[length].end = next << (32 - length);
+        made.by_length[length as usize].end = next << (32 - length);
         length += 1;
+    }
+    let mut bits = 0;
+    while bits < made.short.len() {
+        made.short[bits] = first_codes(bits as u32, &made);
+        bits += 1;
     }
     made
 }
 
-/// Appends the string that `coded` says.
-pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), BadCode> {
-    out.reserve(coded.len() * 8 / 5);
+const fn first_codes(bits: u32, code: &Code) -> Short {
+    let none = Short { symbols: [0; 2], first: 0, both: 0 };
+    let (symbol, first) = match first_code(bits << (32 - SHORT), code) {
+        Some((symbol, length)) if length <= SHORT => (symbol, length),
+        _ => return none,
+    };
+    // In two steps: no bits are left behind a code of `SHORT` ones.
+    match first_code((bits << (32 - SHORT)) << (first - 1) << 1, code) {
+        Some((second, length)) if first + length <= SHORT => {
+            Short { symbols: [symbol, second], first: first as u8, both: (first + length) as u8 }
+        }
+        _ => Short { symbols: [symbol, 0], first: first as u8, both: first as u8 },
+    }
+}
+
+/// The code in front of these bits, which is not the end.
+const fn first_code(bits: u32, code: &Code) -> Option<(u8, u32)> {
+    let mut length = 1;
+    while length <= LONGEST {
+        let codes = &code.by_length[length as usize];
+        if (bits as u64) < codes.end {
+            let symbol = code.order[codes.place + ((bits - codes.first) >> (32 - length)) as usize];
+            return if symbol < 256 { Some((symbol as u8, length)) } else { None };
+        }
+        length += 1;
+    }
+    None
+}
+
+/// Decodes into `place`, which is made long enough and never shorter, and gives the string.
+pub(super) fn decode<'a>(coded: &[u8], place: &'a mut Vec<u8>) -> Result<&'a [u8], BadCode> {
+    // The shortest codes have five bits; two symbols are put at once.
+    let longest = coded.len() * 8 / 5 + 2;
+    if place.len() < longest {
+        place.resize(longest, 0);
+    }
+    let length = decode_into(coded, place)?;
+    place.get(..length).ok_or(BadCode)
+}
+
+fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, BadCode> {
     // The next bits are in front.
-    let (mut bits, mut count) = (0_u64, 0_usize);
+    let (mut bits, mut count, mut at) = (0_u64, 0_u32, 0);
     let (words, tail) = coded.as_chunks::<4>();
     for word in words {
         bits |= u64::from(u32::from_be_bytes(*word)) << (32 - count);
         count += 32;
         while count >= LONGEST {
-            let (symbol, length) = next_symbol(bits);
-            let Ok(byte) = u8::try_from(symbol) else { return Err(BadCode) };
-            out.push(byte);
-            bits <<= length;
-            count -= length;
+            let codes = next_codes(bits)?;
+            // Where there is one symbol, the place behind it is written again.
+            out.get_mut(at..at + 2).ok_or(BadCode)?.copy_from_slice(&codes.symbols);
+            at += codes.count();
+            bits <<= codes.both;
+            count -= u32::from(codes.both);
         }
     }
     for byte in tail {
@@ -109,40 +154,42 @@ pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), BadCode> {
     }
     // Behind the last bit come those of the end, so that padding is a part of it.
     bits |= u64::MAX >> count;
-    decode_last(bits, count, out)
-}
-
-fn decode_last(mut bits: u64, mut count: usize, out: &mut Vec<u8>) -> Result<(), BadCode> {
-    while count > 0 {
-        let (symbol, length) = next_symbol(bits);
-        if length > count {
-            // RFC 7541 section 5.2: at most seven bits, and all of them ones.
-            return if symbol == END && count < 8 { Ok(()) } else { Err(BadCode) };
-        }
-        let Ok(byte) = u8::try_from(symbol) else { return Err(BadCode) };
-        out.push(byte);
-        // More ones follow.
+    while count > 0 && !is_padding(bits, count) {
+        let codes = next_codes(bits)?;
+        let (places, length) =
+            if u32::from(codes.both) <= count { (codes.count(), codes.both) } else { (1, codes.first) };
+        count = count.checked_sub(u32::from(length)).ok_or(BadCode)?;
+        out.get_mut(at..at + 2).ok_or(BadCode)?.copy_from_slice(&codes.symbols);
+        at += places;
         bits = !(!bits << length);
-        count -= length;
     }
-    Ok(())
+    Ok(at)
 }
 
-/// The symbol whose code is in front, and the bits it takes.
+impl Short {
+    #[inline]
+    fn count(self) -> usize {
+        1 + usize::from(self.both > self.first)
+    }
+}
+
+/// RFC 7541 section 5.2: at most seven bits, and all of them ones.
 #[inline]
-fn next_symbol(bits: u64) -> (u16, usize) {
-    let (symbol, length) = CODE.short[(bits >> (64 - SHORT)) as usize];
-    if length > 0 { (u16::from(symbol), usize::from(length)) } else { next_long_symbol((bits >> 32) as u32) }
+fn is_padding(bits: u64, count: u32) -> bool {
+    count < 8 && bits == u64::MAX
 }
 
-fn next_long_symbol(bits: u32) -> (u16, usize) {
-    for (length, codes) in CODE.by_length.iter().enumerate().skip(SHORT + 1) {
-        if u64::from(bits) < codes.end {
-            let among = (bits - codes.first) >> (32 - length);
-            return (CODE.order[codes.place + among as usize], length);
-        }
-    }
-    (END, LONGEST)
+/// One or two codes that are in front. The end of a string never is.
+#[inline]
+fn next_codes(bits: u64) -> Result<Short, BadCode> {
+    let codes = CODE.short[(bits >> (64 - SHORT)) as usize];
+    if codes.first > 0 { Ok(codes) } else { long_code((bits >> 32) as u32) }
+}
+
+#[cold]
+fn long_code(bits: u32) -> Result<Short, BadCode> {
+    let (symbol, length) = first_code(bits, &CODE).ok_or(BadCode)?;
+    Ok(Short { symbols: [symbol, 0], first: length as u8, both: length as u8 })
 }
 
 /// Bytes of the string when it is coded.

@@ -9,11 +9,12 @@ mod encoder;
 mod field;
 mod huffman;
 mod integer;
+mod repeated;
 mod static_table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::decoder::{DecodeError, Decoder, Section};
+pub(super) use self::decoder::{DecodeError, Decoder, Repeated, Section, SectionNumber};
 pub(crate) use self::encoder::{
     write_field, write_field_compressed, write_field_with, write_number, write_status, write_table_size_update,
 };

@@ -4,6 +4,7 @@ mod appendix_c;
 mod encoding;
 mod hostile;
 mod properties;
+mod repeated;
 
 use super::*;
 

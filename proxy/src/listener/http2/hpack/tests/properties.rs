@@ -77,8 +77,7 @@ proptest! {
         let (mut coded, mut again) = (Vec::new(), Vec::new());
         huffman::encode(&plain, &mut coded);
         prop_assert_eq!(coded.len(), huffman::coded_length(&plain));
-        prop_assert_eq!(huffman::decode(&coded, &mut again), Ok(()));
-        prop_assert_eq!(again, plain);
+        prop_assert_eq!(huffman::decode(&coded, &mut again), Ok(&plain[..]));
     }
 
     #[test]
