@@ -18,7 +18,7 @@ use bytes::{Buf, BytesMut};
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -67,6 +67,11 @@ impl StreamIdentity {
         digest.local_addr = Some(info.local.into()).into();
         let (tls, alpn) = tls.map(|(digest, alpn)| (Arc::new(digest), alpn)).unzip();
         Self { id: descriptor, socket: Arc::new(digest), tls, alpn }
+    }
+
+    /// The same as sessions know it.
+    pub(super) fn into_digest(self) -> Digest {
+        Digest { ssl_digest: self.tls, timing_digest: Vec::new(), proxy_digest: None, socket_digest: Some(self.socket) }
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use tidegate_config::model::Limits;
 
-use super::{http1, http3};
+use super::{http1, http3, request_head};
 
 /// Bytes of the header section at the front, if it is whole and accepted.
 #[must_use]
@@ -29,5 +29,5 @@ pub(crate) fn pseudo_headers_are_well_placed(section: &[u8]) -> bool {
 /// What an HTTP/1.1 origin would be asked for a request of HTTP/3, if it is accepted, and the length of its body.
 #[must_use]
 pub(crate) fn http1_head_of(request: Request<()>, limits: &Limits) -> Option<(Bytes, Option<u64>)> {
-    http3::http1_head_of(request, limits)
+    request_head::http1_head_of(request, limits)
 }

@@ -15,9 +15,12 @@ mod http1;
 mod http2;
 pub mod http3;
 mod patience;
+mod priority;
 pub mod proxy_protocol;
 mod ready_response;
 mod refusal;
+mod request_head;
+mod session;
 mod socket;
 mod stalling_socket;
 mod tcp;
@@ -31,6 +34,7 @@ pub use connection::{
     SharedListenerState, Signals, TlsInfo,
 };
 pub use connection_limit::{ConnectionGuard, ConnectionLimit};
-pub use ready_response::{Application, AtOnce, ReadyResponse};
+pub use ready_response::{Application, ReadyResponse, ReadyStream, StreamRequest};
+pub(crate) use http2::hpack;
 pub use socket::{PortSharing, bind_tcp, bind_udp};
 pub use tcp::{TcpListenerSettings, serve_tcp};

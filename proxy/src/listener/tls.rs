@@ -14,7 +14,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::client_stream::{ClientStream, StreamIdentity};
-use super::coalescing_io::CoalescingIo;
 use super::connection::Ending;
 use super::gathering::Gathering;
 use super::ready_response::Application;
@@ -49,10 +48,7 @@ where
     let identity = StreamIdentity::new(descriptor, &info, Some(digest(stream.get_ref().1, protocol)));
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {
-        let flooded = http2::Flooded::default();
-        let metered = http2::FrameMeter::new(CoalescingIo::next_read(stream), flooded.clone());
-        let stream = Box::new(ClientStream::new(metered, identity));
-        http2::serve(context, stream, flooded, info, &limits, closing).await;
+        http2::serve(context, stream, identity.into_digest(), info, &limits, closing).await;
     } else {
         let stream = Box::new(ClientStream::new(Gathering::new(stream), identity));
         CONNECTION.scope(info, http1::serve(context, stream, &limits, closing)).await;

@@ -1,69 +1,383 @@
-//! Tasks of an HTTP/2 connection's streams: how many run, since when none does, and waiting for the last.
+//! The streams of a connection, as the connection's task and the tasks of its requests share them.
+//!
+//! Owns what both sides change: queues, windows, and whose turn it is to be sent. Locked for a moment at a time; nobody
+//! waits with the lock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::cmp::Reverse;
+use std::task::{Context, Waker};
 
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::frame::{Reason, put_reset, put_window_update};
+use super::output::Output;
+use super::stream::{Gone, Prefix, Sent, Stream, Turn};
+use super::windows::{CONNECTION_WINDOW, DEFAULT_WINDOW, Exceeded, ReceiveWindow, SendWindow};
+use crate::listener::priority::Signal;
+
+/// Streams that we reset and for which late frames are ignored. Twice the usual number of streams in flight.
+const RESET_STREAMS: usize = 256;
+
+/// What is wrong with what a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The connection cannot go on (RFC 9113 section 5.4.1).
+    Connection(Reason),
+    /// A stream cannot (section 5.4.2).
+    Stream(Reason),
+}
+
+/// What is known of a stream's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is in the table.
+    Here,
+    /// We reset it, and the client may not know yet.
+    Reset,
+    /// It is over.
+    Over,
+}
+
+/// The streams of one connection.
+pub(super) type Shared = Mutex<Streams>;
 
 #[derive(Debug)]
 pub(super) struct Streams {
-    running: AtomicUsize,
-    none_left: Notify,
-    /// Reference for `last_ended`.
-    begin: Instant,
-    /// Milliseconds after `begin` when the last running task ended.
-    last_ended: AtomicU64,
+    table: HashMap<u32, Stream, ahash::RandomState>,
+    /// Streams that their own windows let send, by their turns.
+    ready: BTreeSet<Turn>,
+    turns: u64,
+    /// Streams that count against what may be open at once.
+    open: u32,
+    reset: VecDeque<u32>,
+    window: SendWindow,
+    initial_window: u32,
+    receive_window: ReceiveWindow,
+    /// Frames of streams that are no part of a response.
+    control: Vec<u8>,
+    driver: Option<Waker>,
+    ended: bool,
 }
-
-/// Counts one task until dropped.
-#[derive(Debug)]
-pub(super) struct StreamGuard(Arc<Streams>);
 
 impl Streams {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { running: AtomicUsize::new(0), none_left: Notify::new(), begin: now, last_ended: AtomicU64::new(0) }
-    }
-
-    pub(super) fn begin(streams: &Arc<Self>) -> StreamGuard {
-        streams.running.fetch_add(1, Ordering::Relaxed);
-        StreamGuard(Arc::clone(streams))
-    }
-
-    pub(super) fn running(&self) -> usize {
-        self.running.load(Ordering::Acquire)
-    }
-
-    /// Notes that something was answered without a task.
-    pub(super) fn note_activity(&self) {
-        let millis = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ended.store(millis.max(1), Ordering::Relaxed); // zero says that there was nothing yet
-    }
-
-    /// Whether anything was answered.
-    pub(super) fn has_answered(&self) -> bool {
-        self.last_ended.load(Ordering::Relaxed) > 0
-    }
-
-    /// Since when none runs, if none does.
-    pub(super) fn last_ended(&self) -> Instant {
-        self.begin + Duration::from_millis(self.last_ended.load(Ordering::Relaxed))
-    }
-
-    pub(super) async fn all_ended(&self) {
-        while self.running() > 0 {
-            self.none_left.notified().await;
+    pub(super) fn new() -> Self {
+        Self {
+            table: HashMap::default(),
+            ready: BTreeSet::new(),
+            turns: 0,
+            open: 0,
+            reset: VecDeque::new(),
+            window: SendWindow::new(DEFAULT_WINDOW),
+            initial_window: DEFAULT_WINDOW,
+            receive_window: ReceiveWindow::new(CONNECTION_WINDOW),
+            control: Vec::new(),
+            driver: None,
+            ended: false,
         }
     }
-}
 
-impl Drop for StreamGuard {
-    fn drop(&mut self) {
-        let streams = &self.0;
-        if streams.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            streams.note_activity();
-            streams.none_left.notify_one();
+    /// Streams that are open as the client counts them.
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// Whether no request holds a stream.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    pub(super) fn known(&self, id: u32) -> Known {
+        match self.table.get(&id) {
+            Some(stream) if stream.gone.is_none() => Known::Here,
+            Some(_) => Known::Reset,
+            None if self.reset.contains(&id) => Known::Reset,
+            None => Known::Over,
         }
+    }
+
+    /// Who is woken when there is something to send.
+    pub(super) fn register(&mut self, context: &Context<'_>) {
+        if self.driver.is_none() {
+            self.driver = Some(context.waker().clone());
+        }
+    }
+
+    fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    /// Enters a stream that a request opens.
+    pub(super) fn insert(&mut self, id: u32, received_end: bool) {
+        self.open += 1;
+        self.table.insert(id, Stream::new(SendWindow::new(self.initial_window), received_end));
+    }
+
+    /// Takes so much of a short response's room as its body needs, if there is as much on a new stream.
+    pub(super) fn spend_at_once(&mut self, bytes: usize) -> bool {
+        // Whoever waits for the connection's window goes first.
+        let fits = bytes <= self.window.room() && bytes <= self.initial_window as usize && self.ready.is_empty();
+        if fits {
+            self.window.spend(bytes);
+        }
+        fits
+    }
+
+    /// Notes that a stream was answered and reset, which is in no table.
+    pub(super) fn remember_reset(&mut self, id: u32) {
+        if self.reset.len() >= RESET_STREAMS {
+            self.reset.pop_front();
+        }
+        self.reset.push_back(id);
+    }
+
+    /// Notes what has come of a body; `length` is that of the frame, its padding included.
+    pub(super) fn receive(&mut self, id: u32, bytes: &[u8], length: usize, end: bool) -> Result<(), Fault> {
+        self.receive_window.receive(length).map_err(|Exceeded| Fault::Connection(Reason::FLOW_CONTROL_ERROR))?;
+        let Some(stream) = self.table.get_mut(&id).filter(|stream| stream.gone.is_none()) else {
+            self.release_connection(length);
+            return Ok(());
+        };
+        if stream.received_end {
+            self.release_connection(length);
+            return Err(Fault::Stream(Reason::STREAM_CLOSED));
+        }
+        if stream.receive_window.receive(length).is_err() {
+            self.release_connection(length);
+            return Err(Fault::Stream(Reason::FLOW_CONTROL_ERROR));
+        }
+        if !bytes.is_empty() {
+            stream.received.push_back(Bytes::copy_from_slice(bytes));
+        }
+        stream.received_end = end;
+        if let Some(reader) = stream.reader.take() {
+            reader.wake();
+        }
+        // Padding is out of the way at once.
+        let padding = length - bytes.len();
+        if padding > 0 {
+            self.release(id, padding);
+        }
+        self.note_progress(id);
+        Ok(())
+    }
+
+    /// Notes that the client's body ends without another byte.
+    pub(super) fn receive_end(&mut self, id: u32) -> Result<(), Fault> {
+        let Some(stream) = self.table.get_mut(&id).filter(|stream| stream.gone.is_none()) else { return Ok(()) };
+        if stream.received_end {
+            return Err(Fault::Stream(Reason::STREAM_CLOSED));
+        }
+        stream.received_end = true;
+        if let Some(reader) = stream.reader.take() {
+            reader.wake();
+        }
+        self.note_progress(id);
+        Ok(())
+    }
+
+    /// Widens the windows by what was read.
+    fn release(&mut self, id: u32, bytes: usize) {
+        let stream = self.table.get_mut(&id).filter(|stream| !stream.received_end && stream.gone.is_none());
+        if let Some(by) = stream.and_then(|stream| stream.receive_window.release(bytes)) {
+            put_window_update(&mut self.control, id, by);
+        }
+        self.release_connection(bytes);
+    }
+
+    fn release_connection(&mut self, bytes: usize) {
+        if let Some(by) = self.receive_window.release(bytes) {
+            put_window_update(&mut self.control, 0, by);
+        }
+    }
+
+    /// The client takes more of one stream's body.
+    pub(super) fn widen_stream(&mut self, id: u32, by: i64) -> Result<(), Fault> {
+        let Some(stream) = self.table.get_mut(&id) else { return Ok(()) };
+        stream.window.shift(by).map_err(|Exceeded| Fault::Stream(Reason::FLOW_CONTROL_ERROR))?;
+        self.place(id);
+        Ok(())
+    }
+
+    /// The client takes more on the connection.
+    pub(super) fn widen_connection(&mut self, by: i64) -> Result<(), Fault> {
+        self.window.shift(by).map_err(|Exceeded| Fault::Connection(Reason::FLOW_CONTROL_ERROR))
+    }
+
+    /// The client changes the windows of all streams (RFC 9113 section 6.9.2).
+    pub(super) fn resize(&mut self, window: u32) -> Result<(), Fault> {
+        let by = i64::from(window) - i64::from(self.initial_window);
+        self.initial_window = window;
+        let ids: Vec<u32> = self.table.keys().copied().collect();
+        for id in ids {
+            let shifted = self.table.get_mut(&id).map(|stream| stream.window.shift(by));
+            if shifted == Some(Err(Exceeded)) {
+                return Err(Fault::Connection(Reason::FLOW_CONTROL_ERROR));
+            }
+            self.place(id);
+        }
+        Ok(())
+    }
+
+    /// The client gives a stream up.
+    pub(super) fn stopped(&mut self, id: u32, reason: Reason) {
+        let Some(stream) = self.table.get_mut(&id) else { return };
+        // Who has all of the response does not give it up.
+        if !(stream.sent_end && stream.received_end) {
+            stream.received_end = true;
+            stream.end(Gone::Stopped(reason));
+        }
+        self.close(id);
+        self.place(id);
+    }
+
+    /// Resets a stream, for what the client did or for want of a whole response.
+    pub(super) fn reset(&mut self, id: u32, reason: Reason) {
+        match self.table.get_mut(&id) {
+            Some(stream) if stream.gone.is_some() => return,
+            Some(stream) => stream.end(Gone::Reset(reason)),
+            None => self.remember_reset(id),
+        }
+        put_reset(&mut self.control, id, reason);
+        self.close(id);
+        self.place(id);
+        self.wake_driver();
+    }
+
+    /// Ends everything: the connection is over.
+    pub(super) fn end_all(&mut self) {
+        self.ended = true;
+        self.ready.clear();
+        for stream in self.table.values_mut() {
+            stream.turn = None;
+            stream.end(Gone::Ended);
+        }
+    }
+
+    fn close(&mut self, id: u32) {
+        if let Some(stream) = self.table.get_mut(&id).filter(|stream| !stream.closed) {
+            stream.closed = true;
+            self.open = self.open.saturating_sub(1);
+        }
+    }
+
+    fn note_progress(&mut self, id: u32) {
+        if self.table.get(&id).is_some_and(|stream| stream.received_end && stream.sent_end) {
+            self.close(id);
+        }
+    }
+
+    /// Puts a stream among those that can send, or takes it out.
+    fn place(&mut self, id: u32) {
+        let Some(stream) = self.table.get_mut(&id) else { return };
+        match (stream.turn, stream.is_ready()) {
+            (None, true) => {
+                let turn = (Reverse(stream.priority.place(id)), self.turns, id);
+                self.turns += 1;
+                stream.turn = Some(turn);
+                self.ready.insert(turn);
+            }
+            (Some(turn), false) => {
+                stream.turn = None;
+                self.ready.remove(&turn);
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes what is said of a stream's priority.
+    pub(super) fn prioritise(&mut self, id: u32, change: impl FnOnce(&mut super::stream::Priority)) {
+        let Some(stream) = self.table.get_mut(&id) else { return };
+        change(&mut stream.priority);
+        if let Some(turn) = stream.turn.take() {
+            self.ready.remove(&turn);
+            self.place(id);
+        }
+    }
+
+    /// The client asks for this priority now (RFC 9218 section 7.1).
+    pub(super) fn update_priority(&mut self, id: u32, signal: Signal) {
+        self.prioritise(id, |priority| priority.updated = Some(signal));
+    }
+
+    /// Moves what is to be sent to `output`, until that is so long.
+    pub(super) fn fill(&mut self, output: &mut Output, most: usize, prefix: &mut Prefix) {
+        if !self.control.is_empty() {
+            output.own().extend_from_slice(&self.control);
+            self.control.clear();
+        }
+        let mut held = None;
+        while output.len() < most {
+            let next = match held {
+                None => self.ready.first(),
+                Some(turn) => self.ready.range((Excluded(turn), Unbounded)).next(),
+            };
+            let Some(turn) = next.copied() else { return };
+            let id = turn.2;
+            let Some(stream) = self.table.get_mut(&id) else {
+                self.ready.remove(&turn);
+                continue;
+            };
+            if stream.send(id, &mut self.window, output, prefix) == Sent::Held {
+                // Another may have a field section to send, which no window holds up.
+                held = Some(turn);
+                continue;
+            }
+            if let Some(writer) = stream.writer.take() {
+                writer.wake();
+            }
+            if !stream.is_ready() || self.ready.len() > 1 {
+                stream.turn = None;
+                self.ready.remove(&turn);
+                self.place(id);
+            }
+            self.note_progress(id);
+        }
+    }
+
+    /// One stream and, once it was changed, its place; nothing when the connection is over.
+    pub(super) fn change<T>(&mut self, id: u32, change: impl FnOnce(&mut Stream) -> T) -> Option<T> {
+        let changed = change(self.table.get_mut(&id)?);
+        self.place(id);
+        self.wake_driver();
+        Some(changed)
+    }
+
+    /// One stream to look at.
+    pub(super) fn get(&mut self, id: u32) -> Option<&mut Stream> {
+        self.table.get_mut(&id)
+    }
+
+    /// Takes the next piece of a body.
+    pub(super) fn take_received(&mut self, id: u32) -> Option<Bytes> {
+        let piece = self.table.get_mut(&id)?.received.pop_front()?;
+        let before = self.control.len();
+        self.release(id, piece.len());
+        if self.control.len() > before {
+            self.wake_driver();
+        }
+        Some(piece)
+    }
+
+    /// Forgets a stream that nobody holds any more. What is not whole is reset.
+    pub(super) fn forget(&mut self, id: u32) {
+        self.close(id);
+        let Some(stream) = self.table.remove(&id) else { return };
+        if let Some(turn) = stream.turn {
+            self.ready.remove(&turn);
+        }
+        let unread = stream.received.iter().map(Bytes::len).sum();
+        self.release_connection(unread);
+        if stream.gone.is_none() && !(stream.sent_end && stream.received_end) {
+            // A body that nobody wants is stopped without blame (RFC 9113 section 8.1).
+            put_reset(&mut self.control, id, if stream.sent_end { Reason::NO_ERROR } else { Reason::CANCEL });
+        }
+        if !stream.received_end {
+            self.remember_reset(id);
+        }
+        self.wake_driver();
     }
 }

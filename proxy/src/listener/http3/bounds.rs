@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tidegate_config::model::Limits;
 
+use crate::listener::request_head::HeadBounds;
+
 /// What RFC 9114 section 4.2.2 adds to the size of a field section for each field.
 const FIELD_OVERHEAD: u64 = 32;
 
@@ -38,6 +40,11 @@ impl Bounds {
     /// The size of a field section as HTTP/3 counts it.
     pub(super) fn field_section_size(&self) -> u64 {
         self.header_bytes.saturating_add(FIELD_OVERHEAD.saturating_mul(self.header_count as u64))
+    }
+
+    /// What a request's head may measure.
+    pub(super) fn head(&self) -> HeadBounds {
+        HeadBounds { header_count: self.header_count, target_bytes: self.target_bytes }
     }
 
     #[cfg(test)]

@@ -2,25 +2,32 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h3::error::{Code, StreamError};
 use h3::server::{RequestResolver, RequestStream};
-use http::Request;
+use http::{Method, Request};
 use pingora_core::apps::HttpServerApp;
-use pingora_core::protocols::SocketDigest;
+use pingora_core::protocols::{Digest, SocketDigest};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 
 use super::bounds::Bounds;
+use super::carrier::Http3Carrier;
 use super::endpoint::canonical;
 use super::frame::bare_response;
-use super::priority::Signal;
 use super::pseudo_headers;
 use super::quic_adapter::{BidiStream, BodyError, Connection, StreamHalves, variable_integer};
-use super::request_head::request_head;
-use super::session::Http3Session;
+use crate::listener::priority::Signal;
+use crate::listener::request_head::{RequestHead, request_head};
+use crate::listener::session::{Patience, StreamSession};
 use crate::listener::{CONNECTION, ConnectionInfo, ConnectionObserver, Protocol};
+
+/// How long a GET or HEAD may take to show that it has no body. The end of the stream mostly comes in the packet of
+/// the field section; where it follows, it does within a packet or two. Without this, such a request would go to
+/// the origin as `transfer-encoding: chunked`.
+const BODY_GRACE: Duration = Duration::from_millis(10);
 
 /// What a connection's requests share.
 pub(super) struct RequestContext<A> {
@@ -93,7 +100,7 @@ where
         halves.send.lock().reset(Code::H3_MESSAGE_ERROR);
         return RequestOutcome::Refused;
     }
-    let head = match request_head(request, &context.bounds) {
+    let head = match request_head(request, context.bounds.head()) {
         Ok(head) => head,
         Err(malformed) => {
             log::debug!(peer:% = context.info.peer, malformed:%; "request refused");
@@ -103,14 +110,34 @@ where
     if let Some(signal) = Signal::of(&head.header.headers) {
         halves.send.lock().ask(signal);
     }
-    let (connection, socket) = (context.connection.clone(), Arc::clone(&context.socket));
     let info = context.info_now();
-    let session = Http3Session::new(head, stream, halves.clone(), connection, socket, &context.bounds).await;
+    let session = session(context, head, stream, halves.clone()).await;
     let session = ServerSession::new_custom(Box::new(session));
     // Nothing comes back: an HTTP/3 stream carries one request.
     let served = context.app.process_new_http(session, &context.shutdown);
     CONNECTION.scope(info, served).await;
     RequestOutcome::Served
+}
+
+/// A session for a request, once it is known whether it has a body.
+async fn session<A>(
+    context: &RequestContext<A>,
+    head: RequestHead,
+    fields: RequestStream<BidiStream, Bytes>,
+    halves: StreamHalves,
+) -> StreamSession<Http3Carrier> {
+    let bounds = &context.bounds;
+    let short = matches!(head.header.method, Method::GET | Method::HEAD);
+    let patience =
+        Patience { read: Some(bounds.body_timeout), write: bounds.write_timeout, drain: bounds.body_timeout };
+    let digest = Digest { socket_digest: Some(Arc::clone(&context.socket)), ..Digest::default() };
+    let carrier = Http3Carrier::new(fields, halves, context.connection.clone());
+    let mut session = StreamSession::new(head, carrier, digest, patience);
+    if !session.knows_body() && short {
+        // An error means that the grace is over: then there is a body, as far as anyone can know.
+        tokio::time::timeout(BODY_GRACE, session.look_ahead()).await.ok();
+    }
+    session
 }
 
 /// A field section that h3 did not take: it reset the stream, queued a 431, or was shown an error by the adapter.

@@ -6,6 +6,7 @@ mod proxy_protocol;
 mod tls;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 use rustls::ServerConfig;
@@ -33,8 +33,8 @@ use tokio::task::JoinHandle;
 
 use super::proxy_protocol::ProxyProtocolError;
 use super::{
-    AtOnce, CONNECTION, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState,
-    PortSharing, Protocol, Refusal, Signals, TcpListenerSettings, bind_tcp, serve_tcp,
+    CONNECTION, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState,
+    PortSharing, Protocol, ReadyStream, Refusal, Signals, StreamRequest, TcpListenerSettings, bind_tcp, serve_tcp,
 };
 
 /// Bound of every wait in these tests: far above what a slow machine needs, far below for ever.
@@ -85,22 +85,44 @@ fn describe(path: &str, received: usize) -> Bytes {
 }
 
 impl crate::listener::Application for Application {
-    /// `/ready` is handed over at once, `/ready-large` written by a task.
-    fn answer_at_once(self: &Arc<Self>, mut session: HttpSession, _connection: &Arc<ConnectionInfo>) -> AtOnce {
-        let large = match session.req_header().uri.path() {
-            "/ready" => false,
-            "/ready-large" => true,
-            _ => return AtOnce::NotReady(session),
+    /// `/ready` is short enough to leave at once, `/ready-large` is not.
+    fn ready_stream(
+        self: &Arc<Self>,
+        request: &mut StreamRequest,
+        _connection: &Arc<ConnectionInfo>,
+    ) -> Option<Box<dyn ReadyStream>> {
+        let body = match &request.target[..] {
+            b"/ready" => Bytes::from_static(b"ready"),
+            b"/ready-large" => Bytes::from(vec![b'x'; 1 << 20]),
+            _ => return None,
         };
-        let response = Box::new(ResponseHeader::build(200, None).expect("a status"));
-        session.write_response_header(response, false).expect("a stream that is open");
-        if large {
-            let written = async move { session.write_body(Bytes::from(vec![b'x'; 1 << 20]), true).await };
-            return AtOnce::Ready(Box::pin(async move { drop(written.await) }));
+        Some(Box::new(Ready { length: body.len() as u64, body: Some(body) }))
+    }
+}
+
+struct Ready {
+    length: u64,
+    body: Option<Bytes>,
+}
+
+impl ReadyStream for Ready {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn write_section(&mut self, section: &mut Vec<u8>) -> bool {
+        section.push(0x88); // `:status: 200`
+        true
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        self.body.take()
+    }
+
+    fn sent(&mut self, body_bytes: u64, error: Option<&dyn Display>) {
+        if error.is_none() {
+            assert_eq!(body_bytes, self.length);
         }
-        let mut writer = session.take_response_body_writer().expect("a head was written");
-        writer.send_data(Bytes::from_static(b"ready"), true).expect("a stream that is open");
-        AtOnce::Answered
     }
 }
 

@@ -11,7 +11,7 @@ use h3::error::Code;
 use parking_lot::Mutex;
 
 use super::super::frame::{FrameCursor, Piece, take_integer};
-use super::super::priority::Signal;
+use crate::listener::priority::Signal;
 use super::SendHalf;
 use super::error::variable_integer;
 

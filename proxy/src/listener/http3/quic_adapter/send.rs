@@ -14,7 +14,7 @@ use h3::quic::{StreamErrorIncoming, StreamId, WriteBuf};
 use parking_lot::Mutex;
 use quinn::{StoppedError, VarInt, WriteError};
 
-use super::super::priority::Signal;
+use crate::listener::priority::Signal;
 use super::error::{stream_id, variable_integer, write_error};
 
 /// Resolves when the peer stopped the stream, has all of it, or is gone.

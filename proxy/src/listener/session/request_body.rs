@@ -1,17 +1,14 @@
-//! The body of one request: read from the stream's receiving half, measured against `content-length`.
+//! The body of one request: read from its stream, measured against `content-length`.
 //!
 //! Reading is cancel-safe throughout: what was taken off the stream is either returned or kept here.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures::task::noop_waker_ref;
-use h3::error::Code;
-use parking_lot::Mutex;
 use pingora_core::protocols::http::body_buffer::FixedBuffer;
 
-use super::quic_adapter::{BodyError, ReceiveHalf};
+use super::Carrier;
 
 /// Packets of a body are gathered up to this before they go on: each piece costs the pipeline a write to the origin,
 /// which is far dearer than copying it. 16 KiB is a TLS record.
@@ -21,26 +18,13 @@ const RETRY_BYTES: usize = 64 * 1024;
 
 /// Why a body cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestBodyError {
+pub(in crate::listener) enum RequestBodyError<E: std::error::Error> {
     /// The stream broke off or is invalid.
     #[error(transparent)]
-    Stream(BodyError),
-    /// Shorter or longer than announced: malformed (RFC 9114 section 4.1.2).
+    Stream(E),
+    /// Shorter or longer than announced: malformed (RFC 9113 section 8.1.1, RFC 9114 section 4.1.2).
     #[error("body disagrees with content-length")]
     Length,
-}
-
-impl RequestBodyError {
-    pub(super) fn code(&self) -> Code {
-        match self {
-            Self::Stream(error) => error.code(),
-            Self::Length => Code::H3_MESSAGE_ERROR,
-        }
-    }
-
-    pub(super) fn closes_connection(&self) -> bool {
-        matches!(self, Self::Stream(error) if error.closes_connection())
-    }
 }
 
 /// How far the body is.
@@ -51,24 +35,22 @@ enum Progress {
 }
 
 /// The body of one request.
-pub(super) struct RequestBody {
-    half: Arc<Mutex<ReceiveHalf>>,
+pub(super) struct RequestBody<E: std::error::Error> {
     announced: Option<u64>,
     received: u64,
     /// Taken off the stream, not yet given out.
     ahead: Option<Bytes>,
     /// Met while gathering; given out once `ahead` is.
-    failed: Option<RequestBodyError>,
+    failed: Option<RequestBodyError<E>>,
     progress: Progress,
     bytes_read: usize,
     retry: Option<FixedBuffer>,
 }
 
-impl RequestBody {
-    /// The body that follows the field section on this stream.
-    pub(super) fn new(half: Arc<Mutex<ReceiveHalf>>, announced: Option<u64>) -> Self {
+impl<E: std::error::Error> RequestBody<E> {
+    /// The body that follows a field section which announces this length.
+    pub(super) fn new(announced: Option<u64>) -> Self {
         Self {
-            half,
             announced,
             received: 0,
             ahead: None,
@@ -80,16 +62,20 @@ impl RequestBody {
     }
 
     /// Whether the end of the stream, or some of the body, came with the field section; does not wait.
-    pub(super) fn look_ahead(&mut self) -> bool {
-        self.poll_ahead(&mut Context::from_waker(noop_waker_ref())).is_ready()
+    pub(super) fn look_ahead(&mut self, carrier: &mut impl Carrier<BodyError = E>) -> bool {
+        self.poll_ahead(carrier, &mut Context::from_waker(noop_waker_ref())).is_ready()
     }
 
     /// Ready once the first bytes, the end or an error of the body are known; they are kept.
-    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_ahead(
+        &mut self,
+        carrier: &mut impl Carrier<BodyError = E>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if self.ahead.is_some() || self.failed.is_some() || self.progress == Progress::Ended {
             return Poll::Ready(());
         }
-        match self.poll_gather(cx) {
+        match self.poll_gather(carrier, cx) {
             Poll::Ready(Ok(bytes)) => self.ahead = bytes,
             Poll::Ready(Err(error)) => self.failed = Some(error),
             Poll::Pending => return Poll::Pending,
@@ -98,8 +84,12 @@ impl RequestBody {
     }
 
     /// The next piece; `None` at the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RequestBodyError>> {
-        if self.poll_ahead(cx).is_pending() {
+    pub(super) fn poll_read(
+        &mut self,
+        carrier: &mut impl Carrier<BodyError = E>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, RequestBodyError<E>>> {
+        if self.poll_ahead(carrier, cx).is_pending() {
             return Poll::Pending;
         }
         if let Some(bytes) = self.ahead.take() {
@@ -119,14 +109,18 @@ impl RequestBody {
     }
 
     /// Takes what has arrived, as one piece.
-    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RequestBodyError>> {
-        let first = match self.poll_piece(cx) {
+    fn poll_gather(
+        &mut self,
+        carrier: &mut impl Carrier<BodyError = E>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, RequestBodyError<E>>> {
+        let first = match self.poll_piece(carrier, cx) {
             Poll::Ready(Ok(Some(bytes))) => bytes,
             other => return other,
         };
         let mut gathered = Gathered::One(first);
         while gathered.len() < GATHERED_BYTES {
-            match self.poll_piece(cx) {
+            match self.poll_piece(carrier, cx) {
                 Poll::Ready(Ok(Some(bytes))) => gathered = gathered.with(&bytes),
                 Poll::Ready(Err(error)) => {
                     self.failed = Some(error);
@@ -139,11 +133,15 @@ impl RequestBody {
     }
 
     /// The next piece as the stream has it.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RequestBodyError>> {
+    fn poll_piece(
+        &mut self,
+        carrier: &mut impl Carrier<BodyError = E>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, RequestBodyError<E>>> {
         if self.progress == Progress::Ended {
             return Poll::Ready(Ok(None));
         }
-        let piece = match self.half.lock().poll_body(cx) {
+        let piece = match carrier.poll_body(cx) {
             Poll::Ready(piece) => piece.map_err(RequestBodyError::Stream)?,
             Poll::Pending => return Poll::Pending,
         };
@@ -194,11 +192,6 @@ impl RequestBody {
     /// What was read so far, if all of it was kept.
     pub(super) fn retry_buffer(&self) -> Option<Bytes> {
         self.retry.as_ref().filter(|retry| !retry.is_truncated()).and_then(FixedBuffer::get_buffer)
-    }
-
-    /// Asks the client to send no more.
-    pub(super) fn stop(&self, code: Code) {
-        self.half.lock().stop(code);
     }
 }
 

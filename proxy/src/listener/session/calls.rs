@@ -1,11 +1,10 @@
-//! What Pingora calls on a session: each delegates to [`Http3Session`] and its parts.
+//! What Pingora calls on a session: each delegates to [`StreamSession`] and its parts.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
-use h3::error::Code;
 use http::HeaderMap;
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::HttpTask;
@@ -15,12 +14,12 @@ use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 
-use super::request_head::http1_head;
 use super::response::Response;
-use super::session::Http3Session;
+use super::{Abandoned, Carrier, StreamSession};
+use crate::listener::request_head::http1_head;
 
 #[async_trait]
-impl Session for Http3Session {
+impl<C: Carrier> Session for StreamSession<C> {
     fn req_header(&self) -> &RequestHeader {
         &self.header
     }
@@ -38,7 +37,7 @@ impl Session for Http3Session {
     }
 
     async fn write_response_header(&mut self, header: Box<ResponseHeader>, end: bool) -> Result<()> {
-        self.queue(|response| response.queue_header(header, end))?;
+        self.queue(|response, carrier| response.queue_header(carrier, header, end))?;
         self.flush().await
     }
 
@@ -47,12 +46,12 @@ impl Session for Http3Session {
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.queue(|response| response.queue_body(data, end))?;
+        self.queue(|response, carrier| response.queue_body(carrier, data, end))?;
         self.flush().await
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.queue(|response| response.queue_trailers(trailers))?;
+        self.queue(|response, carrier| response.queue_trailers(carrier, trailers))?;
         self.flush().await
     }
 
@@ -74,7 +73,7 @@ impl Session for Http3Session {
     }
 
     fn has_pending_proxy_tasks(&self) -> bool {
-        !self.tasks.is_empty() || self.response.is_unsettled()
+        !self.tasks.is_empty() || self.response.is_unsettled(&self.carrier)
     }
 
     async fn write_proxy_tasks(&mut self) -> Result<bool> {
@@ -118,8 +117,8 @@ impl Session for Http3Session {
     }
 
     async fn abandon(&mut self, _context: &str) {
-        self.response.reset(Code::H3_INTERNAL_ERROR);
-        self.body.stop(Code::H3_NO_ERROR);
+        self.response.reset(&mut self.carrier, Abandoned::Broken);
+        self.carrier.stop_body();
     }
 
     fn is_body_done(&mut self) -> bool {

@@ -1,25 +1,17 @@
-//! The response to one request: field sections through h3, bodies straight into the stream's sending half.
+//! The response to one request: which of its parts may follow which, and how long its body must be.
 //!
-//! Nothing here waits: everything is queued in the half, and the session flushes. A response that turns out shorter
+//! Nothing here waits: everything is queued in the carrier, and the session flushes. A response that turns out shorter
 //! or longer than its `content-length` ends in a reset, so that nobody takes it for whole.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use futures::FutureExt;
-use h3::error::{Code, StreamError};
-use h3::server::RequestStream;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, Method, StatusCode};
-use parking_lot::Mutex;
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_http::ResponseHeader;
 use tidegate_config::field::HOP_BY_HOP;
 
-use super::field_section::headers_frame;
-use super::frame::data_header;
-use super::priority::Signal;
-use super::quic_adapter::{BidiStream, SendHalf};
+use super::{Abandoned, Carrier, FieldsError};
+use crate::listener::priority::Signal;
 
 /// Why a response cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +33,12 @@ pub(super) enum ResponseError {
     /// Its `content-length` is no number.
     #[error("response with an invalid content-length")]
     InvalidLength,
-    /// 101 has no meaning in HTTP/3 (RFC 9114 section 4.5).
-    #[error("protocol upgrade over HTTP/3")]
+    /// 101 has no meaning in HTTP/2 and HTTP/3 (RFC 9113 section 8.6, RFC 9114 section 4.5).
+    #[error("protocol upgrade over a protocol that has none")]
     Upgrade,
     /// The client takes no field section of this size, or its connection is gone.
     #[error("field section was not sent: {0}")]
-    Fields(#[source] StreamError),
+    Fields(FieldsError),
 }
 
 /// How far the response is.
@@ -66,8 +58,6 @@ enum Stage {
 
 /// The response to one request.
 pub(super) struct Response {
-    fields: RequestStream<BidiStream, Bytes>,
-    half: Arc<Mutex<SendHalf>>,
     stage: Stage,
     method_is_head: bool,
     /// Set when what is sent must be this long.
@@ -79,11 +69,9 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// The response on this stream to a request with this method.
-    pub(super) fn new(fields: RequestStream<BidiStream, Bytes>, half: Arc<Mutex<SendHalf>>, method: &Method) -> Self {
+    /// The response to a request with this method.
+    pub(super) fn new(method: &Method) -> Self {
         Self {
-            fields,
-            half,
             stage: Stage::Header,
             method_is_head: method == Method::HEAD,
             announced: None,
@@ -94,7 +82,12 @@ impl Response {
     }
 
     /// Queues the fields; interim responses (1xx) may precede the final one. A second final one is ignored.
-    pub(super) fn queue_header(&mut self, mut header: Box<ResponseHeader>, end: bool) -> Result<(), ResponseError> {
+    pub(super) fn queue_header(
+        &mut self,
+        carrier: &mut impl Carrier,
+        mut header: Box<ResponseHeader>,
+        end: bool,
+    ) -> Result<(), ResponseError> {
         if header.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ResponseError::Upgrade);
         }
@@ -112,23 +105,15 @@ impl Response {
             }
             self.set_body_rule(&header)?;
             if let Some(signal) = Signal::of(&header.headers) {
-                self.half.lock().decide(signal);
+                carrier.decide(signal);
             }
         }
-        match headers_frame(header.status, &header.headers) {
-            Some(frame) => self.half.lock().push(frame),
-            None => {
-                let mut response = http::Response::new(());
-                *response.status_mut() = header.status;
-                *response.headers_mut() = header.headers.clone();
-                queued(self.fields.send_response(response))?;
-            }
-        }
+        carrier.push_fields(&header).map_err(ResponseError::Fields)?;
         if !interim {
             self.stage = Stage::Body;
             self.header = Some(header);
             if end {
-                self.queue_end()?;
+                self.queue_end(carrier)?;
             }
         }
         Ok(())
@@ -146,7 +131,12 @@ impl Response {
     }
 
     /// Queues a piece of the body; the bytes are not copied.
-    pub(super) fn queue_body(&mut self, bytes: Bytes, end: bool) -> Result<(), ResponseError> {
+    pub(super) fn queue_body(
+        &mut self,
+        carrier: &mut impl Carrier,
+        bytes: Bytes,
+        end: bool,
+    ) -> Result<(), ResponseError> {
         match self.stage {
             Stage::Header => return Err(ResponseError::NoHeader),
             Stage::Body => {}
@@ -156,18 +146,20 @@ impl Response {
         if self.has_body && !bytes.is_empty() {
             let sent = self.bytes_sent + bytes.len() as u64;
             if let Some(announced) = self.announced.filter(|announced| sent > *announced) {
-                return Err(self.fail(ResponseError::Length { announced, sent }));
+                return Err(self.fail(carrier, ResponseError::Length { announced, sent }));
             }
             self.bytes_sent = sent;
-            let mut half = self.half.lock();
-            half.push(data_header(bytes.len()));
-            half.push(bytes);
+            carrier.push_body(bytes);
         }
-        if end { self.queue_end() } else { Ok(()) }
+        if end { self.queue_end(carrier) } else { Ok(()) }
     }
 
     /// Queues trailers, which end the response.
-    pub(super) fn queue_trailers(&mut self, trailers: HeaderMap) -> Result<(), ResponseError> {
+    pub(super) fn queue_trailers(
+        &mut self,
+        carrier: &mut impl Carrier,
+        trailers: HeaderMap,
+    ) -> Result<(), ResponseError> {
         match self.stage {
             Stage::Header => return Err(ResponseError::NoHeader),
             Stage::Body => {}
@@ -175,53 +167,49 @@ impl Response {
             Stage::Failed => return Err(ResponseError::GivenUp),
         }
         if self.has_body && !trailers.is_empty() {
-            queued(self.fields.send_trailers(trailers))?;
+            carrier.push_trailers(trailers).map_err(ResponseError::Fields)?;
         }
-        self.queue_end()
+        self.queue_end(carrier)
     }
 
     /// Says that nothing follows. Without a header there is nothing to end; dropping the session then resets.
-    pub(super) fn queue_end(&mut self) -> Result<(), ResponseError> {
+    pub(super) fn queue_end(&mut self, carrier: &mut impl Carrier) -> Result<(), ResponseError> {
         if self.stage != Stage::Body {
             return Ok(());
         }
         let sent = self.bytes_sent;
         if let Some(announced) = self.announced.filter(|announced| *announced != sent) {
-            return Err(self.fail(ResponseError::Length { announced, sent }));
+            return Err(self.fail(carrier, ResponseError::Length { announced, sent }));
         }
+        carrier.push_end();
         self.stage = Stage::Ending;
         Ok(())
     }
 
-    /// Finishes the stream if everything was queued; call it when the half is flushed.
-    pub(super) fn settle(&mut self) {
+    /// Finishes the stream if everything was queued; call it when the carrier is flushed.
+    pub(super) fn settle(&mut self, carrier: &mut impl Carrier) {
         if self.stage == Stage::Ending {
-            self.half.lock().finish();
+            carrier.finish();
             self.stage = Stage::Ended;
         }
     }
 
     /// Gives the response up in a way that the client can tell from its end.
-    pub(super) fn reset(&mut self, code: Code) {
+    pub(super) fn reset(&mut self, carrier: &mut impl Carrier, why: Abandoned) {
         if self.stage != Stage::Ended {
-            self.half.lock().reset(code);
+            carrier.reset(why);
             self.stage = Stage::Failed;
         }
     }
 
-    fn fail(&mut self, error: ResponseError) -> ResponseError {
-        self.reset(Code::H3_INTERNAL_ERROR);
+    fn fail(&mut self, carrier: &mut impl Carrier, error: ResponseError) -> ResponseError {
+        self.reset(carrier, Abandoned::Broken);
         error
     }
 
-    /// The sending half.
-    pub(super) fn half(&self) -> &Arc<Mutex<SendHalf>> {
-        &self.half
-    }
-
     /// Whether something is still to be flushed or finished.
-    pub(super) fn is_unsettled(&self) -> bool {
-        self.stage == Stage::Ending || self.half.lock().has_queued()
+    pub(super) fn is_unsettled(&self, carrier: &impl Carrier) -> bool {
+        self.stage == Stage::Ending || carrier.has_queued()
     }
 
     /// Whether all of it was handed over.
@@ -237,15 +225,6 @@ impl Response {
     /// Bytes of the body that were queued.
     pub(super) fn bytes_sent(&self) -> usize {
         usize::try_from(self.bytes_sent).unwrap_or(usize::MAX)
-    }
-}
-
-/// Lets h3 encode a field section into the half's queue. It never waits, because the adapter leaves flushing to the
-/// session.
-fn queued(encode: impl Future<Output = Result<(), StreamError>>) -> Result<(), ResponseError> {
-    match encode.now_or_never() {
-        Some(result) => result.map_err(ResponseError::Fields),
-        None => unreachable!("a response stream of the adapter is always ready"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! From the fields that h3 decoded to the request the pipeline sees, in the very form HTTP/1.1 has it: a target in
+//! From the fields of HTTP/2 and HTTP/3 to the request the pipeline sees, in the very form HTTP/1.1 has it: a target in
 //! origin form and one `Host`.
 //!
 //! Pingora checks nothing of the authority or the framing of custom sessions, so that every check its HTTP/1 and
@@ -8,14 +8,14 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE};
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use pingora_core::protocols::http::authority::{RawTargetAuthority, raw_target_authority, validate_request_authority};
 use pingora_http::RequestHeader;
 use tidegate_config::field::HOP_BY_HOP;
 use tidegate_config::model::Limits;
 
-use super::bounds::Bounds;
-use crate::listener::http1::plain_length;
+use super::http1::plain_length;
+use super::ready_response::StreamRequest;
 
 /// A request as the session serves it.
 #[derive(Debug)]
@@ -24,6 +24,21 @@ pub(super) struct RequestHead {
     pub(super) header: RequestHeader,
     /// The announced length of the body.
     pub(super) content_length: Option<u64>,
+}
+
+/// What a head may measure.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadBounds {
+    /// Fields.
+    pub(super) header_count: usize,
+    /// The target.
+    pub(super) target_bytes: usize,
+}
+
+impl From<&Limits> for HeadBounds {
+    fn from(limits: &Limits) -> Self {
+        Self { header_count: limits.header_count, target_bytes: limits.target_bytes.as_usize() }
+    }
 }
 
 /// Why a request is refused.
@@ -68,7 +83,7 @@ impl Malformed {
 }
 
 /// Checks what h3 decoded and turns it into what the pipeline sees.
-pub(super) fn request_head(request: Request<()>, bounds: &Bounds) -> Result<RequestHead, Malformed> {
+pub(super) fn request_head(request: Request<()>, bounds: HeadBounds) -> Result<RequestHead, Malformed> {
     let (mut parts, ()) = request.into_parts();
     if parts.headers.len() > bounds.header_count {
         return Err(Malformed::TooManyFields);
@@ -102,7 +117,7 @@ fn refuse_hop_by_hop(headers: &HeaderMap) -> Result<(), Malformed> {
 
 /// One length in plain digits. RFC 9110 section 8.6 lets a list of equal numbers be refused: an origin of HTTP/1.1 would
 /// get it as it is.
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
+pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(None) };
     if lengths.next().is_some() {
@@ -128,8 +143,48 @@ fn host_value(authority: &Authority) -> Result<HeaderValue, Malformed> {
     HeaderValue::from_str(text).map_err(|_| Malformed::Authority)
 }
 
+/// The authority of a request of HTTP/2 as its `Host`, if it can be one.
+pub(super) fn checked_host(authority: &HeaderValue) -> Result<HeaderValue, Malformed> {
+    let parsed = Authority::try_from(authority.as_bytes()).map_err(|_| Malformed::Authority)?;
+    let host = host_value(&parsed)?;
+    let mut probe = RequestHeader::build(Method::GET, b"/", None).map_err(|_| Malformed::Authority)?;
+    probe.insert_header(HOST, host.clone()).map_err(|_| Malformed::Authority)?;
+    validate_request_authority(&probe).map_err(|_| Malformed::Authority)?;
+    Ok(host)
+}
+
+/// Whether a request of HTTP/2 can have this target, in origin form or `*` for OPTIONS.
+pub(super) fn is_plain_target(method: &Method, target: &Bytes) -> bool {
+    // Nearly all targets are made of these; of the rest the library knows which are none.
+    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+,;:@!$'()*".contains(byte);
+    if target.first() == Some(&b'/') && target.get(1) != Some(&b'/') && target.iter().all(usual) {
+        return true;
+    }
+    // A fragment would be left out silently.
+    let path = PathAndQuery::from_maybe_shared(target.clone()).ok().filter(|path| path.as_str().len() == target.len());
+    path.is_some_and(|path| check_target(method, &path).is_ok())
+}
+
+/// A request of HTTP/2 as the pipeline sees it.
+pub(super) fn of_stream(request: StreamRequest, content_length: Option<u64>) -> Result<RequestHead, Malformed> {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.uri = if request.method == Method::CONNECT {
+        let host = request.fields.get(HOST).ok_or(Malformed::Authority)?;
+        Uri::try_from(host.as_bytes()).map_err(|_| Malformed::Authority)?
+    } else {
+        let path = PathAndQuery::from_maybe_shared(request.target).map_err(|_| Malformed::Target)?;
+        Uri::from(path)
+    };
+    parts.method = request.method;
+    parts.version = Version::HTTP_2;
+    parts.headers = request.fields;
+    let header = RequestHeader::from(parts);
+    validate_request_authority(&header).map_err(|_| Malformed::Authority)?;
+    Ok(RequestHead { header, content_length })
+}
+
 /// The target as HTTP/1.1 would write it: a path, `*` for OPTIONS, an authority for CONNECT.
-fn origin_form(method: &Method, uri: &Uri, authority: Authority, bounds: &Bounds) -> Result<Uri, Malformed> {
+fn origin_form(method: &Method, uri: &Uri, authority: Authority, bounds: HeadBounds) -> Result<Uri, Malformed> {
     let path = uri.path_and_query();
     if method == Method::CONNECT {
         // RFC 9114 section 4.4: neither scheme nor path.
@@ -160,8 +215,9 @@ fn check_target(method: &Method, path: &PathAndQuery) -> Result<(), Malformed> {
     if form_is_valid && bytes_are_valid && names_no_authority { Ok(()) } else { Err(Malformed::Target) }
 }
 
-/// One `Cookie` field again: HTTP/3 may split it for compression, HTTP/1.1 may not (RFC 9114 section 4.2.1).
-fn join_cookies(headers: &mut HeaderMap) {
+/// One `Cookie` field again: HTTP/2 and HTTP/3 may split it for compression, HTTP/1.1 may
+/// not (RFC 9113 section 8.2.3, RFC 9114 section 4.2.1).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
     let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if crumbs.len() < 2 {
         return;
@@ -191,7 +247,7 @@ pub(super) fn http1_head(header: &RequestHeader) -> Bytes {
 /// What an HTTP/1.1 origin would be asked for this, where it is accepted, and the length that its body must have. For
 /// [`crate::fuzzing`].
 pub(in crate::listener) fn http1_head_of(request: Request<()>, limits: &Limits) -> Option<(Bytes, Option<u64>)> {
-    let head = request_head(request, &Bounds::from(limits)).ok()?;
+    let head = request_head(request, HeadBounds::from(limits)).ok()?;
     Some((http1_head(&head.header), head.content_length))
 }
 
@@ -199,8 +255,8 @@ pub(in crate::listener) fn http1_head_of(request: Request<()>, limits: &Limits) 
 mod tests {
     use super::*;
 
-    fn bounds() -> Bounds {
-        Bounds { target_bytes: 64, header_count: 8, ..Bounds::for_tests() }
+    fn bounds() -> HeadBounds {
+        HeadBounds { target_bytes: 64, header_count: 8 }
     }
 
     fn head(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<RequestHead, Malformed> {
@@ -208,7 +264,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        request_head(request.body(()).unwrap(), &bounds())
+        request_head(request.body(()).unwrap(), bounds())
     }
 
     /// Method, URI, fields, and why they are refused.
@@ -272,7 +328,7 @@ mod tests {
     fn options_asterisk_keeps_its_target() {
         let parts = http::uri::Builder::new().scheme("https").authority("media.test").path_and_query("*").build();
         let request = Request::builder().method("OPTIONS").uri(parts.unwrap()).body(()).unwrap();
-        let head = request_head(request, &bounds()).unwrap();
+        let head = request_head(request, bounds()).unwrap();
         assert_eq!(head.header.raw_path(), b"*");
     }
 }

@@ -1,0 +1,234 @@
+//! One connection: what it has, and the loop that reads, answers and writes.
+//!
+//! Everything that has arrived is answered before anything is written, so that answers leave together. Nothing is read
+//! while a client does not take what it was answered. When a connection ends is for `lifecycle`, frames for `receive`,
+//! requests for `accept`.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use pingora_core::protocols::Digest;
+use tidegate_config::model::Limits;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::credit::Credit;
+use super::frame::{HEADER, Header, Reason, put_settings, put_window_update};
+use super::hpack::Decoder;
+use super::lifecycle::{Life, Phase};
+use super::output::Output;
+use super::receive::{Greeting, PartialSection};
+use super::request::KnownAuthority;
+use super::settings::{announced, section_bytes};
+use super::stream::Prefix;
+use super::streams::{Shared, Streams};
+use super::tasks::Tasks;
+use super::windows::{CONNECTION_WINDOW, DEFAULT_WINDOW};
+use crate::listener::ConnectionInfo;
+use crate::listener::patience::{Closing, Deadline};
+use crate::listener::tcp::ListenerContext;
+
+/// Memory of a client's table (RFC 9113 section 6.5.2: what it is when nothing is said).
+const TABLE_BYTES: usize = 4096;
+
+/// Bytes asked for at once, unless a frame is longer: many requests, and little memory while nothing comes.
+const READ_SIZE: usize = 4 << 10;
+
+/// Reads between two writes. What has arrived is answered together, but not without end.
+const READS: u32 = 16;
+
+/// Bytes handed to the socket at once: what rustls buffers by default, four of its records.
+const WRITE_SIZE: usize = 64 << 10;
+
+/// How the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// All that was to be said is sent.
+    Well,
+    /// Nobody is there to say anything to.
+    Gone,
+}
+
+pub(super) struct Connection<'a, A, S> {
+    pub(super) context: &'a ListenerContext<A>,
+    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) digest: Digest,
+    pub(super) limits: &'a Limits,
+    pub(super) section_bytes: usize,
+    pub(super) io: S,
+    pub(super) input: BytesMut,
+    pub(super) output: Output,
+    /// Something was written that is perhaps not sent.
+    unflushed: bool,
+    pub(super) prefix: Prefix,
+    pub(super) decoder: Decoder,
+    pub(super) known_authority: KnownAuthority,
+    pub(super) streams: Arc<Shared>,
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) greeting: Greeting,
+    pub(super) partial: Option<PartialSection>,
+    pub(super) fault: Option<Reason>,
+    pub(super) credit: Credit,
+    pub(super) malformed: u32,
+    pub(super) accepted: u32,
+    pub(super) last_id: u32,
+    pub(super) closing: Closing,
+    pub(super) deadline: Deadline,
+    pub(super) life: Life,
+}
+
+/// How far reading or writing went.
+#[derive(PartialEq, Eq)]
+enum Moved {
+    /// There is nothing more to do until something happens.
+    All,
+    /// There may be more.
+    Some,
+    /// The client must take something first.
+    Blocked,
+}
+
+impl<'a, A, S> Connection<'a, A, S>
+where
+    A: super::Application,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    pub(super) fn new(
+        context: &'a ListenerContext<A>,
+        io: S,
+        digest: Digest,
+        info: Arc<ConnectionInfo>,
+        limits: &'a Limits,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
+        let now = Instant::now();
+        let mut output = Output::default();
+        put_settings(output.own(), &announced(limits));
+        put_window_update(output.own(), 0, CONNECTION_WINDOW - DEFAULT_WINDOW);
+        let life = Life::new(now, limits);
+        Self {
+            context,
+            info,
+            digest,
+            limits,
+            section_bytes: section_bytes(limits),
+            io,
+            input: BytesMut::new(),
+            output,
+            unflushed: false,
+            prefix: Prefix::NO_TABLE,
+            decoder: Decoder::new(TABLE_BYTES),
+            known_authority: KnownAuthority::default(),
+            streams: Arc::new(Shared::new(Streams::new())),
+            tasks: Arc::new(Tasks::new(now)),
+            greeting: Greeting::Preface,
+            partial: None,
+            fault: None,
+            credit: Credit::new(now),
+            malformed: 0,
+            accepted: 0,
+            last_id: 0,
+            closing: Closing::new(closing),
+            deadline: Deadline::new(life.first_deadline()),
+            life,
+        }
+    }
+
+    /// One turn of the loop; ready when the connection is over.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.streams.lock().register(context);
+        let accepted = self.accepted;
+        loop {
+            let Ok(read) = self.poll_read(context) else { return Poll::Ready(Ended::Gone) };
+            if self.accepted != accepted {
+                self.after_requests();
+            }
+            if self.closing.poll(context).is_ready() {
+                self.on_closing();
+            }
+            while self.deadline.poll(context).is_ready() {
+                if let Some(ended) = self.on_deadline(Instant::now()) {
+                    return Poll::Ready(ended);
+                }
+            }
+            let Ok(written) = self.poll_write(context) else { return Poll::Ready(Ended::Gone) };
+            if written == Moved::All && self.is_finished() {
+                return Poll::Ready(Ended::Well);
+            }
+            if written == Moved::Blocked || read != Moved::Some {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Reads and answers what has come. An error means that the client is gone.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> io::Result<Moved> {
+        if self.life.phase() == Phase::BrokenOff {
+            return Ok(Moved::All);
+        }
+        for _ in 0..READS {
+            match self.take_frames() {
+                Ok(true) => return Ok(Moved::Some),
+                Ok(false) => {}
+                Err(reason) => {
+                    self.break_off(reason);
+                    return Ok(Moved::All);
+                }
+            }
+            if self.input.is_empty() && self.input.capacity() > 2 * READ_SIZE {
+                self.input = BytesMut::new();
+            }
+            self.input.reserve(self.missing().max(READ_SIZE));
+            match pin!(self.io.read_buf(&mut self.input)).poll(context) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(Moved::All),
+            }
+        }
+        Ok(Moved::Some)
+    }
+
+    /// Bytes that the frame which has begun still needs.
+    fn missing(&self) -> usize {
+        let whole = Header::parse(&self.input).map_or(0, |header| HEADER + header.length);
+        whole.saturating_sub(self.input.len())
+    }
+
+    /// Writes what there is to send. An error means that the client is gone.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> io::Result<Moved> {
+        loop {
+            self.streams.lock().fill(&mut self.output, WRITE_SIZE, &mut self.prefix);
+            if self.output.is_empty() {
+                break;
+            }
+            let io = &mut self.io;
+            let written = self.output.with_slices(|slices| match slices {
+                [only] => Pin::new(&mut *io).poll_write(context, only),
+                _ => Pin::new(&mut *io).poll_write_vectored(context, slices),
+            });
+            match written {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.output.advance(count);
+                    self.credit.sent(count);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(Moved::Blocked),
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.io).poll_flush(context) {
+                Poll::Ready(flushed) => flushed?,
+                Poll::Pending => return Ok(Moved::Blocked),
+            }
+            self.unflushed = false;
+        }
+        Ok(Moved::All)
+    }
+}
