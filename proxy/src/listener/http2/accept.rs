@@ -39,7 +39,9 @@ where
         }
         self.last_id = id;
         if self.is_beyond_goaway(id) {
-            return Ok(()); // The client sends it again elsewhere (RFC 9113 section 6.8).
+            // The client sends it again elsewhere (RFC 9113 section 6.8); what follows of it is nothing to us.
+            self.streams.lock().remember_reset(id);
+            return Ok(());
         }
         if self.streams.lock().open() >= self.limits.streams {
             return self.turn_away(id);
@@ -65,6 +67,7 @@ where
         match streams.known(id) {
             Known::Reset => Ok(()),
             Known::Over => Err(Fault::Connection(Reason::STREAM_CLOSED)),
+            Known::Here if streams.has_ended(id) => Err(Fault::Stream(Reason::STREAM_CLOSED)),
             Known::Here if !end || !section.is_trailers() => Err(Fault::Stream(Reason::PROTOCOL_ERROR)),
             Known::Here => streams.receive_end(id),
         }
@@ -96,15 +99,18 @@ where
 
     fn begin(&mut self, id: u32, mut checked: Checked, end: bool) -> Result<(), Fault> {
         let plain = end && checked.content_length.is_none() && checked.request.method == Method::GET;
+        let asked = Signal::of(&checked.request.fields);
         if plain && let Some(ready) = self.context.app.ready_stream(&mut checked.request, &self.info) {
-            return self.answer(id, ready);
+            return self.answer(id, ready, asked);
         }
         let Checked { request, content_length } = checked;
+        if self.tasks.running() >= self.limits.streams as usize * TASKS_PER_STREAM {
+            return Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM));
+        }
         let head = match of_stream(request, content_length) {
             Ok(head) => head,
             Err(malformed) => return self.refuse(id, malformed, end),
         };
-        let asked = Signal::of(&head.header.headers);
         let carrier = self.enter(id, end, asked);
         let limits = self.limits;
         // Who looks after bodies that do not go on is below.
@@ -124,9 +130,6 @@ where
             }
         };
         tokio::spawn(CONNECTION.scope(Arc::clone(&self.info), serving));
-        if self.tasks.running() > limits.streams as usize * TASKS_PER_STREAM {
-            return Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM));
-        }
         Ok(())
     }
 
@@ -141,13 +144,16 @@ where
     }
 
     /// Writes what is there: at once if it is short and the client takes it, otherwise as it does.
-    fn answer(&mut self, id: u32, ready: Box<dyn ReadyStream>) -> Result<(), Fault> {
+    fn answer(&mut self, id: u32, ready: Box<dyn ReadyStream>, asked: Option<Signal>) -> Result<(), Fault> {
         let length = usize::try_from(ready.length()).unwrap_or(usize::MAX);
         if length <= SHORT_BODY && self.streams.lock().spend_at_once(length) {
             self.write_at_once(id, ready, length);
             return Ok(());
         }
-        let carrier = self.enter(id, true, None);
+        if self.tasks.running() >= self.limits.streams as usize * TASKS_PER_STREAM {
+            return Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM));
+        }
+        let carrier = self.enter(id, true, asked);
         let guard = Tasks::begin(&self.tasks);
         let writing = ready::write(ready, carrier, self.limits.write_timeout);
         tokio::spawn(async move {

@@ -64,6 +64,8 @@ pub(super) struct Connection<'a, A, S> {
     pub(super) output: Output,
     /// Something was written that is perhaps not sent.
     unflushed: bool,
+    /// The client had to take something before more could be written.
+    blocked: bool,
     pub(super) prefix: Prefix,
     pub(super) decoder: Decoder,
     pub(super) known_authority: KnownAuthority,
@@ -120,6 +122,7 @@ where
             input: BytesMut::new(),
             output,
             unflushed: false,
+            blocked: false,
             prefix: Prefix::NO_TABLE,
             decoder: Decoder::new(TABLE_BYTES),
             known_authority: KnownAuthority::default(),
@@ -216,10 +219,16 @@ where
                 Poll::Ready(Ok(count)) => {
                     self.output.advance(count);
                     self.credit.sent(count);
+                    if std::mem::take(&mut self.blocked) {
+                        self.note_taken();
+                    }
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => return Ok(Moved::Blocked),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Ok(Moved::Blocked);
+                }
             }
         }
         if self.unflushed {

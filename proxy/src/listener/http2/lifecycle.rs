@@ -163,6 +163,11 @@ where
         false
     }
 
+    /// The client has taken something: it is there, though its answer to a PING may stand behind much else.
+    pub(super) fn note_taken(&mut self) {
+        self.life.asked = None;
+    }
+
     /// A PING was answered.
     pub(super) fn on_pong(&mut self, opaque: [u8; 8]) {
         match opaque {
@@ -197,7 +202,8 @@ where
         log::debug!(code = reason.0; "an HTTP/2 connection is broken off");
         self.life.enter(Phase::BrokenOff);
         self.streams.lock().end_all();
-        put_goaway(self.output.own(), self.last_id, reason);
+        // It never names a later stream than before (RFC 9113 section 6.8).
+        put_goaway(self.output.own(), self.life.last_served.unwrap_or(self.last_id), reason);
         self.deadline.set_earlier(self.life.since + CLOSE_PATIENCE);
     }
 

@@ -143,7 +143,7 @@ where
     }
 
     fn on_data(&mut self, header: &Header, payload: &[u8]) -> Result<(), Fault> {
-        if header.stream == 0 || header.stream > self.last_id {
+        if self.is_idle(header.stream) {
             return Err(PROTOCOL);
         }
         let bytes = unpadded(header, payload).ok_or(PROTOCOL)?;
@@ -219,7 +219,7 @@ where
 
     fn on_window_update(&mut self, header: &Header, payload: &[u8]) -> Result<(), Fault> {
         let by = i64::from(number(payload).filter(|_| payload.len() == 4).ok_or(FRAME_SIZE)? & (u32::MAX >> 1));
-        if header.stream > self.last_id {
+        if header.stream != 0 && self.is_idle(header.stream) {
             return Err(PROTOCOL);
         }
         match (header.stream, by) {
@@ -232,7 +232,7 @@ where
 
     fn on_reset(&mut self, header: &Header, payload: &[u8]) -> Result<(), Fault> {
         let code = number(payload).filter(|_| payload.len() == 4).ok_or(FRAME_SIZE)?;
-        if header.stream == 0 || header.stream > self.last_id {
+        if self.is_idle(header.stream) {
             return Err(PROTOCOL);
         }
         self.streams.lock().stopped(header.stream, Reason(code));
@@ -252,6 +252,11 @@ where
         }
         self.streams.lock().update_priority(id, Signal::parse(value));
         Ok(())
+    }
+
+    /// Whether nobody has opened a stream, or could (RFC 9113 section 5.1.1).
+    fn is_idle(&self, stream: u32) -> bool {
+        stream > self.last_id || stream.is_multiple_of(2)
     }
 
     /// One more request that is none, or error of a stream.
@@ -275,7 +280,7 @@ fn on_priority(header: &Header, payload: &[u8]) -> Result<(), Fault> {
         return Err(PROTOCOL);
     }
     if payload.len() != 5 {
-        return Err(Fault::Stream(Reason::FRAME_SIZE_ERROR));
+        return Err(FRAME_SIZE);
     }
     depends_on_another(header.stream, payload)
 }

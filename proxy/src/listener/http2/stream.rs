@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADER, HEADERS, LARGEST_PAYLOAD, Reason, header, put_header,
@@ -74,7 +74,7 @@ pub(super) struct Stream {
     pub(super) window: SendWindow,
     pub(super) priority: Priority,
     pub(super) turn: Option<Turn>,
-    pub(super) received: VecDeque<Bytes>,
+    pub(super) received: BytesMut,
     pub(super) receive_window: ReceiveWindow,
     pub(super) received_end: bool,
     pub(super) gone: Option<Gone>,
@@ -95,7 +95,7 @@ impl Stream {
             window,
             priority: Priority::default(),
             turn: None,
-            received: VecDeque::new(),
+            received: BytesMut::new(),
             receive_window: ReceiveWindow::new(STREAM_WINDOW),
             received_end,
             gone: None,

@@ -97,6 +97,11 @@ impl Streams {
         }
     }
 
+    /// Whether the client has said that its body is whole.
+    pub(super) fn has_ended(&self, id: u32) -> bool {
+        self.table.get(&id).is_some_and(|stream| stream.received_end)
+    }
+
     /// Who is woken when there is something to send.
     pub(super) fn register(&mut self, context: &Context<'_>) {
         if self.driver.is_none() {
@@ -149,9 +154,8 @@ impl Streams {
             self.release_connection(length);
             return Err(Fault::Stream(Reason::FLOW_CONTROL_ERROR));
         }
-        if !bytes.is_empty() {
-            stream.received.push_back(Bytes::copy_from_slice(bytes));
-        }
+        // Copied together: a piece of its own for each frame would cost more than the bytes of a small one.
+        stream.received.extend_from_slice(bytes);
         stream.received_end = end;
         if let Some(reader) = stream.reader.take() {
             reader.wake();
@@ -353,7 +357,11 @@ impl Streams {
 
     /// Takes the next piece of a body.
     pub(super) fn take_received(&mut self, id: u32) -> Option<Bytes> {
-        let piece = self.table.get_mut(&id)?.received.pop_front()?;
+        let received = &mut self.table.get_mut(&id)?.received;
+        if received.is_empty() {
+            return None;
+        }
+        let piece = std::mem::take(received).freeze();
         let before = self.control.len();
         self.release(id, piece.len());
         if self.control.len() > before {
@@ -369,8 +377,7 @@ impl Streams {
         if let Some(turn) = stream.turn {
             self.ready.remove(&turn);
         }
-        let unread = stream.received.iter().map(Bytes::len).sum();
-        self.release_connection(unread);
+        self.release_connection(stream.received.len());
         if stream.gone.is_none() && !(stream.sent_end && stream.received_end) {
             // A body that nobody wants is stopped without blame (RFC 9113 section 8.1).
             put_reset(&mut self.control, id, if stream.sent_end { Reason::NO_ERROR } else { Reason::CANCEL });
