@@ -23,12 +23,13 @@ use crate::routing::{CanonicalHost, CanonicalPath};
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("canonical_form", canonical_form),
     ("proxy_protocol", proxy_protocol),
     ("forwarded", forwarded),
     ("http1_head", http1_head),
     ("http1_chunks", http1_chunks),
+    ("hpack", hpack),
     ("http3_fields", http3_fields),
     ("http3_head", http3_head),
     ("cmcd", cmcd),
@@ -132,6 +133,11 @@ pub fn http1_chunks(bytes: &[u8]) {
     if let Some(length) = whole {
         assert_eq!(listener::fuzzing::chunked_length([&bytes[..length]].into_iter()), Some(length));
     }
+}
+
+/// Header blocks of HTTP/2 mean the same under every bound, and what is written is what was read.
+pub fn hpack(bytes: &[u8]) {
+    listener::fuzzing::header_blocks(bytes);
 }
 
 /// A field section with a second path, or a path behind a field, is never well placed.

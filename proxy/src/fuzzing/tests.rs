@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of what the targets read.
-const PIECES: [&[u8]; 83] = [
+const PIECES: [&[u8]; 88] = [
     b"GET / HTTP/1.1\r\n",
     b"POST /a?b HTTP/1.0\r\n",
     b"OPTIONS * HTTP/1.1\r\n",
@@ -47,6 +47,11 @@ const PIECES: [&[u8]; 83] = [
     b"//a",
     b"media.tidegate.test:80",
     b"[::1]",
+    b"\x06\x82\x87\x04\x02/1\xbe",
+    b"\x05\x40\x01a\x01b",
+    b"\x04\x44\x02/a",
+    b"\x03\x3f\x45\xbe",
+    b"\x07\x00\x01a\x82\x1f\xff\xbf",
     b"\x00\x00\xd1\xd7\xc1",
     b"\x50\x01a",
     b"\x2d\xb9\x49\x53\x39\xe4\x01x",

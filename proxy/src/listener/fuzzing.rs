@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use tidegate_config::model::Limits;
 
-use super::{http1, http3, request_head};
+use super::{http1, http2, http3, request_head};
 
 /// Bytes of the header section at the front, if it is whole and accepted.
 #[must_use]
@@ -18,6 +18,11 @@ pub(crate) fn chunked_length<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> 
     let mut scanner = http1::ChunkScanner::default();
     let length = pieces.try_fold(0, |length, piece| scanner.advance(piece).map(|taken| length + taken));
     length.ok().filter(|_| scanner.has_ended())
+}
+
+/// Checks the header blocks of one connection over HTTP/2.
+pub(crate) fn header_blocks(bytes: &[u8]) {
+    http2::hpack::fuzzing::check_blocks(bytes);
 }
 
 /// Whether a field section has its pseudo-headers once and in front.

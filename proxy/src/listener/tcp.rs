@@ -49,7 +49,7 @@ pub(super) struct ListenerContext<A> {
     pub(super) state: SharedListenerState,
     pub(super) observer: Arc<dyn ConnectionObserver>,
     pub(super) plaintext: Option<PlaintextMode>,
-    proxy_protocol: Option<Arc<[IpNet]>>,
+    pub(super) proxy_protocol: Option<Arc<[IpNet]>>,
 }
 
 /// One accepted connection on its way to a protocol.

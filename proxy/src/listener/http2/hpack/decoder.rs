@@ -8,6 +8,9 @@ use super::repeated::LastSection;
 use super::static_table::{ENTRIES, LENGTH, PATHS};
 use super::{huffman, integer};
 
+/// What is kept for strings that are coded: targets and cookies are shorter, nearly all.
+const LONGEST_PLACE: usize = 4 << 10;
+
 /// Decodes the header blocks of one connection, all of them and in order.
 #[derive(Debug)]
 pub(in crate::listener::http2) struct Decoder {
@@ -21,7 +24,7 @@ pub(in crate::listener::http2) struct Decoder {
 }
 
 /// Which section of a connection it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(in crate::listener::http2) struct SectionNumber(u64);
 
 /// A section that says what an earlier one said, but for its path.
@@ -152,7 +155,17 @@ impl Decoder {
         {
             self.last.set(self.number, block, place, max_section - giver.left - length, before);
         }
+        self.drop_long_strings();
         Ok(giver.section)
+    }
+
+    /// A connection does not keep the memory of the longest string it ever had.
+    fn drop_long_strings(&mut self) {
+        for place in [&mut self.name, &mut self.value] {
+            if place.len() > LONGEST_PLACE {
+                *place = Vec::new();
+            }
+        }
     }
 
     /// Updates stand in front of all fields (RFC 7541 section 4.2).

@@ -16,9 +16,6 @@ const NAME_PREFIX: u32 = 4;
 const PLAIN: u8 = 0;
 const CODED: u8 = 0x80;
 const STRING_PREFIX: u32 = 7;
-/// `SETTINGS_HEADER_TABLE_SIZE` has changed (RFC 7541 section 6.3).
-const TABLE_SIZE: u8 = 0x20;
-const TABLE_SIZE_PREFIX: u32 = 5;
 
 /// The longest length that is one byte.
 const SHORT: usize = 0x7e;
@@ -82,11 +79,6 @@ pub(crate) fn write_field_with(out: &mut Vec<u8>, name: &HeaderName, write: impl
 /// Writes a field that is a number.
 pub(crate) fn write_number(out: &mut Vec<u8>, name: &HeaderName, number: u64) {
     write_field(out, name, itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// Tells the client how much of its table is used (RFC 7541 section 4.2); stands in front of a block.
-pub(crate) fn write_table_size_update(out: &mut Vec<u8>, size: usize) {
-    integer::write(out, TABLE_SIZE, TABLE_SIZE_PREFIX, size);
 }
 
 #[inline]

@@ -7,6 +7,7 @@ mod decoder;
 mod dynamic_table;
 mod encoder;
 mod field;
+pub(crate) mod fuzzing;
 mod huffman;
 mod integer;
 mod repeated;
@@ -15,7 +16,5 @@ mod static_table;
 mod tests;
 
 pub(super) use self::decoder::{DecodeError, Decoder, Repeated, Section, SectionNumber};
-pub(crate) use self::encoder::{
-    write_field, write_field_compressed, write_field_with, write_number, write_status, write_table_size_update,
-};
+pub(crate) use self::encoder::{write_field, write_field_compressed, write_field_with, write_number, write_status};
 pub(super) use self::field::{Field, Malformed};

@@ -82,12 +82,3 @@ fn cookies_are_never_entered_into_tables() {
         assert_eq!(decode(&mut Decoder::new(4096), &block).unwrap(), ["set-cookie: id=1"]);
     }
 }
-
-#[test]
-fn size_updates_are_read_as_such() {
-    let mut block = Vec::new();
-    write_table_size_update(&mut block, 0);
-    write_table_size_update(&mut block, 4096);
-    assert_eq!(block, bytes("20 3f e1 1f"));
-    assert_eq!(decode(&mut Decoder::new(4096), &block).unwrap(), [""; 0]);
-}
