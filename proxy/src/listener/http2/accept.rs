@@ -120,8 +120,12 @@ where
         let app = Arc::clone(&self.context.app);
         let (observer, patience) = (Arc::clone(&self.context.observer), limits.body_timeout);
         let (guard, signal) = (Tasks::begin(&self.tasks), self.closing.signal().clone());
+        let streams = Arc::clone(&self.streams);
         let serving = async move {
             let _guard = guard;
+            if streams.lock().is_gone(id) {
+                return; // Reset, or the connection broken off, by what came with it.
+            }
             let serving = app.process_new_http(ServerSession::new_custom(Box::new(session)), &signal);
             if while_body_comes(patience, serving).await.is_none() {
                 // The stream is reset as its session is dropped.

@@ -97,6 +97,11 @@ impl Streams {
         }
     }
 
+    /// Whether nothing can come of a stream any more.
+    pub(super) fn is_gone(&self, id: u32) -> bool {
+        self.table.get(&id).is_none_or(|stream| stream.gone.is_some())
+    }
+
     /// Whether the client has said that its body is whole.
     pub(super) fn has_ended(&self, id: u32) -> bool {
         self.table.get(&id).is_some_and(|stream| stream.received_end)
