@@ -107,7 +107,8 @@ impl Decoder {
         self.number
     }
 
-    /// What a whole block says, if it repeats an earlier one in all but the path. Otherwise it is still to be decoded.
+    /// What a whole block says, if it repeats an earlier one in all but the path, which has one. Otherwise it is still to
+    /// be decoded.
     pub(in crate::listener::http2) fn repeated(&mut self, block: &[u8], max_section: usize) -> Option<Repeated> {
         let literal = self.last.path_literal(block, self.table.changes())?;
         let (first, mut rest) = literal.split_first()?;
