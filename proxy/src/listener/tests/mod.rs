@@ -34,8 +34,8 @@ use tokio::task::JoinHandle;
 
 use super::proxy_protocol::ProxyProtocolError;
 use super::{
-    CONNECTION, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState,
-    PortSharing, Protocol, ReadyStream, Refusal, Signals, StreamRequest, TcpListenerSettings, bind_tcp, serve_tcp,
+    CONNECTION, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState, PortSharing,
+    Protocol, ReadyStream, Refusal, Signals, StreamRequest, TcpListenerSettings, bind_tcp, serve_tcp,
 };
 
 /// Bound of every wait in these tests: far above what a slow machine needs, far below for ever.
@@ -64,8 +64,12 @@ impl Application {
             self.entered.add_permits(1);
             self.released.acquire().await.expect("never closed").forget();
         }
-        let body = if path == "/large" { Bytes::from(vec![b'x'; 1 << 20]) } else { describe(&path, received) };
+        let is_large = matches!(&*path, "/large" | "/urgent");
+        let body = if is_large { Bytes::from(vec![b'x'; 1 << 20]) } else { describe(&path, received) };
         let mut response = ResponseHeader::build(200, None)?;
+        if path == "/urgent" {
+            response.insert_header("priority", "u=0")?;
+        }
         response.insert_header("content-length", body.len())?;
         session.write_response_header(Box::new(response)).await?;
         session.write_response_body(body, true).await

@@ -1,0 +1,105 @@
+//! What clients must not send, and what crosses the end of a connection.
+
+use super::*;
+
+const PROTOCOL_ERROR: u32 = 0x1;
+const STREAM_CLOSED: u32 = 0x5;
+const FRAME_SIZE_ERROR: u32 = 0x6;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Reset(u32, u32),
+    GoAway(u32),
+}
+
+/// What the server tells a client that has a request in flight on stream 1 and then sends this.
+async fn check(bytes: &[u8], expected: Told) {
+    let mut wire = Wire::start(limits(), WIDE).await;
+    wire.send(&get(1, "/wait")).await;
+    wire.application.entered.acquire().await.unwrap().forget();
+    wire.send(bytes).await;
+    let answers = wire.answers().await;
+    let told = match &answers[..] {
+        [] => Told::Nothing,
+        [frame] if frame.kind == GOAWAY => Told::GoAway(frame.reason()),
+        [frame] if frame.kind == RST_STREAM => Told::Reset(frame.stream, frame.first()),
+        other => panic!("{bytes:x?}: {other:?}"),
+    };
+    assert_eq!(told, expected, "{bytes:x?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_on_a_stream_whose_request_is_whole_is_answered_by_a_reset() {
+    for flags in [END_HEADERS, END_HEADERS | END_STREAM] {
+        check(&frame(HEADERS, flags, 1, &section(0x82, "/")), Told::Reset(1, STREAM_CLOSED)).await;
+        check(&frame(HEADERS, flags, 1, b"\x00\x01a\x01b"), Told::Reset(1, STREAM_CLOSED)).await;
+    }
+    check(&frame(DATA, END_STREAM, 1, b"x"), Told::Reset(1, STREAM_CLOSED)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_clients_do_not_open_are_never_reset() {
+    for stream in [2, 4, 5, 6] {
+        check(&widen(stream, 1), Told::GoAway(PROTOCOL_ERROR)).await;
+        check(&frame(RST_STREAM, 0, stream, &[0; 4]), Told::GoAway(PROTOCOL_ERROR)).await;
+        check(&frame(DATA, 0, stream, b"x"), Told::GoAway(PROTOCOL_ERROR)).await;
+        // A priority may come before its stream (RFC 9113 section 6.3).
+        check(&frame(PRIORITY, 0, stream, &[0; 5]), Told::Nothing).await;
+        check(&frame(PRIORITY, 0, stream, &[0; 4]), Told::GoAway(FRAME_SIZE_ERROR)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_take_little_by_little_get_all_of_it() {
+    let mut wire = Wire::start(limits(), 64).await;
+    for number in 0..10 {
+        wire.send(&get(number * 2 + 1, "/ready")).await;
+    }
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        wire.up_to(Frame::is_end).await;
+    }
+}
+
+/// A connection with a request in flight on stream 1 that was told that it is the last.
+async fn leaving() -> Wire {
+    let mut wire = Wire::start(limits(), WIDE).await;
+    wire.send(&get(1, "/wait")).await;
+    wire.application.entered.acquire().await.unwrap().forget();
+    wire.drain.send(true).unwrap();
+    let first = wire.up_to(|frame| frame.kind == PING).await;
+    let ping = first.last().unwrap();
+    assert!(first.iter().any(|frame| frame.kind == GOAWAY && frame.first() == u32::MAX >> 1));
+    wire.send(&frame(PING, ACK, 0, &ping.payload)).await;
+    let last = wire.up_to(|frame| frame.kind == GOAWAY).await;
+    assert_eq!(last.last().map(|frame| (frame.first(), frame.reason())), Some((1, 0)));
+    wire
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_cross_the_last_goaway_disturb_nobody() {
+    let mut wire = leaving().await;
+    wire.send(&post(3, "/up")).await;
+    for _ in 0..40 {
+        wire.send(&frame(DATA, 0, 3, &[0; 16_000])).await;
+    }
+    wire.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, b"\x00\x01a\x01b")).await;
+    wire.send(&[post(5, "/up"), frame(RST_STREAM, 0, 5, &[0; 4]), widen(5, 1)].concat()).await;
+    wire.application.released.add_permits(1);
+    let rest = wire.up_to(Frame::is_end).await;
+    assert!(rest.iter().all(|frame| frame.kind != GOAWAY && frame.kind != RST_STREAM), "{rest:?}");
+    // Its bytes count for the connection all the same (RFC 9113 section 6.8).
+    let widened: u32 = rest.iter().filter(|frame| frame.kind == WINDOW_UPDATE).map(Frame::first).sum();
+    assert!(widened >= 40 * 16_000 / 2, "{widened}");
+    assert!(rest.iter().all(|frame| frame.kind != WINDOW_UPDATE || frame.stream == 0));
+    wire.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_stream_is_never_said_to_be_a_later_one() {
+    let mut wire = leaving().await;
+    wire.send(&[get(3, "/"), frame(PING, 0, 0, b"short")].concat()).await;
+    let end = wire.up_to(|frame| frame.kind == GOAWAY).await;
+    assert_eq!(end.last().map(|frame| (frame.first(), frame.reason())), Some((1, FRAME_SIZE_ERROR)));
+}
