@@ -31,7 +31,7 @@ pub(in crate::listener::http2) enum Malformed {
     Name,
     /// A pseudo-header that requests do not have, or that we do not offer.
     PseudoHeader,
-    /// Control bytes, or white space around it.
+    /// Control bytes.
     Value,
     /// No token.
     Method,
@@ -89,7 +89,11 @@ pub(super) enum Indexing {
 
 /// The value that these bytes are, if they may be one.
 fn value_of(bytes: &[u8]) -> Option<HeaderValue> {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let surrounded = is_blank(bytes.first()) || is_blank(bytes.last());
-    if surrounded { None } else { HeaderValue::from_bytes(bytes).ok() }
+    // White space around it is taken off as in HTTP/1.1: it is malformed (RFC 9113 section 8.2.1), but harmless, and sent
+    // by some.
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let (Some(first), Some(last)) = (bytes.iter().position(is_text), bytes.iter().rposition(is_text)) else {
+        return Some(HeaderValue::from_static(""));
+    };
+    HeaderValue::from_bytes(&bytes[first..=last]).ok()
 }

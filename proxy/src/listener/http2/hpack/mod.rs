@@ -17,4 +17,4 @@ mod tests;
 
 pub(super) use self::decoder::{DecodeError, Decoder, Repeated, Section, SectionNumber};
 pub(crate) use self::encoder::{write_field, write_field_compressed, write_field_with, write_number, write_status};
-pub(super) use self::field::{Field, Malformed};
+pub(super) use self::field::Field;

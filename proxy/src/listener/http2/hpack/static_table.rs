@@ -81,10 +81,23 @@ const fn place(name: &[u8]) -> usize {
     sum % PLACES_LENGTH
 }
 
-/// The index of the field with this name, which is not a pseudo-header's.
+/// The index of a field that is no pseudo-header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RegularIndex(u8);
+
+impl RegularIndex {
+    pub(super) const SET_COOKIE: Self = Self(55);
+
+    /// What is left of it behind a prefix of four bits, which none of them fits into.
+    pub(super) fn beyond_prefix(self) -> u8 {
+        self.0 - FIRST_REGULAR as u8
+    }
+}
+
+/// The index of the field with this name and text.
 #[inline]
-pub(super) fn index_of(name: &HeaderName) -> Option<usize> {
-    let index = usize::from(PLACES[place(name.as_str().as_bytes())]);
-    let entry = ENTRIES.get(index.wrapping_sub(1))?;
-    matches!(&entry.name, Name::Regular(known) if known == name).then_some(index)
+pub(super) fn index_of(name: &HeaderName, text: &[u8]) -> Option<RegularIndex> {
+    let index = PLACES[place(text)];
+    let entry = ENTRIES.get(usize::from(index).wrapping_sub(1))?;
+    matches!(&entry.name, Name::Regular(known) if known == name).then_some(RegularIndex(index))
 }
