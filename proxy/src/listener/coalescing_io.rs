@@ -1,13 +1,8 @@
-//! Gathers small writes to a client into few system calls (and, over TLS, few records).
+//! Gathers small writes to a client of HTTP/1 into few system calls (and, over TLS, few records).
 //!
-//! Owns a bounded buffer between a protocol and the stream below it. Two moments to flush:
-//! - [`FlushMoment::Immediate`], for HTTP/1: what was written since the last flush goes out at the next one, so that a
-//!   response's header section and a short body leave together. What does not fit is written straight from the
-//!   caller's memory, gathered with the buffer where the stream below can.
-//! - [`FlushMoment::NextRead`], for HTTP/2: a flush says that it is done and wakes the task; the true flush happens
-//!   when the connection reads next, which is in the same round of the scheduler. Meanwhile other streams of the
-//!   connection have written theirs, and one record carries the answers of many. The `h2` crate reads in every
-//!   poll of a connection, so that nothing waits for longer than one round.
+//! Owns a bounded buffer between a protocol and the stream below it: what was written since the last flush goes out at the
+//! next one, so that a response's header section and a short body leave together. What does not fit is written straight
+//! from the caller's memory, gathered with the buffer where the stream below can.
 //!
 //! It knows nothing of HTTP, time-outs or TLS.
 
@@ -17,52 +12,28 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Most that an HTTP/1 connection gathers: a header section and a short body, and one TLS record (RFC 8446 section
+/// Most that a connection gathers: a header section and a short body, and one TLS record (RFC 8446 section
 /// 5.1: 2^14 bytes). What is larger gains nothing by another copy.
-const IMMEDIATE_CAPACITY: usize = 16 << 10;
-
-/// Most that an HTTP/2 connection gathers in one round: four frames of the default size, and what rustls buffers by
-/// default below, so that a full buffer becomes one system call.
-const NEXT_READ_CAPACITY: usize = 64 << 10;
+const CAPACITY: usize = 16 << 10;
 
 /// What a connection keeps allocated while it has nothing to write: enough for a short response, and at the default
 /// limit of 65,536 connections 256 MiB at the very most.
 const KEPT_CAPACITY: usize = 4 << 10;
 
-/// When gathered bytes go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FlushMoment {
-    Immediate,
-    NextRead,
-}
-
 /// The stream below with gathered writes.
 #[derive(Debug)]
 pub(super) struct CoalescingIo<S> {
     inner: S,
-    moment: FlushMoment,
     gathered: Vec<u8>,
     /// How much of `gathered` the stream below has taken.
     taken: usize,
-    /// A flush was promised and is still to be done.
-    promised: bool,
-    /// Something was written since the last true flush.
+    /// Something was written since the last flush.
     unsent: bool,
 }
 
 impl<S> CoalescingIo<S> {
-    /// Flushes when asked to.
-    pub(super) fn immediate(inner: S) -> Self {
-        Self::new(inner, FlushMoment::Immediate)
-    }
-
-    /// Flushes at the read that follows.
-    pub(super) fn next_read(inner: S) -> Self {
-        Self::new(inner, FlushMoment::NextRead)
-    }
-
-    fn new(inner: S, moment: FlushMoment) -> Self {
-        Self { inner, moment, gathered: Vec::new(), taken: 0, promised: false, unsent: false }
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner, gathered: Vec::new(), taken: 0, unsent: false }
     }
 
     /// Whether something was written that the stream below may not have sent.
@@ -70,15 +41,8 @@ impl<S> CoalescingIo<S> {
         self.unsent
     }
 
-    fn capacity(&self) -> usize {
-        match self.moment {
-            FlushMoment::Immediate => IMMEDIATE_CAPACITY,
-            FlushMoment::NextRead => NEXT_READ_CAPACITY,
-        }
-    }
-
     fn room(&self) -> usize {
-        self.capacity().saturating_sub(self.gathered.len())
+        CAPACITY.saturating_sub(self.gathered.len())
     }
 
     /// Grows in one step where doubling would copy over and over.
@@ -115,10 +79,9 @@ impl<S: AsyncWrite + Unpin> CoalescingIo<S> {
         Ok(written - waiting)
     }
 
-    fn poll_true_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_all_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(context))?;
         ready!(Pin::new(&mut self.inner).poll_flush(context))?;
-        self.promised = false;
         self.unsent = false;
         Poll::Ready(Ok(()))
     }
@@ -177,12 +140,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.promised
-            && let Poll::Ready(Err(error)) = self.poll_true_flush(context)
-        {
-            // The promise cannot be kept and the flush that made it has returned: reading is where it must show.
-            return Poll::Ready(Err(error));
-        }
         Pin::new(&mut self.inner).poll_read(context, buffer)
     }
 }
@@ -190,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.unsent = true;
-        if self.moment == FlushMoment::Immediate && bytes.len() > self.room() {
+        if bytes.len() > self.room() {
             return self.poll_write_through(context, bytes);
         }
         self.poll_gather(context, &[IoSlice::new(bytes)])
@@ -210,16 +167,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.moment == FlushMoment::Immediate || (self.gathered.is_empty() && !self.promised) {
-            return self.poll_true_flush(context);
-        }
-        self.promised = true;
-        context.waker().wake_by_ref();
-        Poll::Ready(Ok(()))
+        self.poll_all_out(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_true_flush(context))?;
+        ready!(self.poll_all_out(context))?;
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

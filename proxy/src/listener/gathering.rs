@@ -22,7 +22,7 @@ pub(super) struct Gathering<S>(Arc<Mutex<CoalescingIo<S>>>);
 
 impl<S> Gathering<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self(Arc::new(Mutex::new(CoalescingIo::immediate(inner))))
+        Self(Arc::new(Mutex::new(CoalescingIo::new(inner))))
     }
 
     /// A second handle to the same stream.

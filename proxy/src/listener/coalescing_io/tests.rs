@@ -110,7 +110,7 @@ fn shutdown(io: &mut CoalescingIo<Below>) -> Poll<io::Result<()>> {
 
 #[test]
 fn header_section_and_short_body_leave_in_one_write() {
-    let mut io = CoalescingIo::immediate(Below::new(usize::MAX));
+    let mut io = CoalescingIo::new(Below::new(usize::MAX));
     write_all(&mut io, &[b'h'; 300]);
     write_all(&mut io, &[b'b'; 1024]);
     assert_eq!(io.inner.calls(), []);
@@ -120,92 +120,32 @@ fn header_section_and_short_body_leave_in_one_write() {
 
 #[test]
 fn header_section_and_long_body_leave_in_one_write_without_a_copy() {
-    let mut io = CoalescingIo::immediate(Below::new(usize::MAX));
+    let mut io = CoalescingIo::new(Below::new(usize::MAX));
     write_all(&mut io, &[b'h'; 300]);
     assert!(matches!(write(&mut io, &vec![b'b'; 1 << 20]), Poll::Ready(Ok(written)) if written == 1 << 20));
     assert_eq!(io.inner.calls(), [Call::Write(300 + (1 << 20))]);
 }
 
 #[test]
-fn promised_flush_happens_at_the_next_read_once() {
-    let mut io = CoalescingIo::next_read(Below::new(usize::MAX));
-    for _ in 0..10 {
-        write_all(&mut io, &[b'a'; 1000]);
-        assert!(flush(&mut io).is_ready());
-    }
-    assert_eq!(io.inner.calls(), []);
-    assert!(read(&mut io).is_pending());
-    assert_eq!(io.inner.calls(), [Call::Write(10_000), Call::Flush, Call::Read]);
-    assert!(read(&mut io).is_pending());
-    assert_eq!(io.inner.calls(), [Call::Read]);
-}
-
-#[tokio::test]
-async fn promise_wakes_the_task_that_made_it() {
-    let mut io = CoalescingIo::next_read(Below::new(usize::MAX));
-    let mut rounds = 0;
-    std::future::poll_fn(|context| {
-        rounds += 1;
-        if rounds == 1 {
-            assert!(Pin::new(&mut io).poll_write(context, b"answer").is_ready());
-            assert!(Pin::new(&mut io).poll_flush(context).is_ready());
-            // Nothing but the promise can wake this task again.
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    })
-    .await;
-    assert!(read(&mut io).is_pending());
-    assert_eq!(io.inner.written, b"answer");
-}
-
-#[test]
 fn gathered_bytes_are_bounded() {
-    for (mut io, most) in [
-        (CoalescingIo::immediate(Below::new(1000)), IMMEDIATE_CAPACITY),
-        (CoalescingIo::next_read(Below::new(1000)), NEXT_READ_CAPACITY),
-    ] {
-        io.inner.full = true;
-        let mut accepted = 0;
-        while let Poll::Ready(written) = write(&mut io, &[b'a'; 700]) {
-            accepted += written.unwrap();
-            assert!(accepted <= most);
-        }
-        assert!(accepted > most - 700);
-        io.inner.full = false;
-        assert!(shutdown(&mut io).is_ready());
-        assert_eq!(io.inner.written.len(), accepted);
-        assert!(io.gathered.capacity() <= KEPT_CAPACITY);
-    }
-}
-
-#[test]
-fn reading_goes_on_while_the_client_takes_nothing() {
-    let mut io = CoalescingIo::next_read(Below::new(usize::MAX));
-    write_all(&mut io, b"answer");
-    assert!(flush(&mut io).is_ready());
+    let mut io = CoalescingIo::new(Below::new(1000));
     io.inner.full = true;
-    assert!(read(&mut io).is_pending());
-    assert_eq!(io.inner.calls(), [Call::Read]);
+    let mut accepted = 0;
+    while let Poll::Ready(written) = write(&mut io, &[b'a'; 700]) {
+        accepted += written.unwrap();
+        assert!(accepted <= CAPACITY);
+    }
+    assert!(accepted > CAPACITY - 700);
     io.inner.full = false;
-    assert!(read(&mut io).is_pending());
-    assert_eq!(io.inner.calls(), [Call::Write(6), Call::Flush, Call::Read]);
+    assert!(shutdown(&mut io).is_ready());
+    assert_eq!(io.inner.written.len(), accepted);
+    assert!(io.gathered.capacity() <= KEPT_CAPACITY);
 }
 
 #[test]
-fn failed_promise_shows_at_the_read() {
-    let mut io = CoalescingIo::next_read(Below::new(usize::MAX));
-    write_all(&mut io, b"answer");
-    assert!(flush(&mut io).is_ready());
-    io.inner.broken = true;
-    assert!(matches!(read(&mut io), Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe));
-}
-
-#[test]
-fn shutdown_sends_what_was_promised_first() {
-    let mut io = CoalescingIo::next_read(Below::new(4));
+fn shutdown_sends_what_was_gathered_first() {
+    let mut io = CoalescingIo::new(Below::new(4));
     write_all(&mut io, b"goodbye");
-    assert!(flush(&mut io).is_ready());
     assert!(shutdown(&mut io).is_ready());
     assert_eq!(io.inner.calls(), [Call::Write(4), Call::Write(3), Call::Flush, Call::Shutdown]);
 }
@@ -217,10 +157,8 @@ proptest! {
     fn bytes_arrive_in_order_whatever_is_written_how(
         pieces in proptest::collection::vec((1_usize..40_000, 0_u8..4), 1..12),
         appetite in 1_usize..70_000,
-        next_read: bool,
     ) {
-        let below = Below::new(appetite.max(100));
-        let mut io = if next_read { CoalescingIo::next_read(below) } else { CoalescingIo::immediate(below) };
+        let mut io = CoalescingIo::new(Below::new(appetite.max(100)));
         let mut expected = Vec::new();
         for (length, then) in pieces {
             let piece: Vec<u8> = (0..length).map(|index| (index + expected.len()) as u8).collect();

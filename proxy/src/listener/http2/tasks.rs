@@ -38,12 +38,7 @@ impl Tasks {
     /// Notes that something was answered without a task.
     pub(super) fn note_activity(&self) {
         let millis = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ended.store(millis.max(1), Ordering::Relaxed); // zero says that there was nothing yet
-    }
-
-    /// Whether anything was answered.
-    pub(super) fn has_answered(&self) -> bool {
-        self.last_ended.load(Ordering::Relaxed) > 0
+        self.last_ended.store(millis, Ordering::Relaxed);
     }
 
     /// Since when none runs, if none does.

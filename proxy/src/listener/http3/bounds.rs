@@ -46,23 +46,6 @@ impl Bounds {
     pub(super) fn head(&self) -> HeadBounds {
         HeadBounds { header_count: self.header_count, target_bytes: self.target_bytes }
     }
-
-    #[cfg(test)]
-    pub(super) fn for_tests() -> Self {
-        Self {
-            streams: 128,
-            requests: 1_000,
-            header_bytes: 16 * 1024,
-            header_count: 100,
-            target_bytes: 8 * 1024,
-            handshake_timeout: Duration::from_secs(10),
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(30),
-            write_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(30),
-            lifetime: Duration::from_secs(600),
-        }
-    }
 }
 
 impl From<&Limits> for Bounds {
