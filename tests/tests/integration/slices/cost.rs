@@ -95,6 +95,22 @@ async fn film_up_to_eight_mebibytes_costs_one_request_whatever_is_asked_for_firs
     }
 }
 
+/// As Safari begins to play: two bytes, and then everything.
+#[tokio::test]
+async fn first_bytes_of_a_large_film_cost_one_slice() {
+    const TOTAL: u64 = 4096 * MIB;
+    let origin = Origin::start().await;
+    let edge = edge_to(&origin).await;
+    origin.on("/film.mp4", film(TOTAL));
+    let client = edge.client(Protocol::Http2).await;
+    assert_part(&get_range(&client, "/film.mp4", "0-1").await, 0, 0, 2, TOTAL);
+    edge.until_fills_end().await;
+    assert_eq!(asked(&origin, "/film.mp4"), [format!("bytes=0-{}", 8 * MIB - 1)]);
+    assert!(fetched(&edge).await <= 3.0 * MIB as f64, "{} bytes", fetched(&edge).await);
+    assert_part(&get_range(&client, "/film.mp4", "0-2097151").await, 0, 0, 2 * MIB, TOTAL);
+    assert_eq!(origin.requests("/film.mp4").len(), 1, "it is stored");
+}
+
 #[tokio::test]
 async fn crowd_that_seeks_to_one_place_costs_one_request() {
     const TOTAL: u64 = 1024 * MIB;

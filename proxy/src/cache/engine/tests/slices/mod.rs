@@ -49,9 +49,13 @@ impl SliceRig {
     }
 
     async fn ask_as(&self, method: &Method, lines: &[&str], may_fill: bool) -> Answer {
-        let (key, fields) = (key("/film"), fields(lines));
+        self.ask_for("/film", method, lines, may_fill).await
+    }
+
+    async fn ask_for(&self, path: &str, method: &Method, lines: &[&str], may_fill: bool) -> Answer {
+        let (key, fields) = (key(path), fields(lines));
         let facts = RequestFacts::new(method, &fields);
-        let (policy, path) = (&self.policy, "/film");
+        let policy = &self.policy;
         let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill };
         let mut whole = fields.clone();
         whole.remove("range");
