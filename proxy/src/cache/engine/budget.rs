@@ -3,6 +3,7 @@
 //! Both are handed out as tokens that give back what they hold when they are dropped, so that no way in which a
 //! fill ends can leak them.
 
+mod ahead;
 mod places;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use places::Running;
+pub(super) use ahead::AheadShare;
 pub(super) use places::{Admission, Parking};
 
 /// What all fills share.
@@ -21,6 +23,7 @@ pub(super) struct Budget {
     parked: AtomicUsize,
     /// Slices of all objects that somebody reads, in which how many there are for whom more is fetched ahead.
     being_read: AtomicU64,
+    taken_ahead: Mutex<ahead::Taken>,
     held: AtomicU64,
     max_held: u64,
     /// Bytes of what is held that are kept for convenience.
@@ -41,6 +44,7 @@ impl Budget {
             max_running,
             parked: AtomicUsize::new(0),
             being_read: AtomicU64::new(0),
+            taken_ahead: Mutex::default(),
             held: AtomicU64::new(0),
             max_held,
             spare: AtomicU64::new(0),

@@ -65,7 +65,7 @@ pub(super) struct Flights {
     /// one, every border of slices would be a race for who asks the origin.
     frontiers: BTreeMap<u64, u64>,
     readers: BTreeMap<Place, Wish>,
-    /// Whether anyone has read yet.
+    /// Whether anyone has read yet, or nobody is to be waited for.
     opened: bool,
 }
 
@@ -96,9 +96,14 @@ impl Flights {
         self.frontiers.retain(|_, known| *known != run);
     }
 
-    /// Whether anyone has read yet.
+    /// Whether anyone has read yet, or nobody is to be waited for.
     pub(super) fn is_opened(&self) -> bool {
         self.opened
+    }
+
+    /// Nobody is about to read.
+    pub(super) fn expect_nobody(&mut self) {
+        self.opened = true;
     }
 
     /// Enters a slice that a run will fill. The caller has seen that it is not here.

@@ -254,6 +254,11 @@ impl Sliced {
         (next > first).then_some(run)
     }
 
+    /// Nobody is about to read, so that no run waits for the first one who does.
+    pub(super) fn expect_nobody(&self) {
+        self.flights.lock().expect_nobody();
+    }
+
     /// A run for a slice that nobody asked for yet, if it is neither here nor on its way.
     fn ahead(self: &Arc<Self>, index: u64) -> Option<Run> {
         {

@@ -18,8 +18,8 @@ use super::{Opened, Pace, Sliced};
 /// How often in a row a slice is asked for that does not come, before whoever has got nothing yet is told by a status.
 const MOST_SETBACKS: u32 = 3;
 
-/// The same for readers in the midst of a body, who can only be cut: half a minute of pauses outlives most faults of origins,
-/// and players have as much in hand.
+/// The same for readers in the midst of a body, who can only be cut: a quarter of a minute of pauses outlives
+/// most faults of origins, and players have as much in hand.
 const MOST_SETBACKS_MIDWAY: u32 = 8;
 
 /// Pause after the first of them; after each further one it is twice as long, up to the longest.

@@ -63,6 +63,15 @@ impl SliceRig {
         soon("the answer", self.engine.answer(&lookup, || TestRequest(whole.clone()))).await
     }
 
+    fn fetch_ahead(&self, range: Option<&str>) -> Ahead {
+        let line = range.map(|range| format!("range: {range}"));
+        let (key, fields) = (key("/film"), fields(&line.iter().map(String::as_str).collect::<Vec<_>>()));
+        let facts = RequestFacts::new(&Method::GET, &fields);
+        let (policy, path) = (&self.policy, "/film");
+        let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill: true };
+        self.engine.fetch_ahead(&lookup, || TestRequest(HeaderMap::new()))
+    }
+
     /// Reads a range as a client gets it: `first-last`, `first-` or `-length`.
     async fn read(&self, range: &str) -> Vec<u8> {
         let line = format!("range: bytes={range}");

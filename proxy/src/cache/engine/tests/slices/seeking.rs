@@ -224,3 +224,21 @@ async fn tier_that_is_smaller_than_the_object_serves_it_all_the_same() {
     rig.idle().await;
     assert!(rig.engine.figures().bytes <= 40 * SLICE + (1 << 20));
 }
+
+/// What nobody reads: an object that somebody may ask for soon, and one that is renewed.
+#[tokio::test(start_paused = true)]
+async fn large_segment_is_fetched_ahead_whole_and_a_film_as_one_slice() {
+    let check = async |total: u64, capacity: u64, range: Option<&str>, slices: u64, asked: &str| {
+        let rig = SliceRig::with(total, SLICE, THRESHOLD, capacity);
+        assert_eq!(rig.fetch_ahead(range), Ahead::Started);
+        let began = tokio::time::Instant::now();
+        rig.idle().await;
+        assert!(began.elapsed() < Duration::from_secs(1), "nobody is waited for");
+        assert_eq!(rig.stored().unwrap().slices().map(|(stored, _)| stored), Some(slices), "{total} {range:?}");
+        assert_eq!(rig.asked(), [asked]);
+    };
+    check(TOTAL, 4 << 20, None, 101, "-").await;
+    check(TOTAL, 100 * SLICE, None, 1, "-").await;
+    check(TOTAL, 4 << 20, Some("bytes=50000-54999"), 5, "50000-54999").await;
+    check(TOTAL, 4 << 20, Some("bytes=0-"), 101, "0-").await;
+}
