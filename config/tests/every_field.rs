@@ -255,7 +255,7 @@ fn policy_that_says_nothing_adds_media_slices_compression_and_blocking_reload_to
     let found = policy("");
     let built_in = model(&format!("{NODE}{PLACES}")).cache_policies.into_values().next().expect("the built-in one");
     let mut expected = CachePolicy::plain(found.name.clone());
-    (expected.heuristic, expected.honour_request_directives) = (true, false);
+    (expected.heuristic, expected.honour_request_directives) = (true, true);
     expected.media = Some(Default::default());
     expected.slices = Some(Default::default());
     expected.compression = Some(Default::default());

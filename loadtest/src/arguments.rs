@@ -35,6 +35,44 @@ pub enum Command {
     /// Play a live stream as many players of low-latency HLS over HTTP/1.1, with its origin in the same process
     #[command(after_help = LOW_LATENCY_EXAMPLE)]
     LowLatency(LowLatencyOptions),
+    /// GET one thing as many clients at once over HTTP/1.1, and tell when each has its first byte
+    #[command(after_help = WAITERS_EXAMPLE)]
+    Waiters(WaitersOptions),
+}
+
+/// How many ask for what at once.
+#[derive(Debug, Clone, Args)]
+pub struct WaitersOptions {
+    /// The server that is measured
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "trivial")]
+    pub connect: Option<SocketAddr>,
+    /// Measure this machine instead, with a server on so many threads that does nothing but write
+    #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub trivial: Option<u32>,
+    /// Bytes that the trivial server writes to each
+    #[arg(long, default_value_t = 4096)]
+    pub piece: usize,
+    /// Host that is asked for
+    #[arg(long, default_value = "media.tidegate.test")]
+    pub host: String,
+    /// Path that is asked for
+    #[arg(long, default_value = "/object")]
+    pub path: String,
+    /// Clients, each with a connection of its own
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=MOST_PLAYERS))]
+    pub clients: u32,
+    /// Threads that read: with too few, they are what is measured
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: u32,
+    /// A file with what the body must be
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+    /// Clients that are not done after this time have failed
+    #[arg(long, default_value = "120s", value_parser = parse_duration)]
+    pub patience: Duration,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
 }
 
 /// How to play a live stream.
@@ -130,6 +168,14 @@ Example:
   tidegate-loadtest low-latency --listen 127.0.0.1:7000 --edge 127.0.0.1:8080 --clients 2000 --parts 100
 
 Exit status: 0 when every player got every part, 1 when one did not, 2 when the run could not be made.";
+
+const WAITERS_EXAMPLE: &str = "\
+Example:
+  tidegate-loadtest waiters --connect 127.0.0.1:8080 --path /object --clients 1000 --expect object.bin
+  tidegate-loadtest waiters --trivial 2 --clients 1000
+
+The first client asks 20 ms before all others. Exit status: 0 when every client got all of it, 1 when one did not,
+2 when the run could not be made.";
 
 /// A whole number with `ms`, `s` or `m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {

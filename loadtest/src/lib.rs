@@ -13,12 +13,14 @@ mod schedule;
 mod tally;
 mod target;
 mod trust;
+mod waiters;
 
 use anyhow::Result;
 
 use arguments::{Command, Output};
 pub use low_latency::LowLatencyReport;
 pub use report::Report;
+pub use waiters::WaitersReport;
 
 /// Runs one command and prints its report. The answer is whether every request was answered as expected.
 pub async fn run(command: Command) -> Result<bool> {
@@ -30,6 +32,11 @@ pub async fn run(command: Command) -> Result<bool> {
         }
         Command::LowLatency(options) => {
             let report = low_latency::run(&options).await?;
+            print(&report, options.output)?;
+            Ok(report.is_clean())
+        }
+        Command::Waiters(options) => {
+            let report = waiters::run(&options).await?;
             print(&report, options.output)?;
             Ok(report.is_clean())
         }

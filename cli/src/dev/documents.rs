@@ -135,9 +135,7 @@ fn own_host(origins: &[OwnOrigin]) -> &'static str {
 /// client's directives count (section 5.2.1).
 fn policy(fleet: &Fleet) -> String {
     match &fleet.content {
-        Content::Own(_) => "kind: cache_policy\nname: plain\nmedia: null\ntargeted_fields: []\n\
-                            honour_request_directives: true\n"
-            .to_owned(),
+        Content::Own(_) => "kind: cache_policy\nname: plain\nmedia: null\ntargeted_fields: []\n".to_owned(),
         Content::Demonstration => String::new(),
     }
 }

@@ -32,9 +32,9 @@ pub struct CachePolicyDocument {
     /// `[Tidegate-CDN-Cache-Control, CDN-Cache-Control]`.
     #[serde(default = "targeted_fields")]
     pub targeted_fields: Vec<String>,
-    /// Whether Cache-Control directives of clients are honoured (RFC 9111 section 5.2.1). Default: `false`, since any
-    /// client could otherwise send every request on to the origin.
-    #[serde(default)]
+    /// Whether Cache-Control directives of clients are honoured (RFC 9111 section 5.2.1). Default: `true`, so that a
+    /// reload reaches the origin; `false` where clients must not be able to have stored objects validated.
+    #[serde(default = "yes")]
     pub honour_request_directives: bool,
     /// What makes the key under which responses are stored. Default: method, scheme, host, path and the whole query.
     #[serde(default)]
@@ -141,7 +141,7 @@ impl CachePolicyDocument {
             heuristic: yes(),
             heuristic_max: heuristic_max(),
             targeted_fields: targeted_fields(),
-            honour_request_directives: false,
+            honour_request_directives: yes(),
             key: KeyFields::default(),
             negative: StatusTimes::default(),
             stale: StaleFields::default(),

@@ -34,7 +34,7 @@ pub use connection::{
     SharedListenerState, Signals, TlsInfo,
 };
 pub use connection_limit::{ConnectionGuard, ConnectionLimit};
-pub use ready_response::{Application, ReadyResponse, ReadyStream, StreamRequest};
 pub(crate) use http2::hpack;
+pub use ready_response::{Application, FieldsNumber, PlainHead, ReadyResponses, ReadyStream, StreamRequest};
 pub use socket::{PortSharing, bind_tcp, bind_udp};
 pub use tcp::{TcpListenerSettings, serve_tcp};

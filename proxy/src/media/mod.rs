@@ -9,8 +9,8 @@ mod recognise;
 
 pub use low_latency::Reload;
 pub use playlist::{
-    LeftOut, Listing, Location, MAX_PLAYLIST_BYTES, NotFollowed, Piece, PieceKind, PlaylistFacts, Position, Track,
-    Unreadable, inspect, list,
+    Growth, LeftOut, Listing, Location, MAX_PLAYLIST_BYTES, NotFollowed, Piece, PieceKind, PlaylistFacts, Position,
+    Track, Unreadable, inspect, list,
 };
 pub use recognise::{MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise, recognise_error};
 

@@ -10,7 +10,7 @@ mod places;
 mod rates;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_config::ids::SiteName;
 use tidegate_config::model::PrefetchRules;
@@ -21,7 +21,7 @@ use self::expectations::Expectations;
 use self::places::Places;
 use self::rates::Rates;
 pub use crate::cache::engine::Ahead;
-use crate::media::{Listing, Location, PieceKind, Presentation};
+use crate::media::{Listing, Location, PieceKind, PlaylistKind, Presentation};
 use crate::telemetry::{Metrics, PrefetchOutcome};
 
 /// Requests that wait to be looked at. One takes microseconds; beyond this the node is so busy that it should not look
@@ -163,17 +163,24 @@ impl Task {
             next.extend(first.unwrap_or_default().iter().map(|target| whole(target)));
             self.places.learn(scope, name, playlist, usize::from(rules.ahead));
         } else {
-            next.extend(self.places.after(name, usize::from(rules.ahead)).map(|target| whole(&target)));
+            let after = self.places.after(sighting.scope(), name, usize::from(rules.ahead), SystemTime::now());
+            next.extend(after.iter().map(|target| whole(target)));
         }
         next
     }
 
     /// What players ask for after a playlist: of one on demand its beginning, of a live one what has come to its end. A
-    /// manifest does not tell which of its representations is played.
+    /// manifest does not tell which of its representations is played; those of whose segments somebody has asked for one are.
     fn first(&self, scope: &str, listing: &Listing, ahead: u8, begins: bool) -> Vec<Box<str>> {
         let ahead = usize::from(ahead);
         let mut first = Vec::new();
-        for track in listing.tracks.iter().filter(|_| listing.position.is_some()) {
+        let is_manifest = listing.kind == PlaylistKind::Dash;
+        for track in listing.tracks.iter().filter(|_| is_manifest || listing.position.is_some()) {
+            if is_manifest {
+                let following = self.places.behind_players(scope, &track.pieces, ahead);
+                first.extend(following.iter().map(|piece| piece.target.clone()));
+                continue;
+            }
             if listing.presentation == Presentation::OnDemand {
                 if begins {
                     let inits = track.pieces.iter().take_while(|piece| piece.kind == PieceKind::Init).count();

@@ -11,6 +11,7 @@ struct Seen {
     site: SiteName,
     place: Location,
     playlist: Option<(u64, String)>,
+    kind: PlaylistKind,
     next: Option<NextTarget>,
     rules: PrefetchRules,
     at: Instant,
@@ -36,7 +37,7 @@ impl Sighting for Seen {
     }
     fn listing(&self, known: Option<u64>) -> Option<Playlist> {
         let (version, body) = self.playlist.as_ref().filter(|(version, _)| Some(*version) != known)?;
-        let listing = list(PlaylistKind::Hls, body.as_bytes(), &self.place, SystemTime::UNIX_EPOCH).ok();
+        let listing = list(self.kind, body.as_bytes(), &self.place, SystemTime::UNIX_EPOCH).ok();
         Some(Playlist { version: *version, listing })
     }
     fn next_object(&self) -> Option<NextTarget> {
@@ -58,6 +59,7 @@ fn seen(target: &str) -> Seen {
         site: SiteName::parse("site").unwrap(),
         place: Location::new("a.test", target).unwrap(),
         playlist: None,
+        kind: PlaylistKind::Hls,
         next: None,
         rules,
         at: Instant::now(),
@@ -147,4 +149,54 @@ fn used_and_wasted_fetches_are_counted() {
     for expected in ["{outcome=\"started\"} 2", "{outcome=\"used\"} 1", "{outcome=\"wasted\"} 1"] {
         assert!(figures(&task, expected), "{expected} in {}", task.metrics.render());
     }
+}
+
+/// A manifest with two representations, by each way to name their segments.
+fn manifest(version: u64, kind: &str, template: &str) -> Seen {
+    let body = format!(
+        "<MPD type='{kind}' mediaPresentationDuration='PT40S'><BaseURL>/cdn/</BaseURL><BaseURL>//b.test/</BaseURL><Period>
+<AdaptationSet>{template}<Representation id='lo'/><Representation id='hi'/></AdaptationSet></Period></MPD>"
+    );
+    Seen { playlist: Some((version, body)), kind: PlaylistKind::Dash, ..seen("/v/x.mpd") }
+}
+
+#[test]
+fn segments_of_manifests_follow_those_that_were_served() {
+    for template in [
+        "<SegmentTemplate duration='4' startNumber='0' initialization='$RepresentationID$/i' media='$RepresentationID$/$Number%03d$'/>",
+        "<SegmentTemplate startNumber='0' initialization='$RepresentationID$/i' media='$RepresentationID$/$Number%03d$'>\
+         <SegmentTimeline><S d='4' r='9'/></SegmentTimeline></SegmentTemplate>",
+        "<SegmentTemplate initialization='$RepresentationID$/i' media='$RepresentationID$/$Time%03d$'>\
+         <SegmentTimeline><S t='0' d='1' r='9'/></SegmentTimeline></SegmentTemplate>",
+    ] {
+        let mut task = task();
+        check(&mut task, &manifest(1, "static", template), &[]);
+        check(&mut task, &seen("/cdn/lo/i?token=1"), &["/cdn/lo/000", "/cdn/lo/001"]);
+        check(&mut task, &seen("/cdn/lo/007"), &["/cdn/lo/008", "/cdn/lo/009"]);
+        check(&mut task, &seen("/cdn/hi/008"), &["/cdn/hi/009"]);
+        check(&mut task, &seen("/cdn/hi/009"), &[]);
+    }
+    let mut task = task();
+    let list =
+        "<SegmentList><Initialization sourceURL='i'/><SegmentURL media='a'/><SegmentURL media='b'/></SegmentList>";
+    check(&mut task, &manifest(1, "static", list), &[]);
+    check(&mut task, &seen("/cdn/a"), &["/cdn/b"]);
+}
+
+#[test]
+fn new_segments_of_a_manifest_are_fetched_where_somebody_plays() {
+    let timeline = |count: u64| {
+        format!(
+            "<SegmentTemplate media='$RepresentationID$/$Time$'><SegmentTimeline><S t='0' d='4' r='{}'/>\
+             </SegmentTimeline></SegmentTemplate>",
+            count - 1
+        )
+    };
+    let mut task = task();
+    check(&mut task, &manifest(1, "dynamic", &timeline(3)), &[]);
+    check(&mut task, &seen("/cdn/hi/8"), &[]);
+    check(&mut task, &manifest(2, "dynamic", &timeline(4)), &["/cdn/hi/12"]);
+    check(&mut task, &manifest(2, "dynamic", &timeline(4)), &[]);
+    check(&mut task, &seen("/cdn/hi/12"), &[]);
+    check(&mut task, &manifest(3, "dynamic", &timeline(9)), &["/cdn/hi/16", "/cdn/hi/20"]);
 }

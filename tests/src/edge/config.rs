@@ -146,7 +146,7 @@ impl EdgeConfig {
             limits: Vec::new(),
             cache: Vec::new(),
             timeouts: Vec::new(),
-            policy: vec!["honour_request_directives: true".to_owned()],
+            policy: Vec::new(),
             node: vec!["workers: 2".to_owned(), "fill_workers: 1".to_owned()],
             admin: Vec::new(),
             listener: Vec::new(),

@@ -147,6 +147,19 @@ impl Edge {
         samples.sum()
     }
 
+    /// Waits until no fill runs: what was fetched is stored. A client has all of a body a moment before that.
+    ///
+    /// # Panics
+    /// When fills do not end in time.
+    pub async fn until_fills_end(&self) {
+        let ended = async {
+            while self.metric("tidegate_fills_in_flight", &[]).await > 0.0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        crate::within("fills to end", ended).await;
+    }
+
     /// Entries of the access log once there are `count` of them that `wanted` accepts.
     ///
     /// # Panics

@@ -21,7 +21,9 @@ async fn explain(edge: &Edge, target: &str, more: &str) -> Value {
 
 async fn get(edge: &Edge, protocol: Protocol, request: Request) -> Response {
     let client = edge.client(protocol).await;
-    within("an answer", client.request(request)).await.unwrap()
+    let response = within("an answer", client.request(request)).await.unwrap();
+    edge.until_fills_end().await;
+    response
 }
 
 async fn edge(policy: &str) -> (Edge, Origin) {

@@ -17,7 +17,7 @@ pub enum Ahead {
     Started,
     /// It is there, or being fetched already.
     There,
-    /// The node is too busy with what clients wait for.
+    /// The node is too busy with what clients wait for, or with what is fetched ahead for this site.
     Busy,
     /// Its route does not store it, or it is another route's.
     Unwanted,
@@ -25,7 +25,8 @@ pub enum Ahead {
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// Fetches what a request asks for into the cache, unless it is there, under way, or not to be stored. Clients go
-    /// first: nothing is begun once half of the places for fills are taken.
+    /// first: nothing is begun once half of the places for fills are taken, nor while a site has as many bytes on their way as it
+    /// may; and a fill that turns out to be too large for what is left of them ends, unless a client has come for it.
     pub fn fetch_ahead(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Ahead {
         let found = self.find(lookup);
         let stored = found.object.as_ref();
@@ -42,10 +43,10 @@ impl<R: FetchRequest> CacheEngine<R> {
         if self.fills.get(&found.key).is_some() {
             return Ahead::There;
         }
-        if self.budget.is_half_taken() {
+        if self.budget.is_half_taken() || !self.budget.may_fetch_ahead(make_request().site()) {
             return Ahead::Busy;
         }
-        match self.join(lookup, &found.key, stored, Starter::Background, &make_request) {
+        match self.join(lookup, &found.key, stored, Starter::Ahead, &make_request) {
             Joined::Fill(..) => Ahead::Started,
             Joined::Settled(_) => Ahead::There,
             Joined::Refused(_) => Ahead::Busy,

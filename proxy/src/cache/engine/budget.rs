@@ -3,15 +3,27 @@
 //! Both are handed out as tokens that give back what they hold when they are dropped, so that no way in which a
 //! fill ends can leak them.
 
+mod ahead;
+mod places;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use places::Running;
+pub(super) use ahead::AheadShare;
+pub(super) use places::{Admission, Parking};
+
 /// What all fills share.
 pub(super) struct Budget {
-    running: AtomicUsize,
+    running: Mutex<Running>,
     max_running: usize,
+    /// Runs that wait for their readers.
+    parked: AtomicUsize,
+    /// Slices of all objects that somebody reads, in which how many there are for whom more is fetched ahead.
+    being_read: AtomicU64,
+    taken_ahead: Mutex<ahead::Taken>,
     held: AtomicU64,
     max_held: u64,
     /// Bytes of what is held that are kept for convenience.
@@ -28,8 +40,11 @@ pub(super) trait Keeper: Send + Sync {
 impl Budget {
     pub(super) fn new(max_running: usize, max_held: u64) -> Arc<Self> {
         Arc::new(Self {
-            running: AtomicUsize::new(0),
+            running: Mutex::default(),
             max_running,
+            parked: AtomicUsize::new(0),
+            being_read: AtomicU64::new(0),
+            taken_ahead: Mutex::default(),
             held: AtomicU64::new(0),
             max_held,
             spare: AtomicU64::new(0),
@@ -37,21 +52,25 @@ impl Budget {
         })
     }
 
-    /// Admits one more fill, if there are not too many.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
-        let next = |count: usize| (count < self.max_running).then_some(count + 1);
-        let admitted = self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok();
-        admitted.then(|| Admission(Arc::clone(self)))
-    }
-
-    /// Whether half of the fills that may run do.
-    pub(super) fn is_half_taken(&self) -> bool {
-        self.running.load(Ordering::Acquire) >= self.max_running.div_ceil(2)
-    }
-
     /// A reservation of nothing, to be grown.
     pub(super) fn reservation(self: &Arc<Self>) -> Reservation {
         Reservation { budget: Arc::clone(self), bytes: 0, is_spare: false }
+    }
+
+    /// Bytes that may be fetched ahead of each reader of slices, where all of them do so: half of what fills may hold, for
+    /// the other half is for what is being fetched.
+    pub(super) fn bytes_ahead(&self) -> u64 {
+        self.max_held / 2 / self.being_read.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Notes that somebody begins to read a slice that nobody else reads.
+    pub(super) fn one_more_is_read(&self) {
+        self.being_read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a slice has no readers any more.
+    pub(super) fn one_less_is_read(&self) {
+        self.being_read.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Enters one that may be asked for its spare reservations while it lives.
@@ -84,16 +103,7 @@ impl Budget {
     /// Fills that run and bytes reserved.
     #[cfg(test)]
     pub(super) fn in_use(&self) -> (usize, u64) {
-        (self.running.load(Ordering::Acquire), self.held.load(Ordering::Acquire))
-    }
-}
-
-/// Leave to run.
-pub(super) struct Admission(Arc<Budget>);
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        (self.running.lock().all, self.held.load(Ordering::Acquire))
     }
 }
 
@@ -154,18 +164,6 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn admissions_are_bounded_and_come_back() {
-        let budget = Budget::new(2, 0);
-        let (first, second) = (budget.admit(), budget.admit());
-        assert!(first.is_some() && second.is_some());
-        assert!(budget.admit().is_none());
-        drop(first);
-        assert!(budget.admit().is_some());
-        drop(second);
-        assert_eq!(budget.in_use(), (0, 0));
-    }
 
     #[test]
     fn reservations_are_bounded_and_come_back() {

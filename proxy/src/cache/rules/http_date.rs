@@ -1,7 +1,8 @@
 //! Reading and writing dates of header fields (RFC 9110 section 5.6.7).
 //!
 //! Reading is our own: `httpdate` knows neither dates before 1970 nor leap seconds, and takes a date whose day of the
-//! week is wrong for none. Writing is `httpdate`'s.
+//! week is wrong, or whose letters are of the other case, for none (caches should not mind it: RFC 9111 section 4.2).
+//! Writing is `httpdate`'s.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,14 +34,20 @@ pub(super) fn parse(value: &HeaderValue) -> Option<SystemTime> {
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, as seconds since 1970.
 fn imf_fixdate(text: &str) -> Option<i64> {
     let (day_name, rest) = text.split_once(", ")?;
-    let [day, month, year, time, "GMT"] = words(rest)? else { return None };
+    let [day, month, year, time, zone] = words(rest)?;
+    if !zone.eq_ignore_ascii_case("GMT") {
+        return None;
+    }
     known(day_name, &DAYS).and(seconds(digits(year, 4)?, month, digits(day, 2)?, time))
 }
 
 /// `Sunday, 06-Nov-94 08:49:37 GMT`.
 fn rfc850(text: &str) -> Option<i64> {
     let (day_name, rest) = text.split_once(", ")?;
-    let [date, time, "GMT"] = words(rest)? else { return None };
+    let [date, time, zone] = words(rest)?;
+    if !zone.eq_ignore_ascii_case("GMT") {
+        return None;
+    }
     let mut parts = date.split('-');
     let (Some(day), Some(month), Some(year), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
@@ -73,9 +80,9 @@ fn words<const COUNT: usize>(text: &str) -> Option<[&str; COUNT]> {
     parts.next().is_none().then_some(found)
 }
 
-/// The place of a name in a list of names; case counts.
+/// The place of a name in a list of names.
 fn known(name: &str, names: &[&str]) -> Option<usize> {
-    names.iter().position(|known| *known == name)
+    names.iter().position(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Exactly so many digits.
@@ -167,6 +174,9 @@ mod tests {
         check("Sun Nov  6 08:49:37 1994", example);
         check(" Sun, 06 Nov 1994 08:49:37 GMT ", example);
         check("Wed, 06 Nov 1994 08:49:37 GMT", example); // it was a Sunday
+        check("sun, 06 NOV 1994 08:49:37 gmt", example); // RFC 9111 section 4.2
+        check("SUNDAY, 06-nov-94 08:49:37 Gmt", example);
+        check("sun nov  6 08:49:37 1994", example);
         check("Wed Nov 16 08:49:37 1994", Some(784_975_777));
         check("Sat, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_800)); // a leap second
         check("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800));
@@ -198,7 +208,6 @@ mod tests {
             "Sun, 6 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 94 08:49:37 GMT",
             "Sun,  06 Nov 1994 08:49:37 GMT",
-            "sun, 06 nov 1994 08:49:37 GMT",
             "Xyz, 06 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 8:49:37 GMT",
             "Sun, 06 Nov 1994 24:00:00 GMT",

@@ -70,7 +70,8 @@ pub enum PartAsked {
         start: u64,
         /// Byte after the last.
         end: Option<u64>,
-        /// What is fetched in any case, whoever is left to read it: up to this byte.
+        /// What is fetched in any case, whoever is left to read it: up to this byte, where the first slice ends that is read.
+        /// Of a large object no more than readers want is taken from an answer that would bring more.
         committed: u64,
     },
     /// So many bytes at the end.
@@ -106,7 +107,7 @@ impl PartAsked {
         let end = last.map(|last| last.min(MAX_OFFSET)).map(|last| (last / size + 1).saturating_mul(size));
         if first < rules.threshold.0 {
             let end = end.map(|end| end.max(whole_below));
-            return Some(Self::From { start: 0, end, committed: whole_below });
+            return Some(Self::From { start: 0, end, committed: (first / size + 1) * size });
         }
         let start = first / size * size;
         Some(Self::From { start, end, committed: start + size })
@@ -306,7 +307,8 @@ mod tests {
             let Some(PartAsked::From { start, end: Some(end), committed }) = part else { panic!("{part:?}") };
             prop_assert!(start % size == 0 && end % size == 0 && committed % size == 0);
             prop_assert!(start <= first && first + more < end && start < committed && committed <= end);
-            prop_assert!(first >= threshold || (start == 0 && committed >= threshold));
+            prop_assert!(first < committed && committed - first <= size);
+            prop_assert!(first >= threshold || (start == 0 && end >= threshold));
         }
     }
 }

@@ -4,11 +4,13 @@
 //! the few that are read never hold any. What a manifest lists is read by one, in [`contents`].
 
 mod contents;
+mod growth;
 mod template;
 
 use std::time::Duration;
 
 pub(super) use contents::list;
+pub use growth::Growth;
 
 use super::{Presentation, head};
 

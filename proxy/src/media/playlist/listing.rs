@@ -3,10 +3,11 @@
 //! Owns the types and their bounds; `hls` and `dash` fill them in. Every reference is resolved against the playlist's
 //! own place, and only what stays on its host is kept: a playlist must not send this node anywhere else.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::location::{Location, NotFollowed};
-use super::{PlaylistKind, Presentation, dash, hls};
+use super::{Growth, PlaylistKind, Presentation, dash, hls};
 
 /// Largest playlist that is read for what it lists: a day of two-second segments has less than three mebibytes.
 pub const MAX_PLAYLIST_BYTES: usize = 8 * 1024 * 1024;
@@ -49,6 +50,8 @@ pub struct Piece {
 pub struct Track {
     /// In the order of playing.
     pub pieces: Vec<Piece>,
+    /// Where further ones come with time alone.
+    pub growth: Option<Arc<Growth>>,
 }
 
 /// How far a live playlist has come (RFC 8216bis section 6.2.5.2).

@@ -7,6 +7,7 @@ mod location;
 
 use std::time::Duration;
 
+pub use dash::Growth;
 pub use listing::{LeftOut, Listing, MAX_PLAYLIST_BYTES, Piece, PieceKind, Position, Track, Unreadable, list};
 pub use location::{Location, NotFollowed};
 

@@ -87,12 +87,11 @@ impl Policy {
 
     /// Fields of its document beside those of every policy here.
     fn fields(self) -> &'static [&'static str] {
-        const HONOUR: &str = "honour_request_directives: true";
         match self {
-            Self::Plain => &[HONOUR],
-            Self::Deaf => &[],
-            Self::Heuristic => &["heuristic: true", HONOUR],
-            Self::Media => &["media: {}", HONOUR],
+            Self::Plain => &[],
+            Self::Deaf => &["honour_request_directives: false"],
+            Self::Heuristic => &["heuristic: true"],
+            Self::Media => &["media: {}"],
             Self::Targeted => &["targeted_fields: [Surrogate-Rules, CDN-Cache-Control]"],
             Self::Disabled => &["enabled: false"],
             Self::SlowMedia => &[

@@ -167,8 +167,7 @@ async fn playlist_without_a_type_is_recognised_by_its_first_bytes() {
     for (path, coding) in [("/untyped", Some("gzip")), ("/octets", Some("gzip")), ("/other", None)] {
         // While the first bytes are on their way nobody can know.
         get(&edge, Protocol::Http1, path, &[("accept-encoding", "gzip")]).await;
-        let fills_end = async { while edge.metric("tidegate_fills_in_flight", &[]).await > 0.0 {} };
-        within("the fill to end", fills_end).await;
+        edge.until_fills_end().await;
         let stored = get(&edge, Protocol::Http1, path, &[("accept-encoding", "gzip")]).await;
         assert_eq!(stored.field("content-encoding"), coding, "{path}");
     }
@@ -186,8 +185,7 @@ async fn body_that_comes_slowly_is_not_waited_for_and_coded_for_the_next() {
     let first = within("the rest", reading.finish()).await.unwrap();
     assert_eq!((first.field("content-encoding"), values(&first, "vary")), (None, vec!["Accept-Encoding"]));
     assert_eq!(first.body, playlist());
-    let fills_end = async { while edge.metric("tidegate_fills_in_flight", &[]).await > 0.0 {} };
-    within("the fill to end", fills_end).await;
+    edge.until_fills_end().await;
     let second = get(&edge, Protocol::Http2, "/a.m3u8", &[("accept-encoding", "br")]).await;
     assert_eq!((second.field("content-encoding"), decoded(&second)), (Some("br"), playlist().into_bytes()));
 }

@@ -96,3 +96,32 @@ async fn fetching_ahead_keeps_to_the_rate_and_carries_nothing_of_the_client() {
     assert_eq!(ahead.len(), 1);
     assert_eq!((ahead[0].field("cookie"), ahead[0].field("x-mine")), (None, None));
 }
+
+/// Live, in segments of a second, by a manifest that its players read once.
+#[tokio::test]
+async fn live_segments_of_a_manifest_are_there_when_the_player_comes() {
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "prefetch: {ahead: 1}").await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let body = "<MPD type='dynamic' availabilityStartTime='1970-01-01T00:00:00Z' timeShiftBufferDepth='PT10S'><Period>\
+        <AdaptationSet><SegmentTemplate duration='1' startNumber='0' media='$RepresentationID$/$Number$.m4s'/>\
+        <Representation id='v'/></AdaptationSet></Period></MPD>";
+    origin.on("/live/x.mpd", Script::status(200).field("content-type", "application/dash+xml").text(body));
+    for number in now - 5..now + 60 {
+        let segment = Script::status(200).field("content-type", "video/iso.segment").pattern(0, 1000);
+        origin.on(&format!("/live/v/{number}.m4s"), segment);
+    }
+    let client = edge.client(Protocol::Http2).await;
+    assert_eq!(client.get("/live/x.mpd").await.unwrap().status, 200);
+    // Segments that the manifest, as it was read, did not have yet.
+    for number in now - 4..now + 3 {
+        let path = format!("/live/v/{number}.m4s");
+        if number > now - 4 {
+            origin.arrived(&path, 1).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        assert_eq!(client.get(&path).await.unwrap().status, 200);
+        assert_eq!(origin.requests(&path).len(), 1, "{number}");
+    }
+    until_metric(&edge, "tidegate_prefetches_total", &["outcome=\"used\""], 6.0).await;
+}

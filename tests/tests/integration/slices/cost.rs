@@ -13,7 +13,7 @@ async fn seek_in_a_large_film(protocol: Protocol) {
     let response = get_range(&client, "/film.mp4", &format!("{start}-{}", start + 99_999)).await;
     assert_part(&response, 0, start, start + 100_000, TOTAL);
     assert_eq!(asked(&origin, "/film.mp4"), [format!("bytes={}-{}", 3000 * MIB, 3002 * MIB - 1)]);
-    settled(&edge).await;
+    edge.until_fills_end().await;
     let again = get_range(&client, "/film.mp4", &format!("{}-{}", start - 5000, start + 5000)).await;
     assert_part(&again, 0, start - 5000, start + 5001, TOTAL);
     assert!(again.field("cache-status").unwrap().contains("hit"), "{:?}", again.field("cache-status"));
@@ -93,6 +93,22 @@ async fn film_up_to_eight_mebibytes_costs_one_request_whatever_is_asked_for_firs
         crate::assert_whole(&whole, TOTAL, range);
         assert_eq!(origin.requests(&path).len(), 1, "{range}: {:?}", asked(&origin, &path));
     }
+}
+
+/// As Safari begins to play: two bytes, and then everything.
+#[tokio::test]
+async fn first_bytes_of_a_large_film_cost_one_slice() {
+    const TOTAL: u64 = 4096 * MIB;
+    let origin = Origin::start().await;
+    let edge = edge_to(&origin).await;
+    origin.on("/film.mp4", film(TOTAL));
+    let client = edge.client(Protocol::Http2).await;
+    assert_part(&get_range(&client, "/film.mp4", "0-1").await, 0, 0, 2, TOTAL);
+    edge.until_fills_end().await;
+    assert_eq!(asked(&origin, "/film.mp4"), [format!("bytes=0-{}", 8 * MIB - 1)]);
+    assert!(fetched(&edge).await <= 3.0 * MIB as f64, "{} bytes", fetched(&edge).await);
+    assert_part(&get_range(&client, "/film.mp4", "0-2097151").await, 0, 0, 2 * MIB, TOTAL);
+    assert_eq!(origin.requests("/film.mp4").len(), 1, "it is stored");
 }
 
 #[tokio::test]

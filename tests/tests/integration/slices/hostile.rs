@@ -47,7 +47,7 @@ async fn lies_about_ranges_are_not_served() {
             if known {
                 origin.on(&path, film(TOTAL));
                 get_range(&client, &path, "50000000-50000009").await;
-                settled(&edge).await;
+                edge.until_fills_end().await;
             }
             origin.on(&path, lie(claim));
             let request = Request::get(&path).field("range", "bytes=20971520-20971619");
@@ -120,7 +120,7 @@ async fn seek_whose_origin_does_not_answer_is_an_error_and_not_a_short_body() {
     origin.on("/film.mp4", film(TOTAL));
     let client = edge.client(Protocol::Http2).await;
     get_range(&client, "/film.mp4", "20000000-20000009").await;
-    settled(&edge).await;
+    edge.until_fills_end().await;
     origin.on("/film.mp4", Script::status(503));
     let response = get_range(&client, "/film.mp4", "40000000-40000009").await;
     assert_eq!(response.status, 502);

@@ -49,16 +49,6 @@ fn asked(origin: &Origin, path: &str) -> Vec<String> {
     origin.requests(path).iter().map(range).collect()
 }
 
-/// Waits until no fill runs: what was fetched is stored.
-async fn settled(edge: &Edge) {
-    let ended = async {
-        while edge.metric("tidegate_fills_in_flight", &[]).await > 0.0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("fills to end", ended).await;
-}
-
 /// Body bytes that the edge fetched so far.
 async fn fetched(edge: &Edge) -> f64 {
     edge.metric("tidegate_fill_bytes_total", &[]).await

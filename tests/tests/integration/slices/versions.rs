@@ -10,7 +10,7 @@ async fn replaced_film(protocol: Protocol) {
     origin.on("/film.mp4", film(TOTAL));
     let client = edge.client(protocol).await;
     assert_part(&get_range(&client, "/film.mp4", "20000000-20000099").await, 0, 20_000_000, 20_000_100, TOTAL);
-    settled(&edge).await;
+    edge.until_fills_end().await;
     origin.on("/film.mp4", version(3, TOTAL - 1000));
     // What is stored and fresh is served; what is not is of the new version, and from then on all is.
     assert_part(&get_range(&client, "/film.mp4", "20000200-20000299").await, 0, 20_000_200, 20_000_300, TOTAL);
@@ -87,7 +87,7 @@ async fn confirmed_film_keeps_its_slices() {
     origin.on("/film.mp4", film(TOTAL));
     let client = edge.client(Protocol::Http2).await;
     get_range(&client, "/film.mp4", "20000000-20000099").await;
-    settled(&edge).await;
+    edge.until_fills_end().await;
     let request =
         Request::get("/film.mp4").field("range", "bytes=20000100-20000199").field("cache-control", "no-cache");
     assert_part(&client.request(request).await.unwrap(), 0, 20_000_100, 20_000_200, TOTAL);

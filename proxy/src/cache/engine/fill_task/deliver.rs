@@ -63,7 +63,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// Keeps the fields that are for one client alone, with a form of the response that has them, for the request that
     /// the response was fetched with.
     pub(super) fn keep_own(&self, shared: &Object, withheld: HeaderMap) {
-        if withheld.is_empty() || self.order.starter == Starter::Background {
+        if withheld.is_empty() || self.order.starter != Starter::Waits {
             return;
         }
         let mut meta = shared.meta.clone();
@@ -122,7 +122,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
             Subject::Request => Others::LookAgain,
             Subject::Resource | Subject::Origin => Others::Pass,
         };
-        if self.order.starter == Starter::Background {
+        if self.order.starter != Starter::Waits {
             if others == Others::LookAgain {
                 // What is stale goes on to be served, and whoever is served starts the next renewal.
                 let failure = OriginFailure::Status(response.status);
@@ -190,7 +190,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
             if body.write(bytes).await.is_err() {
                 return Written::Abandoned;
             }
-            if keeps && interest.is_lost(body.is_read(), written, arrival.length, Instant::now()) {
+            let wanted = keeps && self.may_be_ahead(body, written, arrival.length, &mut interest);
+            if keeps && (!wanted || interest.is_lost(body.is_read(), written, arrival.length, Instant::now())) {
                 self.guard.withdraw(); // from now on nobody can join any more
                 if body.give_up() {
                     return Written::Abandoned;
@@ -199,10 +200,21 @@ impl<R: FetchRequest> FillTask<'_, R> {
         }
     }
 
+    /// Whether a fill that nobody asked for may have so many bytes; one that somebody reads is no such fill any more.
+    fn may_be_ahead(&mut self, body: &Body, written: u64, length: Option<u64>, interest: &mut Interest) -> bool {
+        let Some(ahead) = &mut self.guard.ahead else { return true };
+        if body.is_read() {
+            self.guard.ahead = None;
+            *interest = Interest::Readers { unread: None };
+            return true;
+        }
+        ahead.grow_to(length.unwrap_or(written))
+    }
+
     fn interest(&self) -> Interest {
         match self.order.starter {
             Starter::Waits => Interest::Readers { unread: None },
-            Starter::Background => Interest::Ordered,
+            Starter::Background | Starter::Ahead => Interest::Ordered,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::CacheEngine;
 use super::super::body::Body;
-use super::super::budget::Reservation;
+use super::super::budget::{AheadShare, Reservation};
 use super::super::fetch::{FetchError, FetchRequest};
 use super::super::fills::{Entered, Fill};
 use super::super::held_places::Place;
@@ -22,6 +22,8 @@ pub(in crate::cache::engine) struct Guard<R: FetchRequest> {
     variant: Option<FullKey>,
     pub(super) body: Option<Arc<Body>>,
     pub(super) reserved: Reservation,
+    /// Its bytes among those of what nobody has asked for, as long as that is so.
+    pub(super) ahead: Option<AheadShare>,
     pub(super) outcome: FillOutcome,
     in_flight: Option<FillInFlight>,
     /// Given back last.
@@ -44,6 +46,7 @@ impl<R: FetchRequest> Guard<R> {
             variant: None,
             body: None,
             reserved,
+            ahead: None,
             outcome: FillOutcome::Failed,
             in_flight,
             _admission: admission,

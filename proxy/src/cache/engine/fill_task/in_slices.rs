@@ -13,9 +13,9 @@ use super::super::fetch::FetchRequest;
 use super::super::fills::{Head, Others};
 use super::super::object::Object;
 use super::super::slices::{Fetching, Part, Run, Sliced};
-use super::FillTask;
 use super::arrival::Arrival;
 use super::response::Response;
+use super::{FillTask, Starter};
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::freshness::StoredTimes;
@@ -118,7 +118,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Begins an object in slices with a whole response, if it is to be one: large, with a strong entity tag, of an origin
     /// that may give parts of it later.
-    pub(super) fn begin_with_whole(&self, response: &Response, length: Option<u64>) -> Option<Beginning> {
+    pub(super) fn begin_with_whole(&mut self, response: &Response, length: Option<u64>) -> Option<Beginning> {
         let total = length.filter(|total| self.is_large(*total))?;
         let refuses = response.fields.get_all(header::ACCEPT_RANGES).iter().any(|value| value == "none");
         let fit = response.status == StatusCode::OK && !response.close_delimited && !refuses;
@@ -130,7 +130,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// An object in slices of which the bytes from `start` on arrive; nothing when there is no memory for a slice. All
     /// slices before `committed` are filled whoever reads.
-    fn begin(&self, response: &Response, total: u64, start: u64, committed: u64, goal: u64) -> Option<Beginning> {
+    fn begin(&mut self, response: &Response, total: u64, start: u64, committed: u64, goal: u64) -> Option<Beginning> {
+        let committed = committed.max(self.committed_ahead(start, goal));
         let rules = self.order.policy.slices?;
         let etag = EntityTag::from_headers(&response.fields).filter(EntityTag::is_strong)?;
         let layout = Layout::new(rules.size.0, total);
@@ -139,7 +140,18 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let (fields, budget) = (self.order.request.fields().clone(), Arc::clone(&self.engine.budget));
         let sliced = Sliced::new(layout, etag, coding, fields, shelf, budget);
         let run = sliced.begin(layout.first_from(start), layout.first_from(committed), goal)?;
+        if self.order.starter != Starter::Waits {
+            sliced.expect_nobody();
+        }
         Some(Beginning { total, run })
+    }
+
+    /// Up to where slices are filled that nobody has asked for yet: all that was to be fetched ahead, where that is no more
+    /// than a segment may have; else whoever comes has what is behind the first slice fetched.
+    fn committed_ahead(&mut self, start: u64, goal: u64) -> u64 {
+        let length = goal.saturating_sub(start);
+        let may = self.guard.ahead.as_mut().is_some_and(|ahead| ahead.grow_to(length));
+        if may { goal } else { start }
     }
 
     /// Everyone reads slices from now on, and this fill is the first run that fills them.

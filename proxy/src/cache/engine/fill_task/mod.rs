@@ -49,6 +49,8 @@ pub(super) enum Starter {
     Waits,
     /// The fill renews something that was served stale.
     Background,
+    /// Somebody may ask for it soon.
+    Ahead,
 }
 
 /// What a fill is about.
@@ -87,6 +89,7 @@ pub(super) fn facts_of_fill(client: &RequestFacts) -> RequestFacts {
 /// Runs a fill to its end.
 pub(super) async fn run<R: FetchRequest>(mut guard: Guard<R>, order: FillOrder<R>) {
     let (engine, fill) = (Arc::clone(&guard.engine), Arc::clone(&guard.fill));
+    guard.ahead = (order.starter == Starter::Ahead).then(|| engine.budget.ahead_of(order.request.site()));
     let mut task = FillTask { engine: &engine, fill: &fill, order: &order, guard: &mut guard };
     task.run().await;
 }

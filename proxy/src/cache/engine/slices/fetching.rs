@@ -14,6 +14,7 @@ use tidegate_config::model::CachePolicy;
 use super::super::CacheEngine;
 use super::super::answer::Lookup;
 use super::super::body::Body;
+use super::super::budget::Admission;
 use super::super::fetch::FetchRequest;
 use super::super::fill_task::{Response, facts_of_fill};
 use super::super::memory::FullKey;
@@ -45,15 +46,15 @@ pub(in crate::cache::engine) struct Fetching<R: FetchRequest> {
 
 /// Starts runs; without the type of requests.
 pub(super) trait Launch: Send + Sync {
-    /// Starts this one, if there are not too many fills.
-    fn launch(self: Arc<Self>, run: Run) -> bool;
+    /// Starts this one, with a place that its reader waited for, or if there are not too many fills.
+    fn launch(self: Arc<Self>, run: Run, turn: Option<Admission>) -> bool;
     /// Whether the origin refused one in a way that asking again does not mend.
     fn is_refused(&self) -> bool;
 }
 
 impl<R: FetchRequest> Launch for Fetching<R> {
-    fn launch(self: Arc<Self>, run: Run) -> bool {
-        let Some(admission) = self.engine.budget.admit() else {
+    fn launch(self: Arc<Self>, run: Run, turn: Option<Admission>) -> bool {
+        let Some(admission) = turn.or_else(|| self.engine.budget.admit_run()) else {
             self.engine.metrics.fills().refused();
             return false;
         };
@@ -264,7 +265,7 @@ impl<R: FetchRequest> Fetching<R> {
             return;
         }
         if let Some(ahead) = run.sliced.ahead(layout.count() - 1) {
-            Arc::clone(self).launch(ahead);
+            Arc::clone(self).launch(ahead, None);
         }
     }
 }

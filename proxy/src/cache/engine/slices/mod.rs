@@ -19,14 +19,14 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::body::{Body, Reader};
-use super::budget::{Budget, Keeper};
+use super::budget::{Admission, Budget, Keeper};
 use super::memory::Shelf;
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
 
 pub(super) use fetching::Fetching;
-use flights::Flights;
+use flights::{Flights, LEAST_AHEAD, MOST_AHEAD, Place, Wish};
 pub(super) use reader::SlicedReader;
 pub(super) use run::{Part, Run};
 
@@ -67,6 +67,15 @@ enum Opened {
     Gone,
     /// No memory is left to fetch it.
     NoMemory,
+}
+
+/// How fast a reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// A run for it has hardly ever to wait.
+    Fast,
+    /// A run for it would have to wait for longer than runs do.
+    Slow,
 }
 
 impl Sliced {
@@ -137,7 +146,7 @@ impl Sliced {
 
     /// The slice that `position` is in, from there on. What is neither stored nor on its way is announced at once, under
     /// the same lock, so that two readers never start two runs for it.
-    fn open(self: &Arc<Self>, position: u64, until: u64) -> Opened {
+    fn open(self: &Arc<Self>, position: u64, number: u64, until: u64, pace: Pace) -> Opened {
         let index = self.layout.index_of(position);
         let offset = position - self.layout.start(index);
         let mut flights = self.flights.lock();
@@ -157,15 +166,50 @@ impl Sliced {
             self.moved.notify_waiters();
             return body.and_then(|body| body.reader(offset)).map_or(Opened::NoMemory, Opened::Arriving);
         }
-        let goal = self.goal(index, until, &flights);
-        let number = self.number();
-        let body = self.announce(&mut flights, index, number);
+        let until = self.reach(&flights, (index, number), until, pace);
+        let run = self.run_for(&mut flights, index, until);
         drop(flights);
-        let run = Run { sliced: Arc::clone(self), number, next: index, goal };
-        match body.and_then(|body| body.reader(offset)) {
-            Some(reader) => Opened::Missing(run, reader),
+        match run.and_then(|(run, body)| Some((run, body.reader(offset)?))) {
+            Some((run, reader)) => Opened::Missing(run, reader),
             None => Opened::NoMemory,
         }
+    }
+
+    /// The run that fetches what is behind the slice that a reader is in, before it comes there, with a place among the fills;
+    /// none where that is here, on its way, or not to be had.
+    fn prepare(self: &Arc<Self>, place: Place, until: u64, pace: Pace) -> Option<(Run, Admission)> {
+        let (mut flights, next) = (self.flights.lock(), place.0 + 1);
+        let here = flights.body(next).is_some() || flights.run_before(next).is_some() || self.shelf.contains(next);
+        if here || self.is_gone() || self.layout.start(next) >= until {
+            return None;
+        }
+        let admission = self.budget.admit_run()?;
+        let until = self.reach(&flights, place, until, pace);
+        self.run_for(&mut flights, next, until).map(|(run, _)| (run, admission))
+    }
+
+    /// How far is asked for in the stead of a reader. One that is slower than its run would leave it waiting, in a place that
+    /// others need, and in the end broken off: it gets as much as may be ahead of it, to a border of slices.
+    fn reach(&self, flights: &Flights, place: Place, until: u64, pace: Pace) -> u64 {
+        if pace == Pace::Fast && self.budget.has_parking() {
+            return until;
+        }
+        let ahead = flights.ahead(place, self.most_ahead());
+        until.min(self.layout.start(place.0 + 1 + ahead))
+    }
+
+    /// Announces a slice and makes a run for it, up to the slice that `until` is in; none where there is no memory.
+    fn run_for(self: &Arc<Self>, flights: &mut Flights, index: u64, until: u64) -> Option<(Run, Arc<Body>)> {
+        let goal = self.goal(index, until, flights);
+        let number = self.number();
+        let body = self.announce(flights, index, number)?;
+        Some((Run { sliced: Arc::clone(self), number, next: index, goal }, body))
+    }
+
+    /// How many slices may be fetched ahead of a reader, as far as there is memory for all who read.
+    fn most_ahead(&self) -> u64 {
+        let slice = self.layout.range(0).length().max(1);
+        (self.budget.bytes_ahead() / slice).clamp(LEAST_AHEAD, MOST_AHEAD)
     }
 
     /// Where a run that begins at a slice ends: at the first slice that is here already, else with the slice that `until`
@@ -210,6 +254,11 @@ impl Sliced {
         (next > first).then_some(run)
     }
 
+    /// Nobody is about to read, so that no run waits for the first one who does.
+    pub(super) fn expect_nobody(&self) {
+        self.flights.lock().expect_nobody();
+    }
+
     /// A run for a slice that nobody asked for yet, if it is neither here nor on its way.
     fn ahead(self: &Arc<Self>, index: u64) -> Option<Run> {
         {
@@ -222,14 +271,18 @@ impl Sliced {
     }
 
     /// Notes where a reader is.
-    fn arrive(&self, index: u64, number: u64, until: u64) {
-        self.flights.lock().arrive((index, number), until, self.layout);
+    fn arrive(&self, place: Place, wish: Wish) {
+        if self.flights.lock().arrive(place, wish, self.layout) {
+            self.budget.one_more_is_read();
+        }
         self.moved.notify_waiters();
     }
 
     /// Notes that a reader is no longer there.
-    fn leave(&self, index: u64, number: u64) {
-        self.flights.lock().leave((index, number), self.layout);
+    fn leave(&self, place: Place) {
+        if self.flights.lock().leave(place, self.layout) {
+            self.budget.one_less_is_read();
+        }
         self.moved.notify_waiters();
     }
 }

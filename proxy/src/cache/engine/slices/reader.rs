@@ -6,16 +6,36 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::super::body::{BodyError, Reader};
+use super::super::budget::Admission;
 use super::fetching::Launch;
-use super::{Opened, Sliced};
+use super::flights::Wish;
+use super::run::PATIENCE;
+use super::{Opened, Pace, Sliced};
 
-/// How often in a row a slice is asked for that does not come, before the reader is told.
+/// How often in a row a slice is asked for that does not come, before whoever has got nothing yet is told by a status.
 const MOST_SETBACKS: u32 = 3;
 
-/// Pause after the first of them; after each further one it is twice as long.
+/// The same for readers in the midst of a body, who can only be cut: a quarter of a minute of pauses outlives
+/// most faults of origins, and players have as much in hand.
+const MOST_SETBACKS_MIDWAY: u32 = 8;
+
+/// Pause after the first of them; after each further one it is twice as long, up to the longest.
 const SETBACK_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long readers wait for a place among the fills, or for memory, before they have got anything.
+const FIRST_TURN: Duration = Duration::from_millis(700);
+
+/// The same in the midst of a body.
+const TURN: Duration = Duration::from_secs(30);
+
+/// How often it is looked for memory.
+const MEMORY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Where the slices come from that a reader has opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,12 +67,25 @@ pub(in crate::cache::engine) struct SlicedReader {
     current: Option<(u64, Reader)>,
     /// The slice where it is registered.
     registered: Option<u64>,
+    /// Slices that it has read before that one without a gap.
+    passed: u64,
+    /// When it came there from the slice before.
+    entered: Option<Instant>,
+    pace: Pace,
+    /// The slice behind which it has been looked for what is missing.
+    looked_behind: Option<u64>,
     /// Bytes that were waited for and not yet handed out.
     ahead: Option<Bytes>,
     launcher: Option<Arc<dyn Launch>>,
     pub(super) sources: Sources,
     pub(super) hindrance: Option<Hindrance>,
     setbacks: u32,
+    /// Since when there is no memory for what it wants.
+    without_memory: Option<Instant>,
+    /// A place among the fills that it has waited for.
+    turn: Option<Admission>,
+    /// Whether it has got anything.
+    is_midway: bool,
 }
 
 impl SlicedReader {
@@ -64,11 +97,18 @@ impl SlicedReader {
             until: sliced.total(),
             current: None,
             registered: None,
+            passed: 0,
+            entered: None,
+            pace: Pace::Fast,
+            looked_behind: None,
             ahead: None,
             launcher: None,
             sources: Sources::default(),
             hindrance: None,
             setbacks: 0,
+            without_memory: None,
+            turn: None,
+            is_midway: false,
         }
     }
 
@@ -105,8 +145,12 @@ impl SlicedReader {
     pub(in crate::cache::engine) fn read_until(&mut self, until: u64) {
         self.until = until.min(self.sliced.total());
         if let Some(index) = self.registered {
-            self.sliced.arrive(index, self.number, self.until);
+            self.sliced.arrive((index, self.number), self.wish());
         }
+    }
+
+    fn wish(&self) -> Wish {
+        Wish { until: self.until, passed: self.passed }
     }
 
     /// Waits until there is something to read, or the end.
@@ -135,7 +179,9 @@ impl SlicedReader {
                 // A slice that ends is read to its end: its reader is then let go of, and never asked again.
                 if let Ok(Some(bytes)) = piece {
                     self.position += bytes.len() as u64;
-                    self.setbacks = 0;
+                    (self.setbacks, self.without_memory, self.hindrance) = (0, None, None);
+                    self.is_midway = true;
+                    self.look_behind();
                     return Ok(Some(bytes));
                 }
                 self.set_back().await?;
@@ -158,7 +204,8 @@ impl SlicedReader {
     }
 
     fn open(&mut self) -> Result<Option<Reader>, BodyError> {
-        match self.sliced.open(self.position, self.until) {
+        let turn = self.turn.take();
+        match self.sliced.open(self.position, self.number, self.until, self.pace) {
             Opened::Stored(reader) => Ok(Some(reader)),
             Opened::Arriving(reader) => {
                 self.sources.joined = true;
@@ -167,7 +214,7 @@ impl SlicedReader {
             Opened::Missing(run, reader) => {
                 self.sources.fetched = true;
                 let Some(launcher) = &self.launcher else { return Err(BodyError::Truncated) };
-                if Arc::clone(launcher).launch(run) {
+                if Arc::clone(launcher).launch(run, turn) {
                     return Ok(Some(reader));
                 }
                 self.hindrance = Some(Hindrance::Fills);
@@ -181,33 +228,93 @@ impl SlicedReader {
         }
     }
 
-    /// A slice did not come: waits a little before it is asked for again, a bounded number of times.
+    /// In the middle of a slice, has the next one fetched that is missing: it is there when the reader comes to it.
+    fn look_behind(&mut self) {
+        let Some(index) = self.registered.filter(|index| self.looked_behind != Some(*index)) else { return };
+        let range = self.sliced.layout.range(index);
+        if self.position < range.start + range.length() / 2 {
+            return;
+        }
+        self.looked_behind = Some(index);
+        let Some(launcher) = &self.launcher else { return };
+        if let Some((run, turn)) = self.sliced.prepare((index, self.number), self.until, self.pace) {
+            Arc::clone(launcher).launch(run, Some(turn));
+        }
+    }
+
+    /// A slice did not come: waits until it may be asked for again, within bounds.
     async fn set_back(&mut self) -> Result<(), BodyError> {
         self.current = None;
-        self.setbacks += 1;
         if self.launcher.as_ref().is_some_and(|launcher| launcher.is_refused()) {
             self.hindrance = Some(Hindrance::Refusal);
             return Err(BodyError::Truncated);
         }
-        if self.setbacks > MOST_SETBACKS || self.is_gone() {
+        if self.is_gone() {
             return Err(BodyError::Truncated);
         }
-        tokio::time::sleep(SETBACK_PAUSE * (1 << (self.setbacks - 1))).await;
+        match self.hindrance {
+            Some(Hindrance::Fills) => self.wait_for_turn().await,
+            Some(Hindrance::Memory) => self.wait_for_memory().await,
+            Some(Hindrance::Refusal) | None => self.pause().await,
+        }
+    }
+
+    /// How long it waits for what others have.
+    fn patience(&self) -> Duration {
+        if self.is_midway { TURN } else { FIRST_TURN }
+    }
+
+    async fn wait_for_turn(&mut self) -> Result<(), BodyError> {
+        self.turn = self.sliced.budget.turn(self.patience()).await;
+        if self.turn.is_none() {
+            return Err(BodyError::Truncated);
+        }
+        self.hindrance = None;
+        Ok(())
+    }
+
+    async fn wait_for_memory(&mut self) -> Result<(), BodyError> {
+        if self.without_memory.get_or_insert_with(Instant::now).elapsed() >= self.patience() {
+            return Err(BodyError::Truncated);
+        }
+        tokio::time::sleep(MEMORY_PAUSE).await;
+        self.hindrance = None;
+        Ok(())
+    }
+
+    async fn pause(&mut self) -> Result<(), BodyError> {
+        self.setbacks += 1;
+        if self.setbacks > if self.is_midway { MOST_SETBACKS_MIDWAY } else { MOST_SETBACKS } {
+            return Err(BodyError::Truncated);
+        }
+        tokio::time::sleep((SETBACK_PAUSE * (1 << (self.setbacks - 1))).min(LONGEST_PAUSE)).await;
         Ok(())
     }
 
     fn register(&mut self, index: u64) {
-        if self.registered != Some(index) {
-            // The new place first: in between, runs must not find that nobody reads.
-            self.sliced.arrive(index, self.number, self.until);
-            self.unregister();
-            self.registered = Some(index);
+        if self.registered == Some(index) {
+            return;
         }
+        let goes_on = index.checked_sub(1).is_some_and(|before| self.registered == Some(before));
+        if goes_on {
+            let now = Instant::now();
+            // What a whole slice took: of the one that it began in, only a part was read.
+            if let Some(entered) = self.entered.replace(now) {
+                self.pace = if now - entered >= PATIENCE { Pace::Slow } else { Pace::Fast };
+            }
+            self.passed += 1;
+        } else {
+            (self.passed, self.entered) = (0, None);
+        }
+        // The new place first: in between, runs must not find that nobody reads.
+        self.sliced.arrive((index, self.number), self.wish());
+        self.unregister();
+        self.registered = Some(index);
     }
 
     fn unregister(&mut self) {
         if let Some(index) = self.registered.take() {
-            self.sliced.leave(index, self.number);
+            self.sliced.leave((index, self.number));
         }
     }
 }

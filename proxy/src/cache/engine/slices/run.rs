@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::body::Body;
+use super::super::budget::Parking;
 use super::super::fetch::FetchError;
 use super::super::fill_task::Arrival;
 use super::Sliced;
@@ -23,8 +24,9 @@ const OPENING_GRACE: Duration = Duration::from_secs(5);
 /// How long a run waits for readers who do not come near enough, before it ends and gives its fill and its connection to
 /// others. They get a run of their own when they go on. As long as a viewer of 8 Mbit/s needs for a slice of 2 MiB: who reads
 /// more slowly, or not at all, as anybody may on purpose, must hold no place among the fills that all others need; much
-/// shorter, and every hiccup of a client's network would cost the origin a request.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// shorter, and every hiccup of a client's network would cost the origin a request. Few runs wait at the same time, for a
+/// burst of seeks would else have all places for so long; those beyond end at once.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a run waits for memory before it ends.
 const MEMORY_GRACE: Duration = Duration::from_secs(5);
@@ -89,12 +91,13 @@ impl Run {
         let sliced = &self.sliced;
         let began = Instant::now();
         let mut memory = began + MEMORY_GRACE;
+        let mut parking = None;
         loop {
             let moved = sliced.moved.notified();
             tokio::pin!(moved);
             // Listens before it looks: a reader that moves in between is not missed.
             moved.as_mut().enable();
-            let verdict = self.look(began.elapsed());
+            let verdict = self.look(began.elapsed(), &mut parking);
             match verdict {
                 Verdict::Fill(body) => return Next::Fill(body),
                 Verdict::End => return Next::End,
@@ -110,10 +113,10 @@ impl Run {
 
     /// What to do about the next slice after having waited so long. A run that fills one can be had for the one behind it
     /// from then on: readers come there with the last byte, before it is complete. One that ends is out of reach at once.
-    fn look(&self, waited: Duration) -> Verdict {
+    fn look(&self, waited: Duration, parking: &mut Option<Parking>) -> Verdict {
         let sliced = &self.sliced;
         let mut flights = sliced.flights.lock();
-        let verdict = self.decide(&mut flights, waited);
+        let verdict = self.decide(&mut flights, waited, parking);
         match verdict {
             Verdict::Fill(_) if sliced.layout.start(self.next + 1) < self.goal => {
                 flights.come_to(self.next + 1, self.number);
@@ -124,14 +127,14 @@ impl Run {
         verdict
     }
 
-    fn decide(&self, flights: &mut Flights, waited: Duration) -> Verdict {
+    fn decide(&self, flights: &mut Flights, waited: Duration, parking: &mut Option<Parking>) -> Verdict {
         let sliced = &self.sliced;
         if let Some(body) = flights.body_for(self.next, self.number) {
             return Verdict::Fill(Arc::clone(body));
         }
         let here = flights.body(self.next).is_some() || sliced.shelf.contains(self.next);
         let over = here || self.position() >= self.goal || sliced.is_gone();
-        let patience = match flights.demand(self.next, sliced.layout) {
+        let patience = match flights.demand(self.next, sliced.most_ahead(), sliced.layout) {
             _ if over => Duration::ZERO,
             Demand::Wanted => {
                 return match sliced.announce(flights, self.next, self.number) {
@@ -139,7 +142,10 @@ impl Run {
                     None => Verdict::NoMemory,
                 };
             }
-            Demand::Later => PATIENCE,
+            Demand::Later => {
+                *parking = parking.take().or_else(|| sliced.budget.park());
+                if parking.is_some() { PATIENCE } else { Duration::ZERO }
+            }
             Demand::Nobody if !flights.is_opened() => OPENING_GRACE,
             Demand::Nobody => Duration::ZERO,
         };

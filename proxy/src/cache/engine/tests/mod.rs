@@ -1,5 +1,6 @@
 //! Behaviour of the engine with an origin whose every word the test says.
 
+mod ahead;
 mod broken;
 mod coalescing;
 mod heads;

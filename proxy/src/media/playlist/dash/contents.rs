@@ -12,6 +12,7 @@ use quick_xml::{Reader, XmlVersion};
 use super::super::listing::{Collector, Listing, PieceKind, Track, Unreadable};
 use super::super::location::Location;
 use super::duration;
+use super::growth::Growth;
 use super::template::{Period, Template};
 use crate::media::Presentation;
 
@@ -254,6 +255,7 @@ impl Manifest {
             for segment in segments {
                 self.collector.piece(&mut track, base, &segment, PieceKind::Segment);
             }
+            track.growth = Growth::of(base, template, names, &self.period).map(Arc::new);
         } else if level.segments.is_empty() {
             self.collector.piece(&mut track, base, "", PieceKind::Segment); // one file
         } else {

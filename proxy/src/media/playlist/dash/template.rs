@@ -12,7 +12,7 @@ const MAX_WIDTH: usize = 20;
 const MAX_NAME: usize = 4096;
 
 /// A run of segments of equal duration.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
     start: Option<u64>,
     duration: u64,
@@ -21,7 +21,7 @@ struct Run {
 }
 
 /// A template with what it inherited.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Template {
     media: Option<String>,
     initialization: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct Template {
 }
 
 /// When a period is, and what of it is there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Period {
     now: SystemTime,
     is_dynamic: bool,
@@ -70,6 +70,16 @@ impl Period {
         self.start = self.start.saturating_add(self.length.unwrap_or_default());
     }
 
+    /// Whether segments come with time.
+    pub(super) fn is_growing(&self) -> bool {
+        self.is_dynamic && self.available_from.is_some()
+    }
+
+    /// The same period at another time.
+    pub(super) fn seen_at(self, now: SystemTime) -> Self {
+        Self { now, ..self }
+    }
+
     /// Its length, as far as it is known or has come.
     fn length(&self) -> Option<Duration> {
         let told = self.length.or_else(|| self.presentation.map(|whole| whole.saturating_sub(self.start)));
@@ -82,7 +92,8 @@ impl Period {
 
     fn elapsed(&self) -> Option<Duration> {
         let since = self.now.duration_since(self.available_from?).unwrap_or_default();
-        Some(since.saturating_sub(self.start).min(MAX_PRESENTATION))
+        // Of any length: many packagers number from 1970 on.
+        Some(since.saturating_sub(self.start))
     }
 }
 
@@ -137,6 +148,18 @@ impl Template {
         };
         let name = move |place| fill_in(media?, names, Some(place));
         (places.into_iter().filter_map(name), beyond)
+    }
+
+    /// Whether segments follow from their numbers alone.
+    pub(super) fn is_by_number(&self) -> bool {
+        self.media.is_some() && self.timeline.is_none() && self.duration.is_some()
+    }
+
+    /// Bytes of its texts.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + self.media.as_ref().map_or(0, String::len)
+            + self.initialization.as_ref().map_or(0, String::len)
     }
 
     fn scale(&self) -> u64 {

@@ -228,6 +228,11 @@ fn templates_by_number_name_the_window_of_a_dynamic_presentation() {
 </AdaptationSet></Period></MPD>",
     );
     assert_eq!(targets(&listing), [["/live/13.m4s", "/live/14.m4s", "/live/15.m4s"]]);
+    let since_1970 = dash(
+        "<MPD type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" timeShiftBufferDepth=\"PT8S\"><Period>
+<AdaptationSet><SegmentTemplate duration=\"4\" media=\"$Number$.m4s\"/><Representation/></AdaptationSet></Period></MPD>",
+    );
+    assert_eq!(targets(&since_1970), [["/live/441806414.m4s", "/live/441806415.m4s"]]);
     let far = dash(
         "<MPD type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\"><Period><AdaptationSet>
 <SegmentTemplate timescale=\"18446744073709551615\" duration=\"1\" media=\"$Number$.m4s\"/><Representation/>

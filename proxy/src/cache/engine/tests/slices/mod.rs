@@ -49,14 +49,27 @@ impl SliceRig {
     }
 
     async fn ask_as(&self, method: &Method, lines: &[&str], may_fill: bool) -> Answer {
-        let (key, fields) = (key("/film"), fields(lines));
+        self.ask_for("/film", method, lines, may_fill).await
+    }
+
+    async fn ask_for(&self, path: &str, method: &Method, lines: &[&str], may_fill: bool) -> Answer {
+        let (key, fields) = (key(path), fields(lines));
         let facts = RequestFacts::new(method, &fields);
-        let (policy, path) = (&self.policy, "/film");
+        let policy = &self.policy;
         let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill };
         let mut whole = fields.clone();
         whole.remove("range");
         whole.remove("if-range");
         soon("the answer", self.engine.answer(&lookup, || TestRequest(whole.clone()))).await
+    }
+
+    fn fetch_ahead(&self, range: Option<&str>) -> Ahead {
+        let line = range.map(|range| format!("range: {range}"));
+        let (key, fields) = (key("/film"), fields(&line.iter().map(String::as_str).collect::<Vec<_>>()));
+        let facts = RequestFacts::new(&Method::GET, &fields);
+        let (policy, path) = (&self.policy, "/film");
+        let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill: true };
+        self.engine.fetch_ahead(&lookup, || TestRequest(HeaderMap::new()))
     }
 
     /// Reads a range as a client gets it: `first-last`, `first-` or `-length`.
