@@ -13,8 +13,8 @@ use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
 use crate::edge_proxy::{EdgeProxy, Pipeline};
-use crate::listener::{Application, AtOnce, CONNECTION, ConnectionInfo, ReadyResponse};
-use crate::phases::{Http1Hit, answer_at_once, serve_fresh};
+use crate::listener::{Application, AtOnce, CONNECTION, ConnectionInfo, ReadyResponses};
+use crate::phases::{Http1Hits, answer_at_once, serve_fresh};
 
 /// The edge as an application of listeners.
 pub(crate) struct EdgeApplication {
@@ -46,10 +46,8 @@ impl HttpServerApp for EdgeApplication {
 }
 
 impl Application for EdgeApplication {
-    fn ready_response(&self, head: &[u8]) -> Option<Box<dyn ReadyResponse>> {
-        let connection = CONNECTION.try_with(Arc::clone).ok()?;
-        let hit = Http1Hit::find(&self.proxy, head, connection)?;
-        Some(Box::new(hit))
+    fn ready_responses(self: &Arc<Self>, connection: &Arc<ConnectionInfo>) -> Option<Box<dyn ReadyResponses>> {
+        Some(Box::new(Http1Hits::new(Arc::clone(&self.proxy), Arc::clone(connection))))
     }
 
     fn answer_at_once(self: &Arc<Self>, session: HttpSession, connection: &Arc<ConnectionInfo>) -> AtOnce {

@@ -55,10 +55,11 @@ pub(crate) struct Arrival {
     /// Its trace.
     pub(crate) trace: Option<TraceContext>,
     /// Host in canonical form.
-    pub(crate) host: Option<String>,
+    pub(crate) host: Option<Arc<str>>,
 }
 
 /// Who asks, as far as it can be believed.
+#[derive(Clone)]
 pub(crate) struct ClientContext {
     /// The client's address, whatever proxies it came through; absent in fills, which belong to nobody.
     pub(crate) address: Option<IpAddr>,
@@ -174,9 +175,15 @@ impl RequestContext {
     /// The context of a request that has just arrived.
     #[must_use]
     pub(crate) fn new(snapshot: Arc<RuntimeSnapshot>, request_id: RequestId) -> Self {
+        Self::arrived(Instant::now(), snapshot, request_id)
+    }
+
+    /// The context of a request that arrived just now, when somebody has looked at the clock already.
+    #[must_use]
+    pub(crate) fn arrived(instant: Instant, snapshot: Arc<RuntimeSnapshot>, request_id: RequestId) -> Self {
         Self {
             snapshot,
-            arrival: Arrival { time: SystemTime::now(), instant: Instant::now(), request_id, trace: None, host: None },
+            arrival: Arrival { time: SystemTime::now(), instant, request_id, trace: None, host: None },
             connection: None,
             client: ClientContext { address: None, scheme: Scheme::Http, proxies: Vec::new() },
             location: OnceLock::new(),

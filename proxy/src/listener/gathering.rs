@@ -9,7 +9,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -35,15 +35,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gathering<S> {
     /// Writes all of these and flushes, without gathering them. `sent` counts the bytes that were taken, also when an
     /// error ends it.
     pub(super) async fn send(&self, mut slices: &mut [IoSlice<'_>], sent: &mut u64) -> io::Result<()> {
-        while !slices.is_empty() {
-            let written = poll_fn(|context| self.0.lock().poll_write_straight(context, slices)).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+        poll_fn(|context| {
+            let mut io = self.0.lock();
+            while !slices.is_empty() {
+                let written = ready!(io.poll_write_straight(context, slices))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                *sent += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
             }
-            *sent += written as u64;
-            IoSlice::advance_slices(&mut slices, written);
-        }
-        poll_fn(|context| Pin::new(&mut *self.0.lock()).poll_flush(context)).await
+            Pin::new(&mut *io).poll_flush(context)
+        })
+        .await
     }
 
     /// Runs `work` and, each time it has to wait, sends off what it has written so far.

@@ -31,6 +31,6 @@ pub use connection::{
     SharedListenerState, Signals, TlsInfo,
 };
 pub use connection_limit::{ConnectionGuard, ConnectionLimit};
-pub use ready_response::{Application, AtOnce, ReadyResponse};
+pub use ready_response::{Application, AtOnce, FieldsNumber, PlainHead, ReadyResponses};
 pub use socket::{PortSharing, bind_tcp, bind_udp};
 pub use tcp::{TcpListenerSettings, serve_tcp};

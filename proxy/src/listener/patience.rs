@@ -53,6 +53,8 @@ impl Deadline {
 /// Whether connections are to end, and since when.
 pub(super) struct Closing {
     signal: watch::Receiver<bool>,
+    /// What it said at first.
+    at_first: bool,
     /// Absent once it has begun.
     begins: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Who is woken when it begins.
@@ -62,7 +64,8 @@ pub(super) struct Closing {
 impl Closing {
     pub(super) fn new(signal: watch::Receiver<bool>) -> Self {
         let begins: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(turned_on(signal.clone()));
-        Self { signal, begins: Some(begins), waker: None }
+        let at_first = *signal.borrow();
+        Self { signal, at_first, begins: Some(begins), waker: None }
     }
 
     pub(super) fn signal(&self) -> &watch::Receiver<bool> {
@@ -71,7 +74,11 @@ impl Closing {
 
     /// Whether it was seen to begin, or is on now.
     pub(super) fn has_begun(&self) -> bool {
-        self.begins.is_none() || *self.signal.borrow()
+        if self.begins.is_none() {
+            return true;
+        }
+        // Every request asks, and looking whether anything has changed takes no lock.
+        if matches!(self.signal.has_changed(), Ok(false)) { self.at_first } else { *self.signal.borrow() }
     }
 
     /// Ready once, when it begins.
@@ -97,5 +104,25 @@ async fn turned_on(mut signal: watch::Receiver<bool>) {
     if signal.wait_for(|on| *on).await.is_err() {
         // Nobody is left to turn it on.
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_has_begun_while_its_signal_is_on() {
+        for at_first in [false, true] {
+            let (sender, signal) = watch::channel(at_first);
+            let closing = Closing::new(signal);
+            assert_eq!(closing.has_begun(), at_first);
+            for on in [true, false, false, true] {
+                sender.send(on).unwrap();
+                assert_eq!(closing.has_begun(), on, "{at_first} at first");
+            }
+            drop(sender);
+            assert!(closing.has_begun(), "the last word holds");
+        }
     }
 }

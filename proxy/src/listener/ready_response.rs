@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -16,9 +17,9 @@ use super::ConnectionInfo;
 
 /// What serves the requests of a listener.
 pub trait Application: HttpServerApp + Send + Sync + 'static {
-    /// The response to the HTTP/1.1 request with this header section, when it is there and the request is a plain
-    /// one. Otherwise the request becomes a session. The connection is that of the task.
-    fn ready_response(&self, _head: &[u8]) -> Option<Box<dyn ReadyResponse>> {
+    /// What answers requests of an HTTP/1.1 connection at once, for as long as it lives. Without it every request
+    /// becomes a session.
+    fn ready_responses(self: &Arc<Self>, _connection: &Arc<ConnectionInfo>) -> Option<Box<dyn ReadyResponses>> {
         None
     }
 
@@ -39,13 +40,34 @@ pub enum AtOnce {
     NotReady(HttpSession),
 }
 
-/// A response whose every byte is in memory. It leaves the connection open for the next request.
-pub trait ReadyResponse: Send {
-    /// The header section, and behind it as much of the body as is to leave with it; nothing when it cannot be made
-    /// after all, and then the request becomes a session.
-    fn head(&mut self) -> Option<Vec<u8>>;
+/// The header section of a request of HTTP/1.1 without a body, as the listener accepted it.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainHead<'a> {
+    /// Its method.
+    pub method: &'a [u8],
+    /// Its target, in origin form and of ASCII.
+    pub target: &'a [u8],
+    /// The lines of its fields, and the empty line behind them.
+    pub fields: &'a [u8],
+    /// Which fields these are on their connection: where it is the same, so is every byte of them. Most clients send the
+    /// same ones again and again. Absent for those that are too long to be told again.
+    pub known_as: Option<FieldsNumber>,
+    /// When it was there.
+    pub arrived: Instant,
+}
+
+/// Tells the header fields of one connection apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldsNumber(pub u64);
+
+/// Responses whose every byte is in memory, for one connection. Each leaves it open for the next request.
+pub trait ReadyResponses: Send {
+    /// Finds the response to this request, when it is there and the request is a plain one. Writes its header section
+    /// and behind it as much of the body as is to leave with it. Otherwise nothing is written, and the request becomes
+    /// a session.
+    fn begin(&mut self, request: &PlainHead<'_>, text: &mut Vec<u8>) -> bool;
     /// The next piece of the body; nothing at its end.
     fn next_piece(&mut self) -> Option<Bytes>;
-    /// So many bytes of pieces were written, and this went wrong.
-    fn sent(&mut self, body_bytes: u64, error: Option<&io::Error>);
+    /// The response to this request is over: so many bytes of pieces were written until then, and this went wrong.
+    fn sent(&mut self, request: &PlainHead<'_>, body_bytes: u64, ended: Instant, error: Option<&io::Error>);
 }

@@ -24,7 +24,7 @@ pub(super) async fn answer_options(session: &mut Session, context: &mut RequestC
     }
     let host = Asked::of(request).authority.and_then(|authority| CanonicalHost::parse(authority).ok());
     let Some((host, _port)) = host else { return answer(session, context, StatusCode::BAD_REQUEST).await };
-    context.arrival.host = Some(host.as_str().to_owned());
+    context.arrival.host = Some(host.as_str().into());
     if context.snapshot.routes.find_site(&host).is_none() {
         return answer(session, context, StatusCode::MISDIRECTED_REQUEST).await;
     }

@@ -46,7 +46,15 @@ pub(super) fn cache_key(
 
 /// Fields that `Vary` selects from: those that a fill for this request would send. Of cookies only those of the key.
 pub(super) fn selecting_fields<'f>(rules: &KeyRules, fields: &'f HeaderMap) -> Cow<'f, HeaderMap> {
-    let mut fields = fields_of_fill(fields);
+    of_key(rules, fields_of_fill(fields))
+}
+
+/// The same of a request whose Connection takes no field away.
+pub(super) fn selecting_fields_of_all<'f>(rules: &KeyRules, fields: &'f HeaderMap) -> Cow<'f, HeaderMap> {
+    of_key(rules, Cow::Borrowed(fields))
+}
+
+fn of_key<'f>(rules: &KeyRules, mut fields: Cow<'f, HeaderMap>) -> Cow<'f, HeaderMap> {
     if !rules.cookies.is_empty() {
         keep_cookies(rules, fields.to_mut());
     }

@@ -201,7 +201,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
     let mut fields = sent_fields(&request.headers);
     if !fields.contains_key(header::HOST) {
         let authority = request.uri.authority().map_or_else(
-            || context.arrival.host.clone().unwrap_or_default(),
+            || context.arrival.host.as_deref().unwrap_or_default().to_owned(),
             |authority| authority.as_str().to_owned(),
         );
         if let Ok(value) = header::HeaderValue::from_str(&authority) {

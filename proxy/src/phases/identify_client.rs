@@ -30,7 +30,7 @@ pub(super) fn adopt_fill(session: &Session, context: &mut RequestContext) -> boo
     // Matched already. Its target is in canonical form, unless it is a copy for another pool.
     let asked = Asked::of(session.req_header());
     let host = asked.authority.and_then(|authority| CanonicalHost::parse(authority).ok());
-    context.arrival.host = host.map(|(host, _port)| host.as_str().to_owned());
+    context.arrival.host = host.map(|(host, _port)| host.as_str().into());
     let path = asked.target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let path = CanonicalPath::parse(path).map(CanonicalPath::into_string).unwrap_or_default();
     let (site, route) = (Arc::clone(&fill.site), Arc::clone(&fill.route));
@@ -82,7 +82,7 @@ pub(super) fn refusal(asked: &Asked<'_>, context: &mut RequestContext) -> Option
     }
     if is_misdirected(asked, context) {
         let host = asked.authority.and_then(|authority| CanonicalHost::parse(authority).ok());
-        context.arrival.host = host.map(|(host, _port)| host.as_str().to_owned());
+        context.arrival.host = host.map(|(host, _port)| host.as_str().into());
         return Some(StatusCode::MISDIRECTED_REQUEST);
     }
     context.snapshot.identity.goes_round(asked.fields).then_some(StatusCode::LOOP_DETECTED)
@@ -102,10 +102,15 @@ pub(super) fn connection_scheme(connection: &ConnectionInfo) -> Scheme {
     if connection.tls.is_some() { Scheme::Https } else { Scheme::Http }
 }
 
+/// Whether the client sent a trace.
+pub(super) fn has_trace(fields: &HeaderMap) -> bool {
+    // A look at the names there are costs less than hashing one that most requests have not.
+    fields.keys().any(|name| *name == TRACEPARENT)
+}
+
 /// The trace that the client sent, if it sent one.
 pub(super) fn received_trace(fields: &HeaderMap, request_id: RequestId) -> Option<TraceContext> {
-    // A look at the names there are costs less than hashing one that most requests have not.
-    if !fields.keys().any(|name| *name == TRACEPARENT) {
+    if !has_trace(fields) {
         return None;
     }
     let parents = fields.get_all(TRACEPARENT).iter().map(|value| value.as_bytes());

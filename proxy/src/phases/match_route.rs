@@ -125,25 +125,41 @@ pub(super) enum Verdict {
 }
 
 pub(super) fn find(request: &Asked<'_>, context: &mut RequestContext) -> Verdict {
+    if let Some(verdict) = beyond_target_limit(request, context) {
+        return verdict;
+    }
+    match find_site(request, context) {
+        Ok(site) => find_in(&site, request, context),
+        Err(status) => Verdict::Refuse(status),
+    }
+}
+
+/// The site that a request is for, by its fields and method alone.
+pub(super) fn find_site(request: &Asked<'_>, context: &mut RequestContext) -> Result<Arc<SiteEntry>, StatusCode> {
     if let Some(status) = beyond_limits(request, context) {
-        return Verdict::Refuse(status);
+        return Err(status);
     }
-    let Some(authority) = request.authority else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
-    let Ok((host, _port)) = CanonicalHost::parse(authority) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
-    context.arrival.host = Some(host.as_str().to_owned());
+    let authority = request.authority.ok_or(StatusCode::BAD_REQUEST)?;
+    let (host, _port) = CanonicalHost::parse(authority).map_err(|_| StatusCode::BAD_REQUEST)?;
+    context.arrival.host = Some(host.as_str().into());
     if matches!(*request.method, Method::CONNECT | Method::TRACE) {
-        return Verdict::Refuse(StatusCode::METHOD_NOT_ALLOWED);
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let snapshot = Arc::clone(&context.snapshot);
-    let Some(site) = snapshot.routes.find_site(&host) else {
-        return Verdict::Refuse(StatusCode::MISDIRECTED_REQUEST);
-    };
+    context.snapshot.routes.find_site(&host).map(Arc::clone).ok_or(StatusCode::MISDIRECTED_REQUEST)
+}
+
+/// The route of a request whose site has been found.
+pub(super) fn find_in(site: &Arc<SiteEntry>, request: &Asked<'_>, context: &mut RequestContext) -> Verdict {
+    if let Some(verdict) = beyond_target_limit(request, context) {
+        return verdict;
+    }
     let target = request.target;
     // A trusted proxy in front may have been asked over TLS although it asks in plaintext.
     if let Some(PlaintextMode::Redirect { https_port }) = context.connection.as_ref().and_then(|it| it.plaintext)
         && context.client.scheme == Scheme::Http
     {
-        return Verdict::Redirect(https_url(host.as_str(), https_port, target));
+        let host = context.arrival.host.as_deref().unwrap_or_default();
+        return Verdict::Redirect(https_url(host, https_port, target));
     }
     let raw_path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let Ok(path) = CanonicalPath::parse(raw_path) else { return Verdict::Refuse(StatusCode::BAD_REQUEST) };
@@ -186,7 +202,8 @@ fn matched(
         websocket: false,
         target: None,
         grant: route.sharing.as_ref().map_or(Grant::Nobody, |sharing| sharing.grant(request.fields)),
-        names_priority: request.fields.contains_key(PRIORITY),
+        // A look at the names there are costs less than hashing one that most requests have not.
+        names_priority: request.fields.keys().any(|name| *name == PRIORITY),
         cmcd: None,
     };
     if cmcd::is_used(&route.cache_policy) {
@@ -209,12 +226,15 @@ fn place_of(context: &RequestContext) -> ClientPlace {
     ClientPlace { country: location.country, continent: location.continent, asn: location.asn }
 }
 
-/// Bounds that a listener may not have been able to answer with a status.
+/// A bound that a listener may not have been able to answer with a status.
+fn beyond_target_limit(request: &Asked<'_>, context: &RequestContext) -> Option<Verdict> {
+    let most = context.snapshot.limits().target_bytes.as_usize();
+    (request.raw_target.len() > most).then_some(Verdict::Refuse(StatusCode::URI_TOO_LONG))
+}
+
+/// Such bounds of the fields.
 fn beyond_limits(request: &Asked<'_>, context: &RequestContext) -> Option<StatusCode> {
     let limits = context.snapshot.limits();
-    if request.raw_target.len() > limits.target_bytes.as_usize() {
-        return Some(StatusCode::URI_TOO_LONG);
-    }
     let fields = request.fields;
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields.len() > limits.header_count || bytes > limits.header_bytes.as_usize() {

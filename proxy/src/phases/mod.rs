@@ -45,7 +45,7 @@ pub(crate) use prepare_origin_request::{await_request_body, count_request_body, 
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
 pub(crate) use respond_error::{replace_error, respond_error};
 use retry_after::retry_after;
-pub(crate) use serve_fresh::{Http1Hit, answer_at_once, serve_fresh};
+pub(crate) use serve_fresh::{Http1Hits, answer_at_once, serve_fresh};
 pub(crate) use shape_response::{admit_origin_response, shape_passed_response};
 pub(crate) use warm_cache::Warming;
 

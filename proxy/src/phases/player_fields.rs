@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tidegate_config::model::CachePolicy;
 
+use crate::cache::rules::decide::ToldToPlayers;
+use crate::cache::rules::derived::Derived;
 use crate::cmcd::{Cmcd, ObjectType, Pace, urgency};
 use crate::media::{MediaClass, recognise};
 use crate::request_context::{MatchedRoute, RequestContext};
@@ -15,17 +17,36 @@ pub(super) const PRIORITY: HeaderName = HeaderName::from_static("priority");
 /// CTA-5006: what each hop on the way knows of it.
 pub(super) const CMSD_DYNAMIC: HeaderName = HeaderName::from_static("cmsd-dynamic");
 
+/// What a response says to players by its own fields, worked out when it is asked for, and once where that is kept.
+pub(super) struct ForPlayers<'a> {
+    pub(super) fields: &'a HeaderMap,
+    pub(super) told: &'a Derived<ToldToPlayers>,
+    pub(super) media: &'a Derived<(Option<MediaClass>, bool)>,
+}
+
+impl ForPlayers<'_> {
+    fn told(&self) -> ToldToPlayers {
+        let has = |name| self.fields.contains_key(name);
+        *self.told.get_or(|| ToldToPlayers { priority: has(PRIORITY), way: has(CMSD_DYNAMIC) })
+    }
+
+    /// The path is part of every key, so that it is the same whoever asks for what is stored.
+    fn media(&self, matched: &MatchedRoute) -> (Option<MediaClass>, bool) {
+        *self.media.get_or(|| class_of(self.fields, matched))
+    }
+}
+
 /// How urgent a response of these fields is, where that is not the rule and neither origin nor client says so: they
 /// know better. Listeners act on it where their protocol lets them.
-pub(super) fn priority(status: StatusCode, fields: &HeaderMap, context: &RequestContext) -> Option<HeaderValue> {
+pub(super) fn priority(status: StatusCode, player: &ForPlayers<'_>, context: &RequestContext) -> Option<HeaderValue> {
     let matched = context.route.as_ref().filter(|matched| matched.route.cache_policy.cmcd.priority)?;
     let is_content = matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
     let cmcd = matched.cmcd.as_deref();
     let wished = matched.names_priority && !cmcd.is_some_and(Cmcd::is_urgent);
-    if !is_content || wished || fields.contains_key(PRIORITY) {
+    if !is_content || wished || player.told().priority {
         return None;
     }
-    let (class, audio) = class_of(fields, matched);
+    let (class, audio) = player.media(matched);
     urgency(cmcd, class, audio).to_field().map(HeaderValue::from_static)
 }
 
@@ -37,9 +58,9 @@ fn class_of(fields: &HeaderMap, matched: &MatchedRoute) -> (Option<MediaClass>, 
 
 /// The member of `CMSD-Dynamic` of this hop, for players that say something of themselves, and behind what hops before
 /// say. What a connection knows of its way is in it (CTA-5006): estimated throughput in kbit/s, round trip in ms.
-pub(super) fn cmsd(fields: &HeaderMap, context: &RequestContext) -> Option<HeaderValue> {
+pub(super) fn cmsd(player: &ForPlayers<'_>, context: &RequestContext) -> Option<HeaderValue> {
     let speaks = context.route.as_ref().is_some_and(|matched| matched.cmcd.is_some());
-    if !speaks && !fields.contains_key(CMSD_DYNAMIC) {
+    if !speaks && !player.told().way {
         return None;
     }
     let mut member = format!("n=\"tidegate-{}\"", context.snapshot.model().node.name);

@@ -76,7 +76,10 @@ pub(super) fn record(
         status: exchange.status.or(context.response.status).unwrap_or_else(client_left),
         cache: context.cache.outcome,
         duration,
-        time_to_first_byte: context.response.first_byte.map(|at| at.duration_since(context.arrival.instant)),
+        time_to_first_byte: context.response.first_byte.map(|at| match at == exchange.ended {
+            true => duration, // what is short leaves in one piece
+            false => at.duration_since(context.arrival.instant),
+        }),
         request_bytes: exchange.request_bytes,
         response_bytes: exchange.response_bytes,
     };
@@ -130,7 +133,7 @@ fn access_record(
         protocol: figures.protocol,
         tls_version: context.connection.as_ref().and_then(|it| it.tls.as_ref()).map(|tls| tls.version),
         method: request.method.clone(),
-        host: context.arrival.host.as_ref().map(BoundedText::new),
+        host: context.arrival.host.as_deref().map(BoundedText::new),
         path: BoundedText::new(path),
         has_query: parts.next().is_some(),
         status: figures.status,

@@ -8,6 +8,7 @@ mod hit_head;
 mod http1;
 mod http1_head;
 mod http2;
+mod preamble;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -18,12 +19,12 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
 use self::hit_head::HitHead;
-use super::cache_key::{cache_key, selecting_fields};
+use self::preamble::Preamble;
+use super::cache_key::{cache_key, selecting_fields, selecting_fields_of_all};
 use super::consult_cache::chosen;
-use super::debug_field;
 use super::enforce_kill_switches::is_touched;
-use super::identify_client::{note_client, received_trace, refusal};
-use super::match_route::{Asked, Verdict, find};
+use super::identify_client::received_trace;
+use super::match_route::{Asked, Verdict, find_in};
 use super::player_fields::requested_pace;
 use super::record_outcome::{Exchange, record};
 use super::route_facts::change_response;
@@ -32,13 +33,12 @@ use super::shape_response::NodeFields;
 use super::{health, serve_object};
 use crate::cache::compression::{Choice, Representation};
 use crate::cache::engine::{Body, Coded, Lookup, Object, Outcome, Reader};
-use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::ConnectionInfo;
 use crate::request_context::{MatchedRoute, RequestContext};
 use crate::telemetry::CacheOutcome;
 
-pub(crate) use http1::Http1Hit;
+pub(crate) use http1::Http1Hits;
 pub(crate) use http2::answer_at_once;
 
 /// Something stored that answers a request as it is, whole.
@@ -48,35 +48,46 @@ pub(crate) struct FreshHit {
     representation: Representation,
     length: u64,
     now: SystemTime,
-    context: RequestContext,
+    /// In a box, as it is large and a hit is handed on from one to the next.
+    context: Box<RequestContext>,
 }
 
 impl FreshHit {
     /// The answer to this request, if it is one of the plain ones.
     fn find(proxy: &EdgeProxy, asked: &Asked<'_>, connection: Arc<ConnectionInfo>) -> Option<Self> {
-        if *asked.method != Method::GET || health::is_health_check(asked.target) || debug_field::asks(asked.fields) {
+        if *asked.method != Method::GET {
             return None;
         }
-        let facts = RequestFacts::new(asked.method, asked.fields);
-        if facts.range || facts.conditional {
+        let mut context = Box::new(RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id()));
+        let preamble = Preamble::read(asked, connection, &mut context)?;
+        Self::find_in(proxy, asked, &preamble, context)
+    }
+
+    /// The answer to this GET, whose fields have been read.
+    fn find_in(
+        proxy: &EdgeProxy,
+        asked: &Asked<'_>,
+        preamble: &Preamble,
+        mut context: Box<RequestContext>,
+    ) -> Option<Self> {
+        if health::is_health_check(asked.target) {
             return None;
         }
-        let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
-        note_client(asked.fields, connection, &mut context);
-        if refusal(asked, &mut context).is_some() {
-            return None;
-        }
-        let Verdict::Route(matched) = find(asked, &mut context) else { return None };
+        let Verdict::Route(matched) = find_in(&preamble.site, asked, &mut context) else { return None };
         // Only the long way writes as slowly as a player asks.
         if is_touched(proxy, &matched, &context) || requested_pace(&matched).is_some() {
             return None;
         }
         matched.route.pool(matched.pool)?; // else this node answers by itself, whatever is stored
         let key = cache_key(proxy, asked, &context, &matched);
-        let selecting = selecting_fields(&matched.route.cache_policy.key, asked.fields);
+        let rules = &matched.route.cache_policy.key;
+        let selecting = match preamble.takes_away {
+            true => selecting_fields(rules, asked.fields),
+            false => selecting_fields_of_all(rules, asked.fields),
+        };
         let lookup = Lookup {
             key: &key,
-            facts: &facts,
+            facts: &preamble.facts,
             fields: &selecting,
             policy: &matched.route.cache_policy,
             path: &matched.path,
@@ -95,7 +106,9 @@ impl FreshHit {
             (representation, Some(coded)) => (representation, coded.reader(0)?, coded.length()?),
             (representation, None) => (representation, reader, length),
         };
-        context.arrival.trace = received_trace(asked.fields, context.arrival.request_id);
+        if preamble.traced {
+            context.arrival.trace = received_trace(asked.fields, context.arrival.request_id);
+        }
         context.cache.outcome = CacheOutcome::Hit;
         context.route = Some(matched);
         Some(Self { object, reader, representation, length, now, context })
@@ -108,7 +121,7 @@ impl FreshHit {
             length: self.length,
             now: self.now,
             member: status_member(&self.object, Outcome::Hit, self.now),
-            node: NodeFields::of(self.object.meta.status, &self.object.meta.headers, &self.context),
+            node: NodeFields::of_stored(&self.object.meta, &self.context),
         }
     }
 

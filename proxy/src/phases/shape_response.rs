@@ -11,9 +11,11 @@ use pingora_proxy::Session;
 use super::admit_response_head::admit_response_head;
 use super::debug_field::DEBUG;
 use super::note_response::take_note;
-use super::player_fields::{CMSD_DYNAMIC, PRIORITY, cmsd, pace, priority};
+use super::player_fields::{CMSD_DYNAMIC, ForPlayers, PRIORITY, cmsd, pace, priority};
 use super::route_facts::change_response;
 use crate::cache::rules::cache_status::{CACHE_STATUS, Member};
+use crate::cache::rules::decide::StoredMeta;
+use crate::cache::rules::derived::Derived;
 use crate::cache::rules::hop_by_hop;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
@@ -134,14 +136,25 @@ pub(super) struct NodeFields<'a> {
 impl<'a> NodeFields<'a> {
     /// Those of a response of this status and these fields.
     pub(super) fn of(status: StatusCode, fields: &HeaderMap, context: &'a RequestContext) -> Self {
+        let (told, media) = (Derived::default(), Derived::default());
+        Self::beside(status, &ForPlayers { fields, told: &told, media: &media }, context)
+    }
+
+    /// Those of a hit.
+    pub(super) fn of_stored(meta: &StoredMeta, context: &'a RequestContext) -> Self {
+        let player = ForPlayers { fields: &meta.headers, told: &meta.told, media: &meta.media };
+        Self::beside(meta.status, &player, context)
+    }
+
+    fn beside(status: StatusCode, player: &ForPlayers<'_>, context: &'a RequestContext) -> Self {
         Self {
             edge: &context.snapshot.edge,
             server_timing: &context.snapshot.server_timing,
             request_id: context.arrival.request_id.to_hex(),
             alt_svc: own_alt_svc(context),
             sharing: context.route.as_ref().and_then(|it| Some((it.route.sharing.as_ref()?, &it.grant))),
-            priority: priority(status, fields, context),
-            cmsd: cmsd(fields, context),
+            priority: priority(status, player, context),
+            cmsd: cmsd(player, context),
         }
     }
 

@@ -76,11 +76,11 @@ impl RequestId {
     /// As 32 hexadecimal digits in a buffer of its own, for header values without a formatter.
     #[must_use]
     pub fn to_hex(self) -> [u8; 32] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        const PAIRS: [[u8; 2]; 256] = digit_pairs();
         let mut text = [0; 32];
-        for (index, byte) in self.0.to_be_bytes().into_iter().enumerate() {
-            text[2 * index] = DIGITS[usize::from(byte >> 4)];
-            text[2 * index + 1] = DIGITS[usize::from(byte & 0x0f)];
+        let (pairs, _) = text.as_chunks_mut();
+        for (pair, byte) in pairs.iter_mut().zip(self.0.to_be_bytes()) {
+            *pair = PAIRS[usize::from(byte)];
         }
         text
     }
@@ -90,6 +90,18 @@ impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", self.0)
     }
+}
+
+/// Every byte in hexadecimal digits.
+const fn digit_pairs() -> [[u8; 2]; 256] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0x0f]];
+        byte += 1;
+    }
+    pairs
 }
 
 /// The finaliser of SplitMix64, a bijection.

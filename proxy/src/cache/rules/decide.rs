@@ -12,6 +12,7 @@ use super::entity_tag::EntityTag;
 use super::freshness::{FreshnessSource, StoredTimes};
 use super::request_facts::RequestFacts;
 use super::vary::VaryRule;
+use crate::media::MediaClass;
 
 /// What is stored under a key and variant, without its body.
 #[derive(Debug, Clone)]
@@ -34,6 +35,21 @@ pub struct StoredMeta {
     pub written: Derived<Option<Box<[u8]>>>,
     /// Whether it may gain by compression at all, once somebody asked.
     pub compressible: Derived<bool>,
+    /// Whether they have a Date.
+    pub dated: Derived<bool>,
+    /// What they say to players.
+    pub told: Derived<ToldToPlayers>,
+    /// Which media it is, and whether it is sound alone.
+    pub media: Derived<(Option<MediaClass>, bool)>,
+}
+
+/// Which fields a response has beside which this node says nothing, or says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldToPlayers {
+    /// Its urgency.
+    pub priority: bool,
+    /// What hops before know of the way.
+    pub way: bool,
 }
 
 /// Fields that a response gets beside the stored ones: Age, Cache-Status and those of the node.
@@ -48,8 +64,20 @@ impl StoredMeta {
         let vary = VaryRule::from_headers(&headers);
         let etag = EntityTag::from_headers(&headers);
         let last_modified = super::http_date::only(&headers, &http::header::LAST_MODIFIED);
-        let (written, compressible) = (Derived::default(), Derived::default());
-        Self { status, headers, times, vary, etag, last_modified, body_length, written, compressible }
+        Self {
+            status,
+            headers,
+            times,
+            vary,
+            etag,
+            last_modified,
+            body_length,
+            written: Derived::default(),
+            compressible: Derived::default(),
+            dated: Derived::default(),
+            told: Derived::default(),
+            media: Derived::default(),
+        }
     }
 
     /// Its validators.

@@ -26,9 +26,19 @@ enum Version {
 /// What a request line says that matters to the fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) target: &'a [u8],
     version: Version,
     /// The authority of a target in absolute form.
     authority: Option<&'a [u8]>,
+}
+
+impl RequestLine<'_> {
+    /// Whether it says nothing about the fields that another request line does not, and can be read at a glance: HTTP/1.1,
+    /// and a target in origin form, of ASCII.
+    pub(super) fn is_plain(&self) -> bool {
+        self.version == Version::Http11 && self.target.starts_with(b"/") && self.target.is_ascii()
+    }
 }
 
 fn malformed<T>(why: &'static str) -> Result<T, RequestRefusal> {
@@ -68,7 +78,7 @@ pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, RequestRefusa
     if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
         return malformed("the target contains what no target may");
     }
-    Ok(RequestLine { version, authority: authority_of(method, target)? })
+    Ok(RequestLine { method, target, version, authority: authority_of(method, target)? })
 }
 
 /// Which of the four forms the target has (RFC 9112 section 3.2), and the authority of an absolute one.

@@ -22,10 +22,19 @@ const FIELD_SEPARATORS: usize = 4;
 pub(super) enum Head {
     /// More is needed.
     Partial,
-    /// Whole in the first `length` bytes.
-    Complete { length: usize, framing: BodyFraming },
+    /// Whole in the first `length` bytes. Where there is no body and the request line is plain, its words are told apart.
+    Complete { length: usize, framing: BodyFraming, plain: Option<PlainLine> },
     /// Exceeds a limit.
     Refused(RequestRefusal),
+}
+
+/// Where the words of a plain request line are. It begins with the method, and the target is behind the space after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PlainLine {
+    pub(super) method: usize,
+    pub(super) target: usize,
+    /// With its line end.
+    pub(super) length: usize,
 }
 
 /// Empty lines in front of a request that are ignored (RFC 9112 section 2.2 asks for one at least: old clients send one
@@ -43,8 +52,12 @@ pub(super) fn too_many_empty_lines(skipped: usize) -> bool {
     skipped > EMPTY_LINES * 2
 }
 
-/// Looks at a request from its first byte.
-pub(super) fn examine(bytes: &[u8], limits: &Limits) -> Head {
+/// Looks at a request from its first byte. The fields `known` were accepted before, with these limits, behind a plain
+/// request line and without a body; nothing where none were.
+pub(super) fn examine(bytes: &[u8], limits: &Limits, known: &[u8]) -> Head {
+    if bytes.is_empty() {
+        return Head::Partial; // between requests
+    }
     let target_limit = limits.target_bytes.as_usize();
     let Some(line_end) = memchr(b'\n', bytes) else {
         return partial_unless(
@@ -52,7 +65,7 @@ pub(super) fn examine(bytes: &[u8], limits: &Limits) -> Head {
             RequestRefusal::TargetTooLong,
         );
     };
-    if target_length(&bytes[..line_end]) > target_limit {
+    if line_end > target_limit && target_length(&bytes[..line_end]) > target_limit {
         return Head::Refused(RequestRefusal::TargetTooLong);
     }
     let line = match grammar::without_line_end(&bytes[..=line_end]).and_then(grammar::request_line) {
@@ -60,13 +73,22 @@ pub(super) fn examine(bytes: &[u8], limits: &Limits) -> Head {
         Err(refusal) => return Head::Refused(refusal),
     };
     let section = &bytes[line_end + 1..];
+    let words = PlainLine { method: line.method.len(), target: line.target.len(), length: line_end + 1 };
+    let plain = line.is_plain().then_some(words);
+    if plain.is_some() && !known.is_empty() && section.starts_with(known) {
+        // A section ends with its first empty line: the same bytes end at the same place and mean the same.
+        return Head::Complete { length: line_end + 1 + known.len(), framing: BodyFraming::None, plain };
+    }
     let length = match section_length(section, limits) {
         Ok(Some(length)) => length,
         Ok(None) => return Head::Partial,
         Err(refusal) => return Head::Refused(refusal),
     };
     match grammar::fields(&section[..length], line) {
-        Ok(framing) => Head::Complete { length: line_end + 1 + length, framing },
+        Ok(framing) => {
+            let plain = plain.filter(|_| framing == BodyFraming::None);
+            Head::Complete { length: line_end + 1 + length, framing, plain }
+        }
         Err(refusal) => Head::Refused(refusal),
     }
 }

@@ -7,7 +7,9 @@
 mod chunks;
 mod grammar;
 mod head;
+mod known_fields;
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -24,18 +26,19 @@ use tokio::time::Instant;
 
 pub(super) use self::chunks::ChunkScanner;
 pub(super) use self::grammar::plain_length;
-use self::head::Head;
-use super::Protocol;
+use self::head::{Head, PlainLine};
+use self::known_fields::KnownFields;
 use super::client_stream::ClientStream;
 use super::gathering::Gathering;
 use super::patience::{Closing, DRAIN_LINGER, Deadline};
-use super::ready_response::{Application, ReadyResponse};
+use super::ready_response::{Application, FieldsNumber, PlainHead, ReadyResponses};
 use super::refusal::RequestRefusal;
 use super::tcp::ListenerContext;
+use super::{CONNECTION, Protocol};
 
 /// Bytes of the header section at the front, if it is whole and accepted.
 pub(super) fn head_length(bytes: &[u8], limits: &Limits) -> Option<usize> {
-    match head::examine(bytes, limits) {
+    match head::examine(bytes, limits, b"") {
         Head::Complete { length, .. } => Some(length),
         Head::Partial | Head::Refused(_) => None,
     }
@@ -47,10 +50,26 @@ const PIECES_AT_ONCE: usize = 16;
 
 /// What came of waiting for a request.
 enum Next {
-    Request(BytesMut),
+    Request(Request),
     Refused(RequestRefusal),
     /// The client has left, or the wait is over.
     End,
+}
+
+/// A request's header section.
+struct Request {
+    head: BytesMut,
+    /// Its words, and as what its fields are known, where it is a plain one.
+    plain: Option<(PlainLine, Option<FieldsNumber>)>,
+}
+
+impl Request {
+    fn plain(&self, arrived: Instant) -> Option<PlainHead<'_>> {
+        let (line, known_as) = self.plain?;
+        let (words, fields) = self.head.split_at_checked(line.length)?;
+        let (method, rest) = words.split_at_checked(line.method)?;
+        Some(PlainHead { method, target: rest.get(1..=line.target)?, fields, known_as, arrived: arrived.into_std() })
+    }
 }
 
 /// One reason to stop waiting.
@@ -73,9 +92,11 @@ pub(super) async fn serve<A, S>(
     let mut wait = Wait::new(limits, closing);
     let gathered = stream.gathered();
     let mut settings = None;
+    let mut ready = CONNECTION.try_with(|connection| context.app.ready_responses(connection)).ok().flatten();
+    let mut idle_since = Instant::now();
     for served in 1..=limits.requests_per_connection {
-        let head = match wait.next_request(&mut stream).await {
-            Next::Request(head) => head,
+        let request = match wait.next_request(&mut stream, idle_since).await {
+            Next::Request(request) => request,
             Next::Refused(refusal) => {
                 log::debug!(refusal:?; "request refused");
                 context.observer.rejected(Protocol::Http1, refusal.status().as_u16());
@@ -83,48 +104,73 @@ pub(super) async fn serve<A, S>(
             }
             Next::End => return Shutdown::shutdown(&mut *stream).await,
         };
-        let last = served == limits.requests_per_connection || wait.is_over();
-        if !last && let Some((ready, response_head)) = ready_response(&*context.app, &head) {
-            if write_ready(&stream, ready, response_head).await.is_err() {
-                return;
+        let arrived = Instant::now();
+        let last = served == limits.requests_per_connection || wait.is_over(arrived);
+        if !last
+            && let Some(ready) = ready.as_deref_mut()
+            && let Some(plain) = request.plain(arrived)
+        {
+            let mut text = spare_text();
+            if ready.begin(&plain, &mut text) {
+                let written = write_ready(&stream, ready, &plain, &text).await;
+                keep_text(text);
+                let Ok(ended) = written else { return };
+                idle_since = ended;
+                stream.end_request();
+                stream.reuse_buffer(request.head);
+                continue;
             }
-            stream.end_request();
-            stream.reuse_buffer(head);
-            continue;
+            keep_text(text);
         }
-        let session = new_session(stream, head, settings.take(), limits, last);
+        let session = new_session(stream, request.head, settings.take(), limits, last);
         let answering = context.app.process_new_http(session, wait.closing.signal());
         let Some(reused) = gathered.send_off_while_waiting(answering).await else { return };
         let Some(returned) = take_back(reused, &mut settings) else { return };
         stream = returned;
+        idle_since = Instant::now();
     }
     Shutdown::shutdown(&mut *stream).await;
 }
 
-fn ready_response<A: Application>(app: &A, head: &[u8]) -> Option<(Box<dyn ReadyResponse>, Vec<u8>)> {
-    let mut ready = app.ready_response(head)?;
-    let response_head = ready.head()?;
-    Some((ready, response_head))
+/// Largest buffer that a thread keeps for its next response: nearly all that leave in one piece fit.
+const MOST_SPARE: usize = 16 << 10;
+
+thread_local! {
+    /// What the last response of this thread was written from.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Writes a response that is there, as much of it at once as may be.
+fn spare_text() -> Vec<u8> {
+    SPARE.take()
+}
+
+fn keep_text(mut text: Vec<u8>) {
+    if text.capacity() <= MOST_SPARE {
+        text.clear();
+        SPARE.set(text);
+    }
+}
+
+/// Writes a response that is there, as much of it at once as may be, and tells when that was done.
 async fn write_ready<S>(
     stream: &ClientStream<Gathering<S>>,
-    mut ready: Box<dyn ReadyResponse>,
-    head: Vec<u8>,
-) -> io::Result<()>
+    ready: &mut dyn ReadyResponses,
+    request: &PlainHead<'_>,
+    text: &[u8],
+) -> io::Result<Instant>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut sent = 0;
-    let written = write_pieces(stream.gathering(), &mut *ready, &head, &mut sent).await;
-    ready.sent(sent.saturating_sub(head.len() as u64), written.as_ref().err());
-    written
+    let written = write_pieces(stream.gathering(), ready, text, &mut sent).await;
+    let ended = Instant::now();
+    ready.sent(request, sent.saturating_sub(text.len() as u64), ended.into_std(), written.as_ref().err());
+    written.map(|()| ended)
 }
 
 async fn write_pieces<S>(
     stream: &Gathering<S>,
-    ready: &mut dyn ReadyResponse,
+    ready: &mut dyn ReadyResponses,
     head: &[u8],
     sent: &mut u64,
 ) -> io::Result<()>
@@ -204,6 +250,7 @@ where
 /// Waiting for requests, within the limits of the connection.
 struct Wait<'a> {
     limits: &'a Limits,
+    known: KnownFields,
     closing: Closing,
     deadline: Deadline,
     /// When the connection has lived long enough.
@@ -215,6 +262,7 @@ impl<'a> Wait<'a> {
         let now = Instant::now();
         Self {
             limits,
+            known: KnownFields::default(),
             closing: Closing::new(closing),
             deadline: Deadline::new(now + limits.idle_timeout),
             end_of_life: now + limits.connection_lifetime,
@@ -222,17 +270,17 @@ impl<'a> Wait<'a> {
     }
 
     /// Whether the request at hand is to be the last.
-    fn is_over(&self) -> bool {
-        self.closing.has_begun() || Instant::now() >= self.end_of_life
+    fn is_over(&self, now: Instant) -> bool {
+        self.closing.has_begun() || now >= self.end_of_life
     }
 
-    async fn next_request<S>(&mut self, stream: &mut ClientStream<S>) -> Next
+    async fn next_request<S>(&mut self, stream: &mut ClientStream<S>, now: Instant) -> Next
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let mut begun = false;
         let mut skipped = 0;
-        self.await_first_byte();
+        self.await_first_byte(now);
         loop {
             let empty_lines = head::leading_empty_lines(stream.unread());
             stream.skip(empty_lines);
@@ -240,8 +288,12 @@ impl<'a> Wait<'a> {
             if head::too_many_empty_lines(skipped) {
                 return Next::Refused(RequestRefusal::Malformed("empty lines without end"));
             }
-            match head::examine(stream.unread(), self.limits) {
-                Head::Complete { length, framing } => return Next::Request(stream.take_head(length, framing)),
+            match head::examine(stream.unread(), self.limits, self.known.section()) {
+                Head::Complete { length, framing, plain } => {
+                    let head = stream.take_head(length, framing);
+                    let plain = plain.map(|line| (line, self.known.number(&head[line.length..])));
+                    return Next::Request(Request { head, plain });
+                }
                 Head::Refused(refusal) => return Next::Refused(refusal),
                 Head::Partial => {}
             }
@@ -259,8 +311,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn await_first_byte(&mut self) {
-        let now = Instant::now();
+    fn await_first_byte(&mut self, now: Instant) {
         let patience = if self.closing.has_begun() { DRAIN_LINGER } else { self.limits.idle_timeout };
         self.deadline.set((now + patience).min(self.end_of_life.max(now + DRAIN_LINGER)));
     }

@@ -34,24 +34,27 @@ impl HitHead<'_> {
     }
 
     /// As HTTP/1.1 sends it, with room behind it for so many bytes of the body.
-    pub(super) fn http1(&self, room: usize) -> Result<Vec<u8>> {
-        let mut head = self.stored_http1(room);
+    pub(super) fn write_http1(&self, room: usize, text: &mut Vec<u8>) -> Result<()> {
+        let mut head = self.stored_http1(room, text);
         self.finish(&mut head)?;
-        Ok(head.end())
+        head.end();
+        Ok(())
     }
 
-    fn stored_http1(&self, room: usize) -> Http1Head {
+    fn stored_http1<'t>(&self, room: usize, text: &'t mut Vec<u8>) -> Http1Head<'t> {
         let stored = &self.meta.headers;
         if !matches!(self.representation, Representation::Coded(_))
             && !self.node.withholds(stored)
             && let Some(lines) = self.meta.written.get_or(|| stored_lines(stored))
         {
-            let mut head = Http1Head::ok(lines.len() + room);
-            head.lines(lines, stored.contains_key(header::DATE));
-            self.representation.fields(stored).for_each(|(name, value)| head.line(&name, &value));
+            let mut head = Http1Head::ok(lines.len() + room, text);
+            head.lines(lines, *self.meta.dated.get_or(|| stored.contains_key(header::DATE)));
+            if self.representation != Representation::Only {
+                self.representation.fields(stored).for_each(|(name, value)| head.line(&name, &value));
+            }
             return head;
         }
-        let mut head = Http1Head::ok(room);
+        let mut head = Http1Head::ok(room, text);
         for (name, value) in stored {
             let replaced = self.node.replaces(name) || self.representation.replaces(name);
             if !replaced && *name != header::CONTENT_LENGTH {

@@ -13,16 +13,16 @@ use crate::phases::shape_response::{HeadFields, Replaced, replaced};
 const OWN_FIELDS: usize = 512;
 
 /// A header section in the making.
-pub(super) struct Http1Head {
-    text: Vec<u8>,
+pub(super) struct Http1Head<'t> {
+    text: &'t mut Vec<u8>,
     dated: bool,
 }
 
-impl Http1Head {
-    /// Begins with the status line; there is room for so many bytes of stored fields and body.
-    pub(super) fn ok(room: usize) -> Self {
+impl<'t> Http1Head<'t> {
+    /// Begins with the status line; makes room for so many bytes of stored fields and body.
+    pub(super) fn ok(room: usize, text: &'t mut Vec<u8>) -> Self {
         const STATUS_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
-        let mut text = Vec::with_capacity(STATUS_LINE.len() + OWN_FIELDS + room);
+        text.reserve(STATUS_LINE.len() + OWN_FIELDS + room);
         text.extend_from_slice(STATUS_LINE);
         Self { text, dated: false }
     }
@@ -36,13 +36,12 @@ impl Http1Head {
     /// Adds a field.
     pub(super) fn line(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.dated |= *name == header::DATE;
-        write_line(&mut self.text, name, value.as_bytes());
+        write_line(self.text, name, value.as_bytes());
     }
 
     /// The whole section. The connection goes on.
-    pub(super) fn end(mut self) -> Vec<u8> {
+    pub(super) fn end(self) {
         self.text.extend_from_slice(b"connection: keep-alive\r\n\r\n");
-        self.text
     }
 
     fn begin_line(&mut self, name: &HeaderName) {
@@ -83,7 +82,7 @@ fn write_line(text: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     text.extend_from_slice(b"\r\n");
 }
 
-impl HeadFields for Http1Head {
+impl HeadFields for Http1Head<'_> {
     /// The stored fields that are replaced have been left out before.
     fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
         self.line(&name, &value);
@@ -121,7 +120,7 @@ impl HeadFields for Http1Head {
 
     fn add_cache_status(&mut self, member: &Member) -> Result<()> {
         self.begin_line(&CACHE_STATUS);
-        member.write(&mut self.text);
+        member.write(self.text);
         self.end_line();
         Ok(())
     }

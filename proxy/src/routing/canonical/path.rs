@@ -90,8 +90,9 @@ fn as_canonical(raw: &[u8]) -> Option<&str> {
     let segments = raw.strip_prefix(b"/")?;
     let mut segment_start = 0;
     let mut position = 0;
-    while position < segments.len() {
-        match segments[position] {
+    while let Some(byte) = segments.get(position) {
+        match *byte {
+            byte if is_path_character(byte) => position += 1,
             b'/' => {
                 if is_removed(&segments[segment_start..position]) {
                     return None;
@@ -106,7 +107,6 @@ fn as_canonical(raw: &[u8]) -> Option<&str> {
                 }
                 position += 3;
             }
-            byte if is_path_character(byte) => position += 1,
             _ => return None,
         }
     }
@@ -190,14 +190,29 @@ fn decode(digits: &[u8]) -> Result<u8, PathError> {
 }
 
 /// RFC 3986 section 2.3.
-fn is_unreserved(byte: u8) -> bool {
+const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// What a segment may contain raw: `pchar` without escapes (RFC 3986 section 3.3).
+/// What a segment may contain raw: `pchar` without escapes (RFC 3986 section 3.3). Looked up, as every byte of every
+/// request's path is.
 fn is_path_character(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@')
+    const TABLE: [bool; 256] = path_characters();
+    TABLE[usize::from(byte)]
+}
+
+const fn path_characters() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_unreserved(byte as u8)
+            || matches!(
+                byte as u8,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@'
+            );
+        byte += 1;
+    }
+    table
 }
 
 #[cfg(test)]

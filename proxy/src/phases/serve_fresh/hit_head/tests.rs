@@ -138,7 +138,9 @@ proptest! {
         let fields = hit.fields().unwrap();
         // The first time the stored lines are written, the second time they are there.
         for time in ["first", "second"] {
-            let mut bytes = parsed(&hit.http1(0).unwrap());
+            let mut text = Vec::new();
+            hit.write_http1(0, &mut text).unwrap();
+            let mut bytes = parsed(&text);
             // Of the connection, not of the response. What is stored never has one.
             let of_connection = bytes.get_all(header::CONNECTION).iter().next_back().cloned();
             prop_assert_eq!(of_connection, Some(HeaderValue::from_static("keep-alive")));
