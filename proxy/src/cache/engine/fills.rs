@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderMap;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
+use super::bell::Bell;
 use super::fetch::FetchError;
 use super::memory::FullKey;
 use super::object::Object;
@@ -63,7 +63,9 @@ pub(super) struct AskedKey {
 /// One fill, seen by those who wait for it.
 pub(super) struct Fill {
     pub(super) asked: AskedKey,
-    head: watch::Sender<Head>,
+    head: Mutex<Head>,
+    /// Rung when there is a head.
+    found: Bell,
     /// What only the request may have that the response was fetched with, until it takes it: a response that may not be
     /// shared, or one with fields that may not.
     own: Mutex<Option<Arc<Object>>>,
@@ -80,14 +82,22 @@ pub(super) struct Fill {
 impl Fill {
     /// A fill that has found nothing yet.
     pub(super) fn new(asked: AskedKey, request_fields: HeaderMap, authorized: bool, held: bool) -> Arc<Self> {
-        let (head, _) = watch::channel(Head::Pending);
-        let outdated = AtomicBool::new(false);
-        Arc::new(Self { asked, head, own: Mutex::new(None), request_fields, authorized, held, outdated })
+        Arc::new(Self {
+            asked,
+            head: Mutex::new(Head::Pending),
+            found: Bell::default(),
+            own: Mutex::new(None),
+            request_fields,
+            authorized,
+            held,
+            outdated: AtomicBool::new(false),
+        })
     }
 
     /// Tells everyone who waits.
     pub(super) fn publish(&self, head: Head) {
-        self.head.send_replace(head);
+        *self.head.lock() = head;
+        self.found.ring();
     }
 
     /// Tells everyone who waits that the response is for one of them.
@@ -103,13 +113,14 @@ impl Fill {
 
     /// Fails what is still pending; what was published stays.
     pub(super) fn fail_pending(&self, error: FetchError) {
-        self.head.send_if_modified(|head| {
-            let pending = matches!(head, Head::Pending);
-            if pending {
-                *head = Head::Failed { error, failure: OriginFailure::Unreachable, stale: None };
+        {
+            let mut head = self.head.lock();
+            if !matches!(*head, Head::Pending) {
+                return;
             }
-            pending
-        });
+            *head = Head::Failed { error, failure: OriginFailure::Unreachable, stale: None };
+        }
+        self.found.ring();
     }
 
     /// Takes what may not be shared. Only for the request that started the fill: another one's session must never read
@@ -120,7 +131,7 @@ impl Fill {
 
     /// Whether nothing has been found yet.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(*self.head.borrow(), Head::Pending)
+        matches!(*self.head.lock(), Head::Pending)
     }
 
     /// Whether its key was invalidated while it runs.
@@ -130,12 +141,7 @@ impl Fill {
 
     /// Waits for the head.
     pub(super) async fn wait(&self) -> Head {
-        let mut head = self.head.subscribe();
-        // The sender lives in `self`, so the channel cannot be closed while we wait.
-        match head.wait_for(|head| !matches!(head, Head::Pending)).await {
-            Ok(head) => head.clone(),
-            Err(_) => Head::Pending,
-        }
+        self.found.until(|| Some(self.head.lock().clone()).filter(|head| !matches!(head, Head::Pending))).await
     }
 }
 

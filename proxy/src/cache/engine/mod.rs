@@ -7,6 +7,7 @@
 mod ahead;
 mod answer;
 mod appraisal;
+mod bell;
 mod body;
 mod budget;
 mod clock;

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::bell::Bell;
 use super::coded::Forms;
 use blocks::Whole;
 use growth::{Growth, Keeping, Room};
@@ -51,7 +52,7 @@ pub(super) struct Abandoned;
 pub struct Body {
     growth: Mutex<Growth>,
     /// Told when there is more to read, or an end.
-    grown: Notify,
+    grown: Bell,
     /// Told when a reader of a window has moved or left.
     room: Notify,
     next_reader: AtomicUsize,
@@ -89,7 +90,7 @@ impl Body {
     fn with(keeping: Keeping, sliced: Option<Arc<Sliced>>) -> Arc<Self> {
         Arc::new(Self {
             growth: Mutex::new(Growth::new(keeping)),
-            grown: Notify::new(),
+            grown: Bell::default(),
             room: Notify::new(),
             next_reader: AtomicUsize::new(0),
             whole: OnceLock::new(),
@@ -129,7 +130,7 @@ impl Body {
         }
         self.wait_for_room().await?;
         self.growth.lock().push(bytes);
-        self.grown.notify_waiters();
+        self.grown.ring();
         Ok(())
     }
 
@@ -137,7 +138,7 @@ impl Body {
     pub(super) fn put(&self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.growth.lock().push(bytes);
-            self.grown.notify_waiters();
+            self.grown.ring();
         }
     }
 
@@ -172,7 +173,7 @@ impl Body {
             }
         }
         if !moved {
-            self.grown.notify_waiters();
+            self.grown.ring();
         }
     }
 
@@ -185,13 +186,13 @@ impl Body {
                 self.growth.lock().let_go_of_everything();
             }
         }
-        self.grown.notify_waiters();
+        self.grown.ring_out();
     }
 
     /// Ends the body with an error: no reader will see a clean end. No effect on a body that has ended.
     pub(super) fn fail(&self) {
         self.growth.lock().fail();
-        self.grown.notify_waiters();
+        self.grown.ring_out();
     }
 
     /// Whether anybody reads it at this moment, or waits to.
@@ -221,7 +222,7 @@ impl Body {
     /// From now on this body is a window: it has turned out too large to be stored.
     pub(super) fn become_window(&self, size: usize) {
         self.growth.lock().keeping = Keeping::Window { size: size.max(1), retention: Retention::WhileThereIsRoom };
-        self.grown.notify_waiters();
+        self.grown.ring();
     }
 
     /// A reader at `position`, or `None` when those bytes are gone already or the body has failed.

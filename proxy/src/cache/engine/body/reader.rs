@@ -26,28 +26,29 @@ impl Reader {
         if let Some(sliced) = &mut self.sliced {
             return sliced.next(limit).await;
         }
+        let body = Arc::clone(&self.body);
+        body.grown.until(|| self.look(limit)).await
+    }
+
+    /// What is there to read; nothing while more is to come.
+    fn look(&mut self, limit: usize) -> Option<Result<Option<Bytes>, BodyError>> {
         loop {
-            let grown = self.body.grown.notified();
-            tokio::pin!(grown);
             if let Some(whole) = self.body.whole.get() {
                 let piece = whole.slice(self.position, limit);
                 self.position += piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
-                return Ok(piece);
+                return Some(Ok(piece));
             }
-            // Listens before it looks: a write in between is not missed.
-            grown.as_mut().enable();
             match self.take(limit) {
-                None => continue,
+                None => {} // it has just become whole
                 Some(Take::Piece(bytes)) => {
                     self.body.room.notify_waiters();
                     self.position += bytes.len() as u64;
-                    return Ok(Some(bytes));
+                    return Some(Ok(Some(bytes)));
                 }
-                Some(Take::End) => return Ok(None),
-                Some(Take::Error(error)) => return Err(error),
-                Some(Take::Later) => {}
+                Some(Take::End) => return Some(Ok(None)),
+                Some(Take::Error(error)) => return Some(Err(error)),
+                Some(Take::Later) => return None,
             }
-            grown.await;
         }
     }
 
@@ -93,24 +94,18 @@ impl Reader {
         if let Some(sliced) = &self.sliced {
             return Ok(Some(sliced.total()));
         }
-        loop {
-            let grown = self.body.grown.notified();
-            tokio::pin!(grown);
-            grown.as_mut().enable();
-            if let Some(whole) = self.body.whole.get() {
-                return Ok(Some(whole.length));
-            }
-            {
+        let known = || match self.body.whole.get() {
+            Some(whole) => Some(Ok(Some(whole.length))),
+            None => {
                 let growth = self.body.growth.lock();
-                if growth.failed() {
-                    return Err(BodyError::Truncated);
-                }
-                if let Keeping::Window { .. } = growth.keeping {
-                    return Ok(None);
+                match growth.keeping {
+                    _ if growth.failed() => Some(Err(BodyError::Truncated)),
+                    Keeping::Window { .. } => Some(Ok(None)),
+                    Keeping::Everything => None,
                 }
             }
-            grown.await;
-        }
+        };
+        self.body.grown.until(known).await
     }
 
     /// Goes on at `position`; forward in a window, anywhere in a body that is kept.
