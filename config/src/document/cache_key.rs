@@ -13,8 +13,8 @@ pub struct KeyFields {
     /// path. Default: the requested host.
     pub host: Option<String>,
     /// Which arguments of the query count: `keep` (all), `drop` (none), `{only: [v]}` or `{except: [utm_*]}`; names are
-    /// compared after percent-decoding, exactly. `CMCD` never counts, and `_HLS_*` of a playlist always does where
-    /// `blocking_reload` is on. Default: `keep`, as the origin alone knows which of them matter.
+    /// compared after percent-decoding, exactly. `CMCD` never counts, and `_HLS_msn`, `_HLS_part` and `_HLS_skip` of
+    /// a playlist always do where `blocking_reload` is on. Default: `keep`, as the origin alone knows which of them matter.
     pub query: QueryField,
     /// Whether arguments are put into the order of their names first; those of one name keep theirs. Default: `false`:
     /// the order may mean something to the origin.

@@ -1,8 +1,10 @@
 //! Coded forms of stored bodies: made once each, off the threads that serve, and kept as long as their body.
 //!
-//! Owns where they are kept and who makes them, within bounds of memory and of processors. Who gets one is
+//! Owns where they are kept and who makes them, within bounds of memory and of processors, and that the memory tier weighs
+//! them with what they are forms of. Who gets one is
 //! [`crate::cache::compression`]'s to say.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,10 +17,11 @@ use tokio::time::Instant;
 
 use super::body::{Body, Reader};
 use super::budget::{Budget, Reservation};
+use super::memory::{FullKey, Scale};
 use crate::cache::compression::encode;
 use crate::telemetry::{CompressionOutcome, Metrics};
 
-/// Part of the memory tier that coded forms may take beside it. Text is a small part of what a media cache holds, and
+/// Part of the memory tier's capacity that coded forms may take. Text is a small part of what a media cache holds, and
 /// coded a quarter of that.
 const SHARE_OF_CAPACITY: u64 = 8;
 
@@ -32,6 +35,9 @@ const ARRIVAL_PATIENCE: Duration = Duration::from_millis(250);
 /// Part of a body's length for which there must be room before it is coded: text shrinks to about that, and what was
 /// coded in vain would have taken milliseconds of a processor.
 const EXPECTED_SHARE: u64 = 4;
+
+/// Bytes that a form takes beside its own, rounded up.
+const FORM_OVERHEAD: u64 = 512;
 
 /// How long a body is served as it is after there was no room for its coded form. Room comes with evictions, and each
 /// hit that asks for it takes the long way.
@@ -90,7 +96,51 @@ impl CodedForms {
 }
 
 /// The forms of a body that has some. Most have none and take no room for them.
-pub(super) type Forms = OnceLock<Box<CodedForms>>;
+#[derive(Default)]
+pub(super) struct Forms {
+    made: OnceLock<Box<CodedForms>>,
+    /// Where the body is stored.
+    place: OnceLock<FullKey>,
+    /// The entry is put in its own place, with its new weight.
+    is_being_weighed: AtomicBool,
+}
+
+impl Forms {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes where the body is stored.
+    pub(super) fn stored_at(&self, place: &FullKey) {
+        let _first = self.place.set(place.clone());
+    }
+
+    pub(super) fn is_being_weighed(&self) -> bool {
+        self.is_being_weighed.load(Ordering::Acquire)
+    }
+
+    /// Bytes of all of them.
+    pub(super) fn weight(&self) -> u64 {
+        self.made.get().map_or(0, |forms| forms.cells.iter().filter_map(OnceCell::get).map(Form::weight).sum())
+    }
+
+    /// Has the tier weigh the body again.
+    fn weigh(&self, body: &Arc<Body>, scale: &Scale) {
+        let Some(place) = self.place.get() else { return }; // it is weighed with them when it is stored
+        self.is_being_weighed.store(true, Ordering::Release);
+        scale.weigh_again(place, body);
+        self.is_being_weighed.store(false, Ordering::Release);
+    }
+}
+
+impl Form {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Shorter(body, _) => body.length().unwrap_or(0) + FORM_OVERHEAD,
+            Self::Useless => 0,
+        }
+    }
+}
 
 /// Why a body is not coded now.
 struct NotNow;
@@ -99,17 +149,19 @@ struct NotNow;
 pub(super) struct Workshop {
     waiting: Arc<Budget>,
     benches: Semaphore,
+    scale: Scale,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
 
 impl Workshop {
-    /// One for a memory tier of this capacity. It takes half of the processors at most.
-    pub(super) fn new(capacity: u64, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// One for a memory tier of this capacity, which has what it makes weighed. It takes half of the processors at most.
+    pub(super) fn new(capacity: u64, scale: Scale, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             waiting: Budget::new(MAX_WAITING, capacity / SHARE_OF_CAPACITY),
             benches: Semaphore::new(processors.div_ceil(2)),
+            scale,
             runtime,
             metrics,
         })
@@ -125,8 +177,12 @@ impl Workshop {
         }
         let (workshop, growing) = (Arc::clone(self), Arc::clone(body));
         let making = self.runtime.spawn(async move {
-            let forms = growing.forms.get_or_init(Box::default);
-            forms.cell(coding).get_or_try_init(|| workshop.make(&growing, forms, coding)).await.is_ok()
+            let forms = growing.forms.made.get_or_init(Box::default);
+            let made = forms.cell(coding).get_or_try_init(|| workshop.make(&growing, forms, coding)).await.is_ok();
+            if made {
+                growing.forms.weigh(&growing, &workshop.scale);
+            }
+            made
         });
         let Ok(true) = making.await else { return None };
         match body.coded(coding) {
@@ -182,7 +238,7 @@ impl Body {
     /// What there is of it in this coding, at this moment.
     #[must_use]
     pub fn coded(&self, coding: Coding) -> Coded {
-        self.forms.get().map_or(Coded::Unknown, |forms| forms.get(coding))
+        self.forms.made.get().map_or(Coded::Unknown, |forms| forms.get(coding))
     }
 
     /// A body of these bytes.
@@ -205,9 +261,11 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::engine::memory::MemoryTier;
 
     fn workshop(capacity: u64) -> Arc<Workshop> {
-        Workshop::new(capacity, Handle::current(), Metrics::new("test"))
+        let tier = MemoryTier::new(1 << 30, Metrics::new("test"));
+        Workshop::new(capacity, tier.scale(), Handle::current(), Metrics::new("test"))
     }
 
     fn playlist() -> Arc<Body> {

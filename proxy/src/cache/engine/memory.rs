@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -105,6 +106,22 @@ pub(super) struct MemoryTier {
     next_generation: AtomicU64,
 }
 
+/// Weighs entries whose weight has changed.
+#[derive(Clone)]
+pub(super) struct Scale(Entries);
+
+impl Scale {
+    /// Weighs what is stored at this place, if it still has this body.
+    pub(super) fn weigh_again(&self, place: &FullKey, body: &Arc<Body>) {
+        // One step for others: what is taken out meanwhile must not come back by this.
+        let result = self.0.entry(place.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            Some(Entry::Stored(object)) if Arc::ptr_eq(&object.body, body) => Op::Put(Entry::Stored(object)),
+            _ => Op::Nop,
+        });
+        drop(result);
+    }
+}
+
 type Entries = Cache<FullKey, Entry, ahash::RandomState>;
 
 /// What is known of a request's key.
@@ -148,7 +165,12 @@ impl MemoryTier {
                 u32::try_from(weight + key.weight() as u64).unwrap_or(MAX_WEIGHT)
             })
             .eviction_listener(move |_, entry, cause| {
-                if let Entry::Stored(_) | Entry::Slice(_) = entry {
+                let is_lost = match entry {
+                    Entry::Stored(object) => cause != RemovalCause::Replaced || !object.body.forms.is_being_weighed(),
+                    Entry::Slice(_) => true,
+                    Entry::Varies(_) => false,
+                };
+                if is_lost {
                     metrics.cache().evicted(eviction_cause(cause));
                 }
             })
@@ -212,6 +234,7 @@ impl MemoryTier {
     pub(super) fn store(&self, primary: &CacheKey, fields: &HeaderMap, object: Arc<Object>) {
         let place = self.place(primary, &object.meta.vary, fields);
         self.learn(&place);
+        object.body.forms.stored_at(&place.key);
         if object.body.in_slices().is_some() {
             self.heads.insert(place.key.clone(), object);
             self.entries.invalidate(&place.key);
@@ -227,6 +250,11 @@ impl MemoryTier {
         if stored.is_some_and(|object| object.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version))) {
             self.heads.invalidate(key);
         }
+    }
+
+    /// What weighs entries again.
+    pub(super) fn scale(&self) -> Scale {
+        Scale(self.entries.clone())
     }
 
     /// A place for the slices of a new version of an object.

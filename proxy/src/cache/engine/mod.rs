@@ -124,15 +124,16 @@ impl<R: FetchRequest> CacheEngine<R> {
     fn within(bounds: Bounds, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         // Bytes of fills count beside the tier itself; half its size bounds the sum.
         let growing = bounds.capacity / 2;
+        let memory = MemoryTier::new(bounds.capacity, Arc::clone(&metrics));
         Arc::new(Self {
-            memory: MemoryTier::new(bounds.capacity, Arc::clone(&metrics)),
             recollection: Recollection::default(),
             epochs: Epochs::default(),
             search_rules: SearchRules::default(),
             fills: FillsInFlight::default(),
             live: LivePlaylists::default(),
             budget: Budget::new(bounds.fills, growing),
-            workshop: Workshop::new(bounds.capacity, runtime.clone(), Arc::clone(&metrics)),
+            workshop: Workshop::new(bounds.capacity, memory.scale(), runtime.clone(), Arc::clone(&metrics)),
+            memory,
             bounds,
             fetcher: OnceLock::new(),
             runtime,

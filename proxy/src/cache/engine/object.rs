@@ -38,7 +38,7 @@ impl Object {
         self.body.in_slices().map(|sliced| sliced.present())
     }
 
-    /// Bytes that this object is accounted for in the memory tier; slices are entries of their own.
+    /// Bytes that this object is accounted for in the memory tier, coded forms included; slices are entries of their own.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let headers = &self.meta.headers;
@@ -48,7 +48,7 @@ impl Object {
         let others = [self.body.trailers(), self.body.in_slices().map(|sliced| sliced.request_fields())];
         let others: usize = others.into_iter().flatten().map(section_weight).sum();
         let fields = texts + written + headers.capacity() * FIELD_PLACE + others;
-        self.body.length().unwrap_or(0) + (fields + OVERHEAD) as u64
+        self.body.length().unwrap_or(0) + self.body.forms.weight() + (fields + OVERHEAD) as u64
     }
 }
 

@@ -12,10 +12,12 @@ use tidegate_config::model::{KeyRules, QueryRule};
 /// The argument that carries CMCD (CTA-5004 section 2): about the player, not about what is asked for.
 const CMCD: &[u8] = b"CMCD";
 
-/// Arguments by which players of low-latency HLS say which version of a playlist they want (RFC 8216bis section 6.2.5).
-const HLS_PREFIX: &[u8] = b"_HLS_";
+/// Arguments by which players of low-latency HLS say which version of a playlist they want (RFC 8216bis section 6.2.5). Of
+/// others that begin like these nothing is known: a server ignores what it does not understand, so whether an origin gets
+/// them is the rule's to say, as of any argument.
+const DIRECTIVES: [&[u8]; 3] = [b"_HLS_msn", b"_HLS_part", b"_HLS_skip"];
 
-/// Names of playlists whose such arguments always count. By name, as nothing is known yet of what will come.
+/// Names of playlists where these always count. By name, as nothing is known yet of what will come.
 const HLS_SUFFIX: &str = ".m3u8";
 
 /// Whether the arguments of low-latency HLS have a meaning to this node.
@@ -43,7 +45,7 @@ pub fn counting<'q>(rules: &KeyRules, directives: Directives, query: Option<&'q 
     let query = query?;
     let counts = |argument: &[u8]| {
         let name = name_of(argument);
-        let is_directive = directives == Directives::Count && name.starts_with(HLS_PREFIX);
+        let is_directive = directives == Directives::Count && DIRECTIVES.contains(&name);
         !is_name(name, CMCD) && (is_directive || is_taken(&rules.query, name))
     };
     // As sent, also where it is odd: the origin may answer `/a?` and `/a?&` in ways of its own.
@@ -208,6 +210,17 @@ mod tests {
         let found = |path| counting(&dropped, count(path), Some(b"_HLS_msn=4&x=1&_HLS_part=2"));
         assert_eq!(found("/live.m3u8").as_deref(), Some(&b"_HLS_msn=4&_HLS_part=2"[..]));
         assert_eq!(found("/live.ts"), None);
+        // Whatever else begins so is for the rule to judge, as any argument: else anybody could make keys of it.
+        let unknown: &[u8] = b"_HLS_msn=4&_HLS_new=7&_HLS_skip=YES&_HLS_primary_id=a3f&_HLS_MSN=9&_HLS_msnx=1&x=1";
+        let check = |rule: QueryRule, expected: &[u8]| {
+            let rules = rules(rule);
+            let found = counting(&rules, count("/live.m3u8"), Some(unknown));
+            assert_eq!(found.as_deref(), Some(expected), "{:?}", rules.query);
+        };
+        check(QueryRule::Drop, b"_HLS_msn=4&_HLS_skip=YES");
+        check(QueryRule::Only(names(&["_HLS_new"])), b"_HLS_msn=4&_HLS_new=7&_HLS_skip=YES");
+        check(QueryRule::Except(names(&["_HLS_*", "x"])), b"_HLS_msn=4&_HLS_skip=YES");
+        check(QueryRule::Keep, unknown);
         assert_eq!(Directives::of(false, "/live.m3u8"), Directives::Ordinary);
     }
 

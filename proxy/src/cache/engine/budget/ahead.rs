@@ -91,16 +91,11 @@ mod tests {
     #[test]
     fn site_that_takes_all_it_can_leaves_bytes_for_others() {
         let budget = Budget::new(1, 96 * MIB);
-        let fill = |site: &str| {
-            let mut shares = Vec::new();
-            loop {
-                let mut share = budget.ahead_of(site);
-                if !share.grow_to(MIB) {
-                    return shares;
-                }
-                shares.push(share);
-            }
+        let grown = |site: &str| {
+            let mut share = budget.ahead_of(site);
+            share.grow_to(MIB).then_some(share)
         };
+        let fill = |site: &str| (0..1000).map_while(|_| grown(site)).collect::<Vec<_>>();
         let (greedy, second) = (fill("greedy"), fill("second"));
         assert_eq!((greedy.len(), second.len()), (24, 12));
         assert!(!budget.may_fetch_ahead("greedy") && budget.may_fetch_ahead("third"));

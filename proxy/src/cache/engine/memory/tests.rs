@@ -7,8 +7,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode};
+use tidegate_config::model::Coding;
+use tokio::runtime::Handle;
 
 use super::super::body::Body;
+use super::super::coded::Workshop;
 use super::*;
 use crate::cache::key::Scheme;
 use crate::cache::rules::decide::StoredMeta;
@@ -126,4 +129,40 @@ fn objects_are_weighed_with_body_fields_and_key_and_evicted_by_weight() {
     }
     let full = tier.figures();
     assert!(full.bytes <= 100_000 && full.entries < 10, "{full:?}");
+}
+
+#[tokio::test]
+async fn coded_forms_are_weighed_with_what_they_are_forms_of() {
+    let metrics = Metrics::new("test");
+    let tier = MemoryTier::new(1 << 20, Arc::clone(&metrics));
+    let workshop = Workshop::new(1 << 20, tier.scale(), Handle::current(), Arc::clone(&metrics));
+    let check = async |object: &Arc<Object>, stored: bool| {
+        let before = tier.figures().bytes;
+        let form = workshop.form(&object.body, Coding::Gzip).await.unwrap();
+        let grown = tier.figures().bytes - before;
+        assert_eq!(grown >= form.length().unwrap() && grown > 0, stored, "{grown} bytes more");
+    };
+    let plain = object("", 50_000);
+    tier.store(&key("/a"), &HeaderMap::new(), Arc::clone(&plain));
+    check(&plain, true).await;
+    let variant = object("accept", 50_000);
+    tier.store(&key("/b"), &fields(&[("accept", "x")]), Arc::clone(&variant));
+    check(&variant, true).await;
+    // What is gone or has been replaced does not come back.
+    let (gone, replaced) = (object("", 50_000), object("", 50_000));
+    tier.store(&key("/c"), &HeaderMap::new(), Arc::clone(&gone));
+    tier.invalidate(&key("/c"));
+    check(&gone, false).await;
+    tier.store(&key("/d"), &HeaderMap::new(), Arc::clone(&replaced));
+    tier.store(&key("/d"), &HeaderMap::new(), object("", 10));
+    check(&replaced, false).await;
+    assert!(tier.find(&key("/c"), &HeaderMap::new()).object.is_none());
+    assert_eq!(tier.find(&key("/d"), &HeaderMap::new()).object.unwrap().body.length(), Some(10));
+    // Of a body that is stored after it was coded.
+    let early = object("", 50_000);
+    workshop.form(&early.body, Coding::Gzip).await.unwrap();
+    let without = object("", 50_000);
+    assert!(early.weight() > without.weight());
+    let evictions = metrics.render().lines().filter(|line| line.contains("evict") && line.ends_with(" 1")).count();
+    assert_eq!(evictions, 2, "one invalidated, one replaced: {}", metrics.render());
 }

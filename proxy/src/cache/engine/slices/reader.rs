@@ -34,6 +34,10 @@ const FIRST_TURN: Duration = Duration::from_millis(700);
 /// The same in the midst of a body.
 const TURN: Duration = Duration::from_secs(30);
 
+/// For how many slices a reader counts as slow after one that took it too long. Buffers on the way to a client swallow
+/// several slices at once, and then none for a while.
+const SLOW_FOR: u8 = 4;
+
 /// How often it is looked for memory.
 const MEMORY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -71,7 +75,8 @@ pub(in crate::cache::engine) struct SlicedReader {
     passed: u64,
     /// When it came there from the slice before.
     entered: Option<Instant>,
-    pace: Pace,
+    /// For how many further slices it counts as slow.
+    slow_for: u8,
     /// The slice behind which it has been looked for what is missing.
     looked_behind: Option<u64>,
     /// Bytes that were waited for and not yet handed out.
@@ -99,7 +104,7 @@ impl SlicedReader {
             registered: None,
             passed: 0,
             entered: None,
-            pace: Pace::Fast,
+            slow_for: 0,
             looked_behind: None,
             ahead: None,
             launcher: None,
@@ -151,6 +156,10 @@ impl SlicedReader {
 
     fn wish(&self) -> Wish {
         Wish { until: self.until, passed: self.passed }
+    }
+
+    fn pace(&self) -> Pace {
+        if self.slow_for > 0 { Pace::Slow } else { Pace::Fast }
     }
 
     /// Waits until there is something to read, or the end.
@@ -205,7 +214,7 @@ impl SlicedReader {
 
     fn open(&mut self) -> Result<Option<Reader>, BodyError> {
         let turn = self.turn.take();
-        match self.sliced.open(self.position, self.number, self.until, self.pace) {
+        match self.sliced.open(self.position, self.number, self.until, self.pace()) {
             Opened::Stored(reader) => Ok(Some(reader)),
             Opened::Arriving(reader) => {
                 self.sources.joined = true;
@@ -237,7 +246,7 @@ impl SlicedReader {
         }
         self.looked_behind = Some(index);
         let Some(launcher) = &self.launcher else { return };
-        if let Some((run, turn)) = self.sliced.prepare((index, self.number), self.until, self.pace) {
+        if let Some((run, turn)) = self.sliced.prepare((index, self.number), self.until, self.pace()) {
             Arc::clone(launcher).launch(run, Some(turn));
         }
     }
@@ -300,7 +309,8 @@ impl SlicedReader {
             let now = Instant::now();
             // What a whole slice took: of the one that it began in, only a part was read.
             if let Some(entered) = self.entered.replace(now) {
-                self.pace = if now - entered >= PATIENCE { Pace::Slow } else { Pace::Fast };
+                let was_slow = now - entered >= PATIENCE;
+                self.slow_for = if was_slow { SLOW_FOR } else { self.slow_for.saturating_sub(1) };
             }
             self.passed += 1;
         } else {

@@ -78,6 +78,26 @@ async fn slow_viewer_costs_a_request_for_sixteen_slices() {
     }
 }
 
+/// As through large buffers: three slices at once, and then none for as long as they take.
+#[tokio::test(start_paused = true)]
+async fn slow_viewer_that_reads_in_bursts_leaves_hardly_any_run_waiting() {
+    let rig = SliceRig::new(TOTAL);
+    let mut got = rig.ask_with(&[]).await.object();
+    let mut read = 0;
+    while let Some(piece) = got.reader.next(100).await.expect("all of the film") {
+        let before = read / (3 * SLICE);
+        read += piece.len() as u64;
+        if read / (3 * SLICE) > before {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+    }
+    let asked = rig.asked();
+    let to_the_end = asked.iter().filter(|range| *range == "-" || range.ends_with("-100499")).count();
+    assert!(to_the_end <= 3 && asked.len() <= 12, "{asked:?}");
+    drop(got);
+    rig.idle().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn viewer_that_is_fast_enough_costs_one_request() {
     let rig = SliceRig::new(TOTAL);
