@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Decoder, Field, Section, SectionNumber, write_field, write_field_compressed};
+use super::decoder::SectionNumber;
+use super::{Decoder, Field, Section, write_field, write_field_compressed};
 
 /// A table that a few fields fill, and a section that a few exceed.
 const TABLE_BYTES: usize = 300;

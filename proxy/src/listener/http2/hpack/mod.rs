@@ -15,6 +15,6 @@ mod static_table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::decoder::{DecodeError, Decoder, Repeated, Section, SectionNumber};
+pub(super) use self::decoder::{Decoder, Section};
 pub(crate) use self::encoder::{write_field, write_field_compressed, write_field_with, write_number, write_status};
 pub(super) use self::field::Field;

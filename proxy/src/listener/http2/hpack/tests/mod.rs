@@ -6,6 +6,7 @@ mod hostile;
 mod properties;
 mod repeated;
 
+use super::decoder::{DecodeError, Repeated};
 use super::*;
 
 /// More than any section of these tests has.
