@@ -68,6 +68,8 @@ pub(super) async fn get(mut connection: TcpStream, way: &Way, right: &Right) -> 
 }
 
 async fn receive(connection: &TcpStream, buffer: &mut [u8]) -> Result<usize> {
+    // Others first: who has much to read must not hold up the clocks of those whose first byte has come.
+    tokio::task::yield_now().await;
     loop {
         connection.readable().await?;
         match connection.try_read(buffer) {

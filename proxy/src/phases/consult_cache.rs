@@ -32,6 +32,9 @@ use crate::request_context::{MatchedRoute, RequestContext};
 use crate::routing::PoolChoice;
 use crate::telemetry::CacheOutcome;
 
+/// What `Cache-Status` says of a request whose like could not share a response.
+pub(super) const NOT_SHAREABLE: &str = "not-shareable";
+
 /// Fields that make a request about a part or a version; a fill fetches the whole of whatever is there.
 const SELECTING: [header::HeaderName; 6] = [
     header::RANGE,
@@ -235,7 +238,7 @@ fn passage_member(passage: Passage) -> Member {
         Passage::Rule(reason) => (ForwardReason::from(reason), None),
         Passage::OtherSpelling => (ForwardReason::UriMiss, Some("not-canonical")),
         Passage::Head => (ForwardReason::UriMiss, Some("head")),
-        Passage::Unshareable => (ForwardReason::UriMiss, Some("not-shareable")),
+        Passage::Unshareable => (ForwardReason::UriMiss, Some(NOT_SHAREABLE)),
         Passage::Oversize => (ForwardReason::UriMiss, Some("too-large")),
         Passage::Late => (ForwardReason::UriMiss, Some("joined-late")),
     };

@@ -1,10 +1,11 @@
 //! What a response that passes to a client says of what is stored: that it has changed (RFC 9111 section 4.4), or, in
-//! answer to a HEAD, which version the origin has (section 4.3.5).
+//! answer to a HEAD, which version the origin has (section 4.3.5); and of what could not be stored, that it can now.
 
 use http::{Method, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::cache_key::{is_sent_as_a_fill, selecting_fields};
+use super::consult_cache::NOT_SHAREABLE;
 use super::match_route::query;
 use crate::cache::engine::Lookup;
 use crate::cache::key::{CacheKey, Target};
@@ -19,7 +20,15 @@ use crate::routing::{CanonicalPath, split_target};
 /// Takes note of it. The fields are still those of the origin.
 pub(super) fn take_note(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
     if request.method == Method::HEAD {
-        freshen_stored(proxy, request, head, context);
+        tell_cache(request, context, |lookup| {
+            proxy.cache.note_head(lookup, head.status, &head.headers, context.arrival.time);
+        });
+    } else if request.method == Method::GET {
+        if context.cache.passage.as_ref().is_some_and(|member| member.detail == Some(NOT_SHAREABLE)) {
+            tell_cache(request, context, |lookup| {
+                proxy.cache.note_passed(lookup, head.status, &head.headers, context.arrival.time);
+            });
+        }
     } else {
         invalidate_changed(proxy, request, head, context);
     }
@@ -27,7 +36,7 @@ pub(super) fn take_note(proxy: &EdgeProxy, request: &RequestHeader, head: &Respo
 
 /// Only where a fill would have been sent the same: not for another spelling of the target, and not where a kill switch
 /// keeps the request from the cache, as the answer may be another origin's.
-fn freshen_stored(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHeader, context: &RequestContext) {
+fn tell_cache(request: &RequestHeader, context: &RequestContext, tell: impl FnOnce(&Lookup<'_>)) {
     let (Some(key), Some(matched)) = (&context.cache.key, &context.route) else { return };
     let is_bypass = context
         .cache
@@ -44,7 +53,7 @@ fn freshen_stored(proxy: &EdgeProxy, request: &RequestHeader, head: &ResponseHea
     let facts = RequestFacts::new(&request.method, &request.headers);
     let fields = selecting_fields(&policy.key, &request.headers);
     let lookup = Lookup { key, facts: &facts, fields: &fields, policy, path: &matched.path, may_fill: false };
-    proxy.cache.note_head(&lookup, head.status, &head.headers, context.arrival.time);
+    tell(&lookup);
 }
 
 /// An unsafe method that succeeded makes what is stored of its target invalid, and of what Location and

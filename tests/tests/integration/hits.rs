@@ -150,6 +150,9 @@ async fn stored_object_is_not_served_for_a_host_that_a_reload_has_taken_away() {
     let request = Request::get("/a").authority(HOST);
     assert_eq!(within("an answer", raw.request(&request)).await.unwrap().status, 200);
     assert_eq!(within("an answer", kept.get("/a")).await.unwrap().status, 200);
+    // Whoever is still being answered keeps the configuration alive that the request came under.
+    let mut reading = within("a head", edge.client(Protocol::Http1).await.open(Request::get("/large"))).await.unwrap();
+    reading.read_at_least(1).await.unwrap();
     config.hosts = vec!["other.test".to_owned()];
     put_in_force(&edge, &config).await;
     assert_eq!(within("an answer", raw.request(&request)).await.unwrap().status, 421, "on a connection that was open");

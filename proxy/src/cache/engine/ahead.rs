@@ -6,7 +6,6 @@ use super::answer::Lookup;
 use super::clock;
 use super::fetch::FetchRequest;
 use super::fill_task::Starter;
-use super::recollection::Audience;
 use super::{CacheEngine, Joined};
 use crate::cache::rules::decide::{Decision, decide};
 
@@ -35,7 +34,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             Decision::Pass(_) | Decision::GatewayTimeout => return Ahead::Unwanted,
             Decision::Fetch(_) => {}
         }
-        let audience = Audience::of(lookup.facts.authorization);
+        let audience = lookup.audience();
         let refused = !lookup.may_fill || self.recollection.marked(&found.key, audience).is_some();
         if refused || self.recollection.recent_failure(&found.key).is_some() {
             return Ahead::Unwanted;

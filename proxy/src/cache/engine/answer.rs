@@ -8,6 +8,7 @@ use tidegate_config::model::CachePolicy;
 use super::body::Reader;
 use super::fetch::FetchError;
 use super::object::Object;
+use super::recollection::Audience;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::{FetchReason, PassReason, WhyStale};
 use crate::cache::rules::request_facts::RequestFacts;
@@ -30,6 +31,13 @@ pub struct Lookup<'a> {
     /// gets what the client wrote and may answer that spelling otherwise, with a 404 or a redirect, which must not
     /// be stored for everyone.
     pub may_fill: bool,
+}
+
+impl Lookup<'_> {
+    /// Whose answers say something of what this request is answered.
+    pub(super) fn audience(&self) -> Audience {
+        Audience::of(self.facts, self.fields, self.policy)
+    }
 }
 
 /// How a response came about, for `Cache-Status`, metrics and the log.

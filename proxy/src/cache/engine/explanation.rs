@@ -9,7 +9,7 @@ use super::CacheEngine;
 use super::answer::Lookup;
 use super::fetch::FetchRequest;
 use super::object::Object;
-use super::recollection::{Audience, Mark};
+use super::recollection::Mark;
 use crate::cache::rules::decide::{Decision, OriginFailure, decide};
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
@@ -64,7 +64,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     #[must_use]
     pub fn explain(&self, lookup: &Lookup<'_>, now: SystemTime) -> Explanation {
         let found = self.find(lookup);
-        let mark = self.recollection.marked(&found.key, Audience::of(lookup.facts.authorization));
+        let mark = self.recollection.marked(&found.key, lookup.audience());
         let object = found.object;
         let counts = |object: &Arc<Object>| object.body.in_slices().map(|sliced| sliced.present());
         Explanation {

@@ -13,6 +13,7 @@ use super::bell::Bell;
 use super::fetch::FetchError;
 use super::memory::FullKey;
 use super::object::Object;
+use super::recollection::Audience;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::OriginFailure;
 
@@ -71,8 +72,8 @@ pub(super) struct Fill {
     own: Mutex<Option<Arc<Object>>>,
     /// Fields of the request that the fill sends; `Vary` compares waiters against them.
     pub(super) request_fields: HeaderMap,
-    /// Whether the request that the fill sends carries Authorization.
-    pub(super) authorized: bool,
+    /// Of whom the request is that the fill sends.
+    pub(super) audience: Audience,
     /// Whether its origin may hold it back.
     pub(super) held: bool,
     /// Set when its key is invalidated while it runs: what it fetches is not stored.
@@ -81,14 +82,14 @@ pub(super) struct Fill {
 
 impl Fill {
     /// A fill that has found nothing yet.
-    pub(super) fn new(asked: AskedKey, request_fields: HeaderMap, authorized: bool, held: bool) -> Arc<Self> {
+    pub(super) fn new(asked: AskedKey, request_fields: HeaderMap, audience: Audience, held: bool) -> Arc<Self> {
         Arc::new(Self {
             asked,
             head: Mutex::new(Head::Pending),
             found: Bell::default(),
             own: Mutex::new(None),
             request_fields,
-            authorized,
+            audience,
             held,
             outdated: AtomicBool::new(false),
         })
@@ -234,7 +235,7 @@ mod tests {
     }
 
     fn fill() -> Arc<Fill> {
-        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0 }, HeaderMap::new(), false, false)
+        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0 }, HeaderMap::new(), Audience::Anyone, false)
     }
 
     fn nothing() -> Option<()> {

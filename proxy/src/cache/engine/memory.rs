@@ -252,6 +252,20 @@ impl MemoryTier {
         }
     }
 
+    /// Replaces what is stored of one version of an object in slices, if it is still the one that is stored.
+    pub(super) fn renew_version(
+        &self,
+        key: &FullKey,
+        version: &Arc<Sliced>,
+        renewed: impl FnOnce(&Object) -> Option<Object>,
+    ) {
+        let stored = self.heads.get(key);
+        let stored = stored.filter(|it| it.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version)));
+        if let Some(object) = stored.and_then(|stored| renewed(&stored)) {
+            self.heads.insert(key.clone(), Arc::new(object));
+        }
+    }
+
     /// What weighs entries again.
     pub(super) fn scale(&self) -> Scale {
         Scale(self.entries.clone())

@@ -32,7 +32,7 @@ mod waiting;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tidegate_config::model::{CacheMemory, Coding};
 use tokio::runtime::Handle;
 
@@ -54,6 +54,7 @@ use super::rules::decide::{
 };
 use super::rules::request_facts::CacheMethod;
 use crate::telemetry::Metrics;
+use appraisal::{Appraisal, Told};
 use budget::Budget;
 use coded::Workshop;
 use epochs::Epochs;
@@ -62,7 +63,7 @@ use fills::{AskedKey, Entered, Fill, FillsInFlight};
 use held_places::Place;
 use live::{LivePlaylists, too_many_held, too_many_waiters};
 use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
-use recollection::{Audience, Mark, Recollection};
+use recollection::{Mark, Recollection};
 use search_rules::SearchRules;
 
 /// How often a request whose variant turned out another one goes on to that variant's fill before it passes.
@@ -239,7 +240,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         if !lookup.may_fill {
             return Some(Answer::Pass(Passage::OtherSpelling));
         }
-        match self.recollection.marked(key, Audience::of(lookup.facts.authorization)) {
+        match self.recollection.marked(key, lookup.audience()) {
             Some(Mark::Unshareable) => return Some(Answer::Pass(Passage::Unshareable)),
             Some(Mark::Oversize) if lookup.facts.range => return Some(Answer::Pass(Passage::Oversize)),
             _ => {}
@@ -266,6 +267,15 @@ impl<R: FetchRequest> CacheEngine<R> {
         }
     }
 
+    /// Takes note of what an origin answered to a GET that passed because its like could not share: if that can be, the
+    /// next ones do. Otherwise one client's own answer would send all to the origin for as long as the mark lasts.
+    pub fn note_passed(&self, lookup: &Lookup<'_>, status: StatusCode, fields: &HeaderMap, request_time: SystemTime) {
+        let appraisal = Appraisal { facts: lookup.facts, policy: lookup.policy, path: lookup.path };
+        if appraisal.assess(&Told { status, fields, request_time, response_time: clock::now() }, None).is_ok() {
+            self.recollection.unmark(&self.find(lookup).key, lookup.audience());
+        }
+    }
+
     /// Renews a stale object in the background; one fill at a time, nobody waits, and not right after a failure.
     fn refresh(
         self: &Arc<Self>,
@@ -274,7 +284,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         object: &Arc<Object>,
         make_request: &(impl Fn() -> R + Sync),
     ) {
-        let audience = Audience::of(lookup.facts.authorization);
+        let audience = lookup.audience();
         let marked = self.recollection.marked(key, audience) == Some(Mark::Unshareable);
         if marked || self.recollection.recent_failure(key).is_some() {
             return;
@@ -309,7 +319,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             }
         };
         let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key) };
-        let fill = Fill::new(asked, request.fields().clone(), lookup.facts.authorization, held);
+        let fill = Fill::new(asked, request.fields().clone(), lookup.audience(), held);
         match self.fills.enter(key, &fill, || self.stored(lookup, clock::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
             Entered::Settled(object) => Joined::Settled(object),

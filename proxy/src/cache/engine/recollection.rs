@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use moka::sync::Cache;
+use tidegate_config::model::CachePolicy;
 
 use super::explanation::NotStoredNote;
 use super::memory::FullKey;
 use crate::cache::key::CacheKey;
+use crate::cache::rules::arrival::is_personal;
 use crate::cache::rules::decide::OriginFailure;
+use crate::cache::rules::request_facts::RequestFacts;
 
 /// Why requests for a key go to the origin side by side for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +23,34 @@ pub(super) enum Mark {
     Oversize,
 }
 
-/// Whose requests a mark speaks of. What an origin answers to credentials says nothing about what it answers to
-/// everybody: without the distinction, anybody who adds Authorization would switch off the cache for the others.
+/// Whose requests a mark speaks of. What an origin answers to credentials or cookies says nothing about what it answers to
+/// everybody: without the distinction, anybody who adds some would switch off the cache for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Audience {
-    /// Requests without Authorization.
+    /// Requests with neither.
     Anyone,
+    /// Requests with cookies that are no part of the key.
+    Cookies,
     /// Requests with Authorization.
     Authorized,
 }
 
 impl Audience {
-    pub(super) fn of(authorization: bool) -> Self {
-        if authorization { Self::Authorized } else { Self::Anyone }
+    const ALL: [Self; 3] = [Self::Anyone, Self::Cookies, Self::Authorized];
+
+    /// The audience that a request with these fields belongs to.
+    pub(super) fn of(facts: &RequestFacts, fields: &HeaderMap, policy: &CachePolicy) -> Self {
+        match is_personal(facts, fields, policy) {
+            false => Self::Anyone,
+            true if facts.authorization => Self::Authorized,
+            true => Self::Cookies,
+        }
+    }
+
+    /// Whether what these are answered, where it may not be shared, says as much of what `other` ones would be: what the
+    /// origin keeps from those whom it knows nothing of, it keeps from those with cookies too.
+    pub(super) fn speaks_for(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::Anyone, Self::Cookies)
     }
 }
 
@@ -98,12 +117,25 @@ fn weight(key: &FullKey) -> u32 {
 impl Recollection {
     /// Remembers why requests of this audience for this key cannot share a response.
     pub(super) fn mark(&self, key: &FullKey, audience: Audience, mark: Mark) {
-        self.marks.insert((key.clone(), audience), mark);
+        // How large it is does not depend on who asks.
+        let all = Audience::ALL.into_iter().filter(|other| mark == Mark::Oversize || *other == audience);
+        all.for_each(|audience| self.marks.insert((key.clone(), audience), mark));
     }
 
     /// The mark of a key, while it lasts.
     pub(super) fn marked(&self, key: &FullKey, audience: Audience) -> Option<Mark> {
-        self.marks.get(&(key.clone(), audience))
+        let speaking = Audience::ALL.into_iter().filter(|other| other.speaks_for(audience));
+        speaking.into_iter().find_map(|audience| self.marks.get(&(key.clone(), audience)))
+    }
+
+    /// Forgets that requests of this audience cannot share: one of them was answered with what they can.
+    pub(super) fn unmark(&self, key: &FullKey, audience: Audience) {
+        for speaking in Audience::ALL.into_iter().filter(|other| other.speaks_for(audience)) {
+            let place = (key.clone(), speaking);
+            if self.marks.get(&place) == Some(Mark::Unshareable) {
+                self.marks.invalidate(&place);
+            }
+        }
     }
 
     /// Forgets everything: their time passes by the system's clock, whatever that of a test says.
@@ -159,7 +191,25 @@ mod tests {
         recollection.mark(&key("/a"), Audience::Authorized, Mark::Unshareable);
         assert_eq!(recollection.marked(&key("/a"), Audience::Authorized), Some(Mark::Unshareable));
         assert_eq!(recollection.marked(&key("/a"), Audience::Anyone), None);
+        assert_eq!(recollection.marked(&key("/a"), Audience::Cookies), None);
         assert_eq!(recollection.marked(&key("/b"), Audience::Authorized), None);
+    }
+
+    #[test]
+    fn what_anyone_is_refused_counts_for_those_with_cookies_and_not_the_other_way_round() {
+        let recollection = Recollection::default();
+        let check = |expected: [bool; 3]| {
+            assert_eq!(Audience::ALL.map(|audience| recollection.marked(&key("/a"), audience).is_some()), expected);
+        };
+        recollection.mark(&key("/a"), Audience::Cookies, Mark::Unshareable);
+        check([false, true, false]);
+        recollection.unmark(&key("/a"), Audience::Cookies);
+        recollection.mark(&key("/a"), Audience::Anyone, Mark::Unshareable);
+        check([true, true, false]);
+        recollection.unmark(&key("/a"), Audience::Cookies);
+        check([false, false, false]);
+        recollection.mark(&key("/a"), Audience::Cookies, Mark::Oversize);
+        check([true, true, true]);
     }
 
     #[test]

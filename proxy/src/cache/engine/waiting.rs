@@ -90,8 +90,8 @@ fn not_for(lookup: &Lookup<'_>, fill: &Fill, part: Part, object: &Object) -> Opt
 }
 
 /// A response that may not be shared goes to the request that it was fetched with, and to no other: it may be about
-/// that client's session. The others need not wait in line; but those without Authorization look again when it was
-/// fetched with one, as their own response may well be shareable, and so do all when it found fault with its request.
+/// that client's session. The others need not wait in line; but those without Authorization or cookies look again when it
+/// was fetched with some, as their own response may well be shareable, and so do all when it found fault with its request.
 fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part, others: Others) -> Option<Answer> {
     if part == Part::Starter
         && let Some(object) = fill.take_own()
@@ -99,7 +99,7 @@ fn unshared(lookup: &Lookup<'_>, fill: &Fill, part: Part, others: Others) -> Opt
         let why = object.not_stored.unwrap_or(NotStored::NoStore);
         return Some(Answer::served(object, Outcome::Unshared(why)));
     }
-    let concerned = others == Others::Pass && fill.authorized == lookup.facts.authorization;
+    let concerned = others == Others::Pass && fill.audience.speaks_for(lookup.audience());
     concerned.then_some(Answer::Pass(Passage::Unshareable))
 }
 

@@ -171,6 +171,13 @@ pub fn freshen(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
     fields
 }
 
+/// Whether a message was made before the stored response, by the word of both, so that it tells nothing new of it.
+#[must_use]
+pub fn is_older(told: &HeaderMap, stored: &HeaderMap) -> bool {
+    let date = |fields| http_date::only(fields, &header::DATE);
+    date(told).zip(date(stored)).is_some_and(|(told, stored)| told < stored)
+}
+
 /// What the answer to a HEAD does to a stored response to a GET that could have answered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadEffect {

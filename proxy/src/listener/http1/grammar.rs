@@ -41,6 +41,11 @@ impl RequestLine<'_> {
     }
 }
 
+/// Whether there is such a byte. There hardly ever is, so that all are looked at, several in one instruction.
+fn has_any(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(false, |found, byte| found | is_such(*byte))
+}
+
 fn malformed<T>(why: &'static str) -> Result<T, RequestRefusal> {
     Err(RequestRefusal::Malformed(why))
 }
@@ -56,11 +61,11 @@ pub(super) fn without_line_end(line: &[u8]) -> Result<&[u8], RequestRefusal> {
 
 /// Reads a request line, its line end taken off (RFC 9112 section 3).
 pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, RequestRefusal> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target, version) = match (words.next(), words.next(), words.next(), words.next()) {
-        (Some(method), Some(target), Some(version), None) => (method, target, version),
+    let mut spaces = memchr::memchr_iter(b' ', line);
+    let (method, target, version) = match (spaces.next(), spaces.next(), spaces.next()) {
+        (Some(first), Some(second), None) => (&line[..first], &line[first + 1..second], &line[second + 1..]),
         // A whole request of HTTP/0.9 (RFC 1945 section 5).
-        (Some(b"GET"), Some([b'/', ..]), None, None) => return Err(RequestRefusal::UnsupportedVersion),
+        (Some(_), None, None) if line.starts_with(b"GET /") => return Err(RequestRefusal::UnsupportedVersion),
         _ => return malformed("the request line has not three words"),
     };
     if !is_token(method) {
@@ -75,7 +80,7 @@ pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, RequestRefusa
         _ => return malformed("the version is none"),
     };
     // RFC 3986 has no such bytes; a fragment is never sent (RFC 9110 section 7.1).
-    if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
+    if has_any(target, |byte| byte <= b' ' || byte == 0x7f || byte == b'#') {
         return malformed("the target contains what no target may");
     }
     Ok(RequestLine { method, target, version, authority: authority_of(method, target)? })
@@ -142,7 +147,7 @@ pub(super) fn field_line(line: &[u8]) -> Result<(&[u8], &[u8]), RequestRefusal> 
     if !is_token(name) {
         return malformed("a field name is no token");
     }
-    if value.iter().any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f) {
+    if has_any(value, |byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
         return malformed("a field value contains a control byte");
     }
     Ok((name, trim(value)))

@@ -11,7 +11,7 @@ use super::super::explanation::NotStoredNote;
 use super::super::fetch::FetchRequest;
 use super::super::fills::{Head, Others};
 use super::super::object::Object;
-use super::super::recollection::{Audience, Mark};
+use super::super::recollection::Mark;
 use super::super::slices::Part;
 use super::arrival::Arrival;
 use super::in_slices::whole;
@@ -153,7 +153,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     }
 
     fn mark(&self, mark: Mark) {
-        self.engine.recollection.mark(&self.guard.key, Audience::of(self.order.facts.authorization), mark);
+        self.engine.recollection.mark(&self.guard.key, self.fill.audience, mark);
     }
 
     /// Size of the window for this fill's body, as far as memory is left; what it reserved for more is given back.

@@ -154,7 +154,7 @@ impl<R: FetchRequest> Fetching<R> {
     async fn attempt(
         &self,
         request: R,
-        sliced: &Sliced,
+        sliced: &Arc<Sliced>,
         asked: ByteRange,
     ) -> Result<Part, (Judgement, Option<OriginName>)> {
         let received = Response::receive(self.engine.fetch(request.clone())).await;
@@ -164,6 +164,7 @@ impl<R: FetchRequest> Fetching<R> {
         })?;
         match self.judge(sliced, asked, &response) {
             Judgement::Part(range) => {
+                self.note_part(sliced, &request, &response);
                 let refetch = self.engine.refetch(&request);
                 arrival.resume_by(response.status, &response.fields, response.origin.as_ref(), refetch);
                 Ok(Part { arrival, range })

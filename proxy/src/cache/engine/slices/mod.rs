@@ -7,6 +7,7 @@
 mod answer;
 mod fetching;
 mod flights;
+mod freshening;
 mod moov;
 mod reader;
 mod run;

@@ -29,7 +29,8 @@ async fn private_response_goes_to_its_own_request_and_the_others_pass_side_by_si
         assert_eq!(got.text().await.as_deref(), Ok("starter's"));
         rig.idle().await;
         assert!(rig.stored("/a", &[]).is_none());
-        assert_eq!(rig.ask(get("/a")).await.passage(), Passage::Unshareable, "the mark spares the next ones the wait");
+        let next = rig.ask(get_with("/a", &["cookie: session=next"])).await;
+        assert_eq!(next.passage(), Passage::Unshareable, "the mark spares the next ones the wait");
         assert_eq!(rig.fetches(), 1);
     }
 }
@@ -99,6 +100,58 @@ async fn request_with_authorization_does_not_switch_off_the_cache_for_the_others
     rig.idle().await;
     assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Hit);
     assert!(matches!(rig.ask(get_with("/a", &authorization)).await.passage(), Passage::Rule(_)));
+}
+
+#[tokio::test]
+async fn one_clients_cookies_do_not_switch_off_the_cache_for_those_without() {
+    let rig = Rig::new();
+    let cookie = ["cookie: session=odd"];
+    let starter = rig.waiting(get_with("/a", &cookie));
+    let open = tokio::spawn(rig.waiting(get("/a")));
+    let also_with_cookies = rig.waiting(get_with("/a", &["cookie: other=1"]));
+    rig.accept().await.answer(200, &["cache-control: private"], "odd");
+    assert_eq!(starter.await.object().text().await.as_deref(), Ok("odd"));
+    assert_eq!(also_with_cookies.await.passage(), Passage::Unshareable);
+    let exchange = rig.accept().await;
+    assert!(!exchange.request.contains_key("cookie"), "the one without looks again");
+    exchange.answer(200, FRESH, "open");
+    assert_eq!(open.await.unwrap().object().text().await.as_deref(), Ok("open"));
+    rig.idle().await;
+    for lines in [&[][..], &cookie] {
+        assert_eq!(rig.ask(get_with("/a", lines)).await.object().outcome, Outcome::Hit, "what is stored is for all");
+    }
+}
+
+#[tokio::test]
+async fn mark_is_forgotten_once_a_request_that_passes_is_answered_with_what_can_be_shared() {
+    for (lines, shares) in [(FRESH, true), (&["cache-control: no-store"], false), (&["vary: *"], false)] {
+        let rig = Rig::new();
+        let starter = rig.waiting(get_with("/a", &["cookie: session=odd"]));
+        rig.accept().await.answer(200, &["cache-control: private"], "odd");
+        starter.await.object().text().await.unwrap();
+        rig.idle().await;
+        let passes = get_with("/a", &["cookie: session=plain"]);
+        assert_eq!(rig.ask(get_with("/a", &["cookie: session=plain"])).await.passage(), Passage::Unshareable);
+        rig.passed(&passes, 200, lines);
+        if shares {
+            let next = tokio::spawn(rig.waiting(passes));
+            rig.accept().await.answer(200, FRESH, "for all");
+            assert_eq!(next.await.unwrap().object().text().await.as_deref(), Ok("for all"));
+        } else {
+            assert_eq!(rig.ask(passes).await.passage(), Passage::Unshareable, "{lines:?}");
+        }
+        rig.idle().await;
+    }
+}
+
+impl Rig {
+    /// An origin has answered a request that passed.
+    fn passed(&self, ask: &Ask, status: u16, lines: &[&str]) {
+        let (key, facts) = (key(ask.path), RequestFacts::new(&ask.method, &ask.fields));
+        let (fields_of, policy) = (&ask.fields, &self.policy);
+        let lookup = Lookup { key: &key, facts: &facts, fields: fields_of, policy, path: ask.path, may_fill: true };
+        self.engine.note_passed(&lookup, StatusCode::from_u16(status).unwrap(), &fields(lines), SystemTime::now());
+    }
 }
 
 #[tokio::test]

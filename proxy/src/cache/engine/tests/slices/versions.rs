@@ -125,6 +125,43 @@ async fn request_that_its_origin_refuses_goes_there_itself() {
     rig.idle().await;
 }
 
+/// RFC 9111 section 3.4.
+#[tokio::test]
+async fn part_that_comes_later_freshens_what_is_stored() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.origin.says(&["cache-control: max-age=600", "x-note: new", "age: 100", "content-type: video/other"]);
+    rig.read("70000-70999").await;
+    rig.idle().await;
+    let stored = rig.stored().unwrap();
+    let field = |name: &str| stored.meta.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!(field("x-note").as_deref(), Some("new"));
+    assert_eq!(field("content-type").as_deref(), Some("video/mp4"), "it says what the bytes are");
+    assert_eq!((field("content-range"), field("age")), (None, None));
+    assert_eq!(stored.meta.times.lifetime, Duration::from_secs(600));
+    assert_eq!(stored.meta.times.age_seconds(SystemTime::now()) / 10, 10, "it is as old as the origin's caches say");
+    assert_eq!((stored.meta.body_length, stored.slices()), (Some(TOTAL), Some((2, 101))), "the slices stay");
+    assert!(rig.read("50000-50999").await == content(1, 50_000, 51_000));
+    rig.asked();
+}
+
+#[tokio::test]
+async fn part_that_is_older_or_one_clients_own_freshens_nothing() {
+    let older = "date: Thu, 01 Jan 2015 00:00:00 GMT";
+    for (note, lines) in
+        [("x-note: cookie", &["cookie: a=b", "range: bytes=70000-70999"][..]), (older, &["range: bytes=70000-70999"])]
+    {
+        let rig = SliceRig::new(TOTAL);
+        rig.origin.says(&["date: Thu, 01 Jan 2026 00:00:00 GMT", "cache-control: max-age=2000000000"]);
+        rig.read("50000-50999").await;
+        rig.origin.says(&["cache-control: max-age=600", "x-told: yes", note]);
+        let got = rig.ask_with(lines).await.object();
+        assert!(part_of(got, "70000-70999").await.unwrap() == content(1, 70_000, 71_000));
+        rig.idle().await;
+        assert!(!rig.stored().unwrap().meta.headers.contains_key("x-told"), "{note}");
+    }
+}
+
 #[tokio::test]
 async fn confirmed_object_keeps_its_slices() {
     let rig = SliceRig::new(TOTAL);

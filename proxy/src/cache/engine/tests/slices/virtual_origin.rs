@@ -44,6 +44,8 @@ pub(super) fn content(version: u64, start: u64, end: u64) -> Vec<u8> {
 pub(super) struct VirtualOrigin {
     pub(super) state: Mutex<(u64, u64, Habit)>,
     front: Mutex<Vec<u8>>,
+    /// Fields of its answers, in place of those it would send.
+    says: Mutex<HeaderMap>,
     requests: Mutex<Vec<String>>,
     /// Bytes that were taken.
     pub(super) sent: Arc<AtomicU64>,
@@ -52,7 +54,13 @@ pub(super) struct VirtualOrigin {
 impl VirtualOrigin {
     pub(super) fn new(total: u64) -> Self {
         let state = Mutex::new((1, total, Habit::Honest));
-        Self { state, front: Mutex::default(), requests: Mutex::default(), sent: Arc::default() }
+        Self {
+            state,
+            front: Mutex::default(),
+            says: Mutex::default(),
+            requests: Mutex::default(),
+            sent: Arc::default(),
+        }
     }
 
     pub(super) fn becomes(&self, habit: Habit) {
@@ -71,6 +79,11 @@ impl VirtualOrigin {
         *self.front.lock() = front;
     }
 
+    /// From now on its answers have these fields.
+    pub(super) fn says(&self, lines: &[&str]) {
+        *self.says.lock() = fields(lines);
+    }
+
     pub(super) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.requests.lock())
     }
@@ -84,6 +97,7 @@ impl VirtualOrigin {
         let etag = if habit == Habit::Weak { format!("W/\"{version}\"") } else { format!("\"{version}\"") };
         let mut lines = fields(&["cache-control: max-age=60", "content-type: video/mp4"]);
         lines.insert("etag", etag.parse().unwrap());
+        lines.extend(self.says.lock().clone());
         if habit == Habit::NoStore {
             lines.insert("cache-control", "no-store".parse().unwrap());
         }
