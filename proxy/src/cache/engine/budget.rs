@@ -11,8 +11,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use places::Running;
 pub(super) use ahead::AheadShare;
+use places::Running;
 pub(super) use places::{Admission, Parking};
 
 /// What all fills share.

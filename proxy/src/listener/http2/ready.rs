@@ -60,7 +60,10 @@ async fn write_all(
         if *pushed == length {
             carrier.push_end();
         }
-        while !timeout(patience, poll_fn(|context| carrier.poll_write(context))).await.map_err(|_| Unsent::NotTaken)?? {}
+        while !timeout(patience, poll_fn(|context| carrier.poll_write(context)))
+            .await
+            .map_err(|_| Unsent::NotTaken)??
+        {}
     }
     Ok(())
 }

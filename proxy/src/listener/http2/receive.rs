@@ -8,8 +8,8 @@ use super::connection::Connection;
 use super::credit::is_without_content;
 use super::frame::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADER, HEADERS, Header, LARGEST_PAYLOAD, PING, PREFACE,
-    PRIORITISED, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, Reason, SETTINGS, WINDOW_UPDATE, number, put_ping,
-    put_settings_ack, unpadded,
+    PRIORITISED, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, Reason, SETTINGS, WINDOW_UPDATE, number,
+    put_ping, put_settings_ack, unpadded,
 };
 use super::settings::window_of;
 use super::streams::{Fault, Known};
@@ -170,8 +170,7 @@ where
         }
         let since = Instant::now();
         self.deadline.set_earlier(since + self.limits.header_timeout);
-        let partial =
-            PartialSection { id: header.stream, end_stream, block: block.to_vec(), continuations: 0, since };
+        let partial = PartialSection { id: header.stream, end_stream, block: block.to_vec(), continuations: 0, since };
         self.partial = Some(partial);
         Ok(())
     }

@@ -151,7 +151,13 @@ impl Stream {
     }
 
     /// Hands one frame over, or a whole field section.
-    pub(super) fn send(&mut self, id: u32, connection: &mut SendWindow, output: &mut Output, prefix: &mut Prefix) -> Sent {
+    pub(super) fn send(
+        &mut self,
+        id: u32,
+        connection: &mut SendWindow,
+        output: &mut Output,
+        prefix: &mut Prefix,
+    ) -> Sent {
         match self.queue.pop_front() {
             Some(Item::Section(section)) => {
                 self.sent_end = self.end_queued && self.queue.is_empty();

@@ -3,9 +3,9 @@
 //! Owns what both sides change: queues, windows, and whose turn it is to be sent. Locked for a moment at a time; nobody
 //! waits with the lock.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
-use std::cmp::Reverse;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;

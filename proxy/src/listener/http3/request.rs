@@ -9,8 +9,8 @@ use h3::error::{Code, StreamError};
 use h3::server::{RequestResolver, RequestStream};
 use http::{Method, Request};
 use pingora_core::apps::HttpServerApp;
-use pingora_core::protocols::{Digest, SocketDigest};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::{Digest, SocketDigest};
 use pingora_core::server::ShutdownWatch;
 
 use super::bounds::Bounds;

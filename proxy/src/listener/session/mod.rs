@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::Digest;
+use pingora_core::protocols::http::HttpTask;
 use pingora_error::{BError, Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 

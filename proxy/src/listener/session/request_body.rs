@@ -67,11 +67,7 @@ impl<E: std::error::Error> RequestBody<E> {
     }
 
     /// Ready once the first bytes, the end or an error of the body are known; they are kept.
-    pub(super) fn poll_ahead(
-        &mut self,
-        carrier: &mut impl Carrier<BodyError = E>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    pub(super) fn poll_ahead(&mut self, carrier: &mut impl Carrier<BodyError = E>, cx: &mut Context<'_>) -> Poll<()> {
         if self.ahead.is_some() || self.failed.is_some() || self.progress == Progress::Ended {
             return Poll::Ready(());
         }

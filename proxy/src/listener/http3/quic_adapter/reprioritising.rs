@@ -11,9 +11,9 @@ use h3::error::Code;
 use parking_lot::Mutex;
 
 use super::super::frame::{FrameCursor, Piece, take_integer};
-use crate::listener::priority::Signal;
 use super::SendHalf;
 use super::error::variable_integer;
+use crate::listener::priority::Signal;
 
 /// Type of a control stream (RFC 9114 section 6.2.1).
 const CONTROL_STREAM: u64 = 0x00;

@@ -14,8 +14,8 @@ use h3::quic::{StreamErrorIncoming, StreamId, WriteBuf};
 use parking_lot::Mutex;
 use quinn::{StoppedError, VarInt, WriteError};
 
-use crate::listener::priority::Signal;
 use super::error::{stream_id, variable_integer, write_error};
+use crate::listener::priority::Signal;
 
 /// Resolves when the peer stopped the stream, has all of it, or is gone.
 pub(crate) type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send + Sync>>;
