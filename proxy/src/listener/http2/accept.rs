@@ -39,6 +39,7 @@ where
         }
         self.last_id = id;
         if self.is_beyond_goaway(id) {
+            self.spend_credit()?;
             // The client sends it again elsewhere (RFC 9113 section 6.8); what follows of it is nothing to us.
             self.streams.lock().remember_reset(id);
             return Ok(());
@@ -63,6 +64,7 @@ where
 
     /// Nobody reads them, so that they only end the body.
     fn on_trailers(&mut self, id: u32, section: &Section, end: bool) -> Result<(), Fault> {
+        self.spend_credit()?;
         let mut streams = self.streams.lock();
         match streams.known(id) {
             Known::Reset => Ok(()),
@@ -75,11 +77,18 @@ where
 
     /// More streams than may be open at once. It may not have known (RFC 9113 section 5.1.2), but costs credit.
     fn turn_away(&mut self, id: u32) -> Result<(), Fault> {
-        if !self.credit.spend(tokio::time::Instant::now()) {
-            return Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM));
-        }
+        self.spend_credit()?;
         self.streams.lock().reset(id, Reason::REFUSED_STREAM);
         Ok(())
+    }
+
+    /// Pays for a frame that is honest now and then, and work without end otherwise.
+    fn spend_credit(&mut self) -> Result<(), Fault> {
+        if self.credit.spend(tokio::time::Instant::now()) {
+            Ok(())
+        } else {
+            Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM))
+        }
     }
 
     /// Answers what is no request for the proxy.
@@ -175,6 +184,7 @@ where
             // It may have stood there.
             self.prefix = Prefix::NO_TABLE;
             put_reset(out, id, Reason::INTERNAL_ERROR);
+            self.streams.lock().give_back(length);
             return ready.sent(0, Some(&"no header section could be made"));
         }
         end_section(out, begun, id, false);
@@ -189,6 +199,7 @@ where
         }
         if sent != length {
             put_reset(self.output.own(), id, Reason::INTERNAL_ERROR);
+            self.streams.lock().give_back(length.saturating_sub(sent));
             return ready.sent(sent as u64, Some(&"the stored body is short"));
         }
         ready.sent(sent as u64, None);

@@ -22,12 +22,14 @@ const FIELD_ROOM: usize = 48;
 pub(super) struct Http2Carrier {
     streams: Arc<Shared>,
     id: u32,
+    /// What all streams had handed over when this one last stood still for long.
+    moved: u64,
 }
 
 impl Http2Carrier {
     /// The stream with this number, which was entered.
     pub(super) fn new(streams: Arc<Shared>, id: u32) -> Self {
-        Self { streams, id }
+        Self { streams, id, moved: 0 }
     }
 
     /// Queues a field section that is compressed already.
@@ -137,6 +139,11 @@ impl Carrier for Http2Carrier {
         }
         stream.writer = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    fn waited_for_others(&mut self) -> bool {
+        let Some(moved) = self.streams.lock().waits_for_turn(self.id) else { return false };
+        std::mem::replace(&mut self.moved, moved) != moved
     }
 
     fn kind_of(_error: &Gone) -> ErrorType {

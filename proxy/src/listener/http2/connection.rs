@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::credit::Credit;
-use super::frame::{HEADER, Header, Reason, put_settings, put_window_update};
+use super::frame::{HEADER, Header, PREFACE, Reason, put_settings, put_window_update};
 use super::hpack::Decoder;
 use super::lifecycle::{Life, Phase};
 use super::output::Output;
@@ -40,6 +40,9 @@ const READ_SIZE: usize = 4 << 10;
 
 /// Reads between two writes. What has arrived is answered together, but not without end.
 const READS: u32 = 16;
+
+/// Requests accepted in one turn, beyond which the other connections of the thread have theirs.
+const REQUESTS_PER_TURN: u32 = 256;
 
 /// Bytes handed to the socket at once: what rustls buffers by default, four of its records.
 const WRITE_SIZE: usize = 64 << 10;
@@ -165,6 +168,10 @@ where
             if written == Moved::Blocked || read != Moved::Some {
                 return Poll::Pending;
             }
+            if self.accepted.wrapping_sub(accepted) >= REQUESTS_PER_TURN {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 
@@ -185,7 +192,7 @@ where
             if self.input.is_empty() && self.input.capacity() > 2 * READ_SIZE {
                 self.input = BytesMut::new();
             }
-            self.input.reserve(self.missing().max(READ_SIZE));
+            self.input.reserve(missing(self.greeting, &self.input).max(READ_SIZE));
             match pin!(self.io.read_buf(&mut self.input)).poll(context) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(Ok(_)) => {}
@@ -194,12 +201,6 @@ where
             }
         }
         Ok(Moved::Some)
-    }
-
-    /// Bytes that the frame which has begun still needs.
-    fn missing(&self) -> usize {
-        let whole = Header::parse(&self.input).map_or(0, |header| HEADER + header.length);
-        whole.saturating_sub(self.input.len())
     }
 
     /// Writes what there is to send. An error means that the client is gone.
@@ -220,7 +221,7 @@ where
                     self.output.advance(count);
                     self.credit.sent(count);
                     if std::mem::take(&mut self.blocked) {
-                        self.note_taken();
+                        self.note_alive();
                     }
                     self.unflushed = true;
                 }
@@ -239,5 +240,31 @@ where
             self.unflushed = false;
         }
         Ok(Moved::All)
+    }
+}
+
+/// Bytes that the preface, or the frame which has begun, still needs. Frames that are too long were refused.
+fn missing(greeting: Greeting, input: &[u8]) -> usize {
+    let whole = match greeting {
+        Greeting::Preface => PREFACE.len(),
+        Greeting::Settings | Greeting::Done => Header::parse(input).map_or(0, |header| HEADER + header.length),
+    };
+    whole.saturating_sub(input.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_asked_for_than_a_frame_or_the_preface_needs() {
+        let check = |greeting: Greeting, input: &[u8], expected: usize| {
+            assert_eq!(missing(greeting, input), expected, "{greeting:?} {input:x?}");
+        };
+        check(Greeting::Preface, &PREFACE[..9], PREFACE.len() - 9);
+        check(Greeting::Preface, &PREFACE[..23], 1);
+        check(Greeting::Settings, &[0, 0, 6, 4, 0, 0, 0, 0, 0, 1], 5);
+        check(Greeting::Done, &[0, 64, 0, 0, 0, 0, 0, 0, 1], 16_384);
+        check(Greeting::Done, &[0, 64, 0], 0);
     }
 }

@@ -43,6 +43,11 @@ impl Credit {
         self.frames = self.frames.saturating_add(frames).min(BURST);
     }
 
+    /// Whether so many frames are within it.
+    pub(super) fn spend_all(&mut self, frames: usize, now: Instant) -> bool {
+        (0..frames).all(|_| self.spend(now))
+    }
+
     /// Whether one more frame is within it.
     pub(super) fn spend(&mut self, now: Instant) -> bool {
         let seconds = now.duration_since(self.earned_until).as_secs();

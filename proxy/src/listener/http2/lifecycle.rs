@@ -92,6 +92,14 @@ where
     /// Requests have been accepted in this turn.
     pub(super) fn after_requests(&mut self) {
         self.tasks.note_activity();
+        if self.tasks.running() > 0 {
+            // After a pause nobody has been asked for long, and nobody needs to be at once.
+            let now = Instant::now();
+            if self.life.ask_next < now {
+                self.life.ask_next = now + PING_INTERVAL;
+            }
+            self.deadline.set_earlier(self.life.ask_next);
+        }
         if self.accepted >= self.limits.requests_per_connection || self.closing.has_begun() {
             self.go_away();
         }
@@ -138,7 +146,9 @@ where
             Phase::Open if !running => (self.tasks.last_ended() + life.idle).min(life.end),
             Phase::Open => life.end.min(life.ask_next),
             Phase::Leaving | Phase::BrokenOff => life.since + CLOSE_PATIENCE,
-            Phase::Last => life.ask_next,
+            Phase::Last if running => life.ask_next,
+            // Nothing but the last bytes is left; the socket's own watch ends who does not take them.
+            Phase::Last => now + PING_INTERVAL,
         };
         if self.greeting != Greeting::Done {
             next = next.min(life.begun + life.handshake);
@@ -163,8 +173,8 @@ where
         false
     }
 
-    /// The client has taken something: it is there, though its answer to a PING may stand behind much else.
-    pub(super) fn note_taken(&mut self) {
+    /// The client has taken or sent something: it is there, though its answer to a PING may stand behind much else.
+    pub(super) fn note_alive(&mut self) {
         self.life.asked = None;
     }
 

@@ -60,10 +60,14 @@ async fn write_all(
         if *pushed == length {
             carrier.push_end();
         }
-        while !timeout(patience, poll_fn(|context| carrier.poll_write(context)))
-            .await
-            .map_err(|_| Unsent::NotTaken)??
-        {}
+        loop {
+            match timeout(patience, poll_fn(|context| carrier.poll_write(context))).await {
+                Ok(written) if written? => break,
+                Ok(_) => {}
+                Err(_) if carrier.waited_for_others() => {}
+                Err(_) => return Err(Unsent::NotTaken),
+            }
+        }
     }
     Ok(())
 }

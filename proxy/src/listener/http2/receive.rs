@@ -90,6 +90,7 @@ where
             }
             let Some(payload) = input.get(taken + HEADER..taken + HEADER + header.length) else { break };
             taken += HEADER + header.length;
+            self.note_alive();
             let outcome = self.take_frame(&header, payload);
             if let Err(fault) = outcome.or_else(|fault| self.answer_fault(header.stream, fault)) {
                 self.fault = Some(fault);
@@ -148,8 +149,11 @@ where
         }
         let bytes = unpadded(header, payload).ok_or(PROTOCOL)?;
         let mut streams = self.streams.lock();
-        if streams.known(header.stream) == Known::Over {
-            return Err(Fault::Connection(Reason::STREAM_CLOSED));
+        match streams.known(header.stream) {
+            Known::Over => return Err(Fault::Connection(Reason::STREAM_CLOSED)),
+            // What was on its way when its stream was reset is no fault, but work.
+            Known::Reset if !self.credit.spend(Instant::now()) => return Err(CALM),
+            Known::Reset | Known::Here => {}
         }
         streams.receive(header.stream, bytes, payload.len(), header.has(END_STREAM))
     }
@@ -197,7 +201,12 @@ where
             return if payload.is_empty() { Ok(()) } else { Err(FRAME_SIZE) };
         }
         if let Some(window) = window_of(payload)? {
-            self.streams.lock().resize(window)?;
+            let mut streams = self.streams.lock();
+            // Each stream that it changes costs as much as a WINDOW_UPDATE of its own.
+            if !self.credit.spend_all(streams.count(), Instant::now()) {
+                return Err(CALM);
+            }
+            streams.resize(window)?;
         }
         put_settings_ack(self.output.own());
         Ok(())

@@ -49,6 +49,8 @@ pub(super) struct Streams {
     /// Streams that their own windows let send, by their turns.
     ready: BTreeSet<Turn>,
     turns: u64,
+    /// Frames of all streams that were handed over.
+    moved: u64,
     /// Streams that count against what may be open at once.
     open: u32,
     reset: VecDeque<u32>,
@@ -67,6 +69,7 @@ impl Streams {
             table: HashMap::default(),
             ready: BTreeSet::new(),
             turns: 0,
+            moved: 0,
             open: 0,
             reset: VecDeque::new(),
             window: SendWindow::new(DEFAULT_WINDOW),
@@ -102,6 +105,16 @@ impl Streams {
         self.table.get(&id).is_none_or(|stream| stream.gone.is_some())
     }
 
+    /// How often something was handed over, if this stream waits for nothing but its turn.
+    pub(super) fn waits_for_turn(&self, id: u32) -> Option<u64> {
+        self.table.get(&id).filter(|stream| stream.turn.is_some()).map(|_| self.moved)
+    }
+
+    /// How many streams requests hold.
+    pub(super) fn count(&self) -> usize {
+        self.table.len()
+    }
+
     /// Whether the client has said that its body is whole.
     pub(super) fn has_ended(&self, id: u32) -> bool {
         self.table.get(&id).is_some_and(|stream| stream.received_end)
@@ -134,6 +147,12 @@ impl Streams {
             self.window.spend(bytes);
         }
         fits
+    }
+
+    /// Gives back what a short response did not need of that room.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        // It was taken out of the same window, which it cannot exceed.
+        self.window.shift(i64::try_from(bytes).unwrap_or(0)).ok();
     }
 
     /// Notes that a stream was answered and reset, which is in no table.
@@ -335,6 +354,7 @@ impl Streams {
                 held = Some(turn);
                 continue;
             }
+            self.moved = self.moved.wrapping_add(1);
             if let Some(writer) = stream.writer.take() {
                 writer.wake();
             }

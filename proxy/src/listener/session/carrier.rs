@@ -62,6 +62,10 @@ pub(in crate::listener) trait Carrier: Send + Sync + Unpin + 'static {
     /// Hands over what can go; true once all is. Ready after any progress, so that a caller's time-out measures a
     /// standstill and not the length of a piece.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Self::WriteError>>;
+    /// Whether it stood still only because others had their turn since this was last asked: its client takes what it can.
+    fn waited_for_others(&mut self) -> bool {
+        false
+    }
     /// What kind of error that is for the proxy.
     fn kind_of(error: &Self::WriteError) -> ErrorType;
 

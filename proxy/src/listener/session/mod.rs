@@ -169,6 +169,7 @@ impl<C: Carrier> StreamSession<C> {
         };
         match written {
             Ok(result) => result.map_err(|error| self.write_error(error)),
+            Err(_) if self.carrier.waited_for_others() => Ok(false),
             Err(_) => {
                 self.response.reset(&mut self.carrier, Abandoned::NotTaken);
                 Err(Error::explain(ErrorType::WriteTimedout, format!("{} response", C::PROTOCOL)).into_down())

@@ -58,6 +58,8 @@ impl Name {
             b":method" => Self::Method,
             b":scheme" => Self::Scheme,
             [b':', ..] => Self::UnknownPseudo,
+            // No token (RFC 9110 section 5.6.2), though the type knows it as a name.
+            _ if bytes.contains(&b'"') => Self::Malformed,
             _ => HeaderName::from_lowercase(bytes).map_or(Self::Malformed, Self::Regular),
         }
     }

@@ -1,9 +1,11 @@
 //! HTTP/2 frame by frame, through a pipe of any width, and with time that passes only when nothing happens.
 
 mod faults;
+mod floods;
 mod priorities;
 mod windows;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Flow control (RFC 9113 section 5.2), whatever a client does with its windows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
