@@ -310,8 +310,7 @@ async fn both_ways_answer_alike(origin: &Origin, config: &EdgeConfig) {
             // its last byte a moment before the fill has ended.
             let long = request.clone().field(LONG_WAY.0, LONG_WAY.1);
             within("the first answer", client.request(long.clone())).await.unwrap();
-            let fills_end = async { while edge.metric("tidegate_fills_in_flight", &[]).await > 0.0 {} };
-            within("the fill to end", fills_end).await;
+            edge.until_fills_end().await;
             let expected = within("the long way", client.request(long)).await.unwrap();
             // The second time the fields are known over HTTP/1.1.
             for time in ["once", "twice"] {
