@@ -130,6 +130,16 @@ impl Response {
         Ok(())
     }
 
+    /// Whether content can follow; behind the end it is nothing to anybody.
+    fn takes_content(&self) -> Result<bool, ResponseError> {
+        match self.stage {
+            Stage::Header => Err(ResponseError::NoHeader),
+            Stage::Body => Ok(true),
+            Stage::Ending | Stage::Ended => Ok(false),
+            Stage::Failed => Err(ResponseError::GivenUp),
+        }
+    }
+
     /// Queues a piece of the body; the bytes are not copied.
     pub(super) fn queue_body(
         &mut self,
@@ -137,11 +147,8 @@ impl Response {
         bytes: Bytes,
         end: bool,
     ) -> Result<(), ResponseError> {
-        match self.stage {
-            Stage::Header => return Err(ResponseError::NoHeader),
-            Stage::Body => {}
-            Stage::Ending | Stage::Ended => return Ok(()),
-            Stage::Failed => return Err(ResponseError::GivenUp),
+        if !self.takes_content()? {
+            return Ok(());
         }
         if self.has_body && !bytes.is_empty() {
             let sent = self.bytes_sent + bytes.len() as u64;
@@ -160,11 +167,8 @@ impl Response {
         carrier: &mut impl Carrier,
         trailers: HeaderMap,
     ) -> Result<(), ResponseError> {
-        match self.stage {
-            Stage::Header => return Err(ResponseError::NoHeader),
-            Stage::Body => {}
-            Stage::Ending | Stage::Ended => return Ok(()),
-            Stage::Failed => return Err(ResponseError::GivenUp),
+        if !self.takes_content()? {
+            return Ok(());
         }
         if self.has_body && !trailers.is_empty() {
             carrier.push_trailers(trailers).map_err(ResponseError::Fields)?;

@@ -98,7 +98,7 @@ impl Runner {
                 }
             })
             .await;
-            self.settle().await;
+            self.edge.until_fills_end().await;
         }
         for run in runs.iter().filter(|run| !run.failed()) {
             let (asked, expected) = (self.asked(run).len(), run.state().asked);
@@ -112,16 +112,6 @@ impl Runner {
     async fn each<'a, 'r: 'a>(&'a self, runs: &'r [Run<'r>], work: impl AsyncFn(&'r Run<'r>) + 'a) {
         let work = &work;
         futures::stream::iter(runs).for_each_concurrent(CONCURRENCY, |run| work(run)).await;
-    }
-
-    /// Waits until nothing is being fetched: a client has its last byte a moment before the fill has ended.
-    async fn settle(&self) {
-        let quiet = async {
-            while self.edge.metric("tidegate_fills_in_flight", &[]).await != 0.0 {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        within("the fills to end", quiet).await;
     }
 
     fn prepare(&self, run: &Run<'_>) {

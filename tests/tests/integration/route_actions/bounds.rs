@@ -7,7 +7,7 @@ use tidegate_tests::within;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use super::{ALL, ask, fills_ended};
+use super::{ALL, ask};
 use crate::assert_whole;
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn client_gets_504_in_time_and_the_fill_goes_on_for_others() {
         let (first, second) = within("both answers", joined).await;
         assert_eq!((first.status, second.status), (504, 504), "{protocol:?}");
         origin.gate(&path).open();
-        fills_ended(&edge).await;
+        edge.until_fills_end().await;
         assert_whole(&ask(&edge, protocol, Request::get(&path)).await, 1000, "stored meanwhile");
         assert_eq!(origin.requests(&path).len(), 1, "{protocol:?}");
         origin.on("/quick/hangs", Script::status(200).before(Step::Hang));

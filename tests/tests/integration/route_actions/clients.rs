@@ -4,7 +4,7 @@ use tidegate_tests::client::Request;
 use tidegate_tests::edge::{Edge, EdgeConfig};
 use tidegate_tests::origin::Origin;
 
-use super::{ALL, ask, fills_ended, is_hit, pool, stored};
+use super::{ALL, ask, is_hit, pool, stored};
 
 const PLACES: &str = "
     kind: geo
@@ -43,7 +43,7 @@ async fn clients_of_different_places_never_share_a_stored_object() {
         let (edge, everyone, some) = edge(conditions).await;
         for protocol in ALL {
             for round in 0..3 {
-                fills_ended(&edge).await;
+                edge.until_fills_end().await;
                 for (client, expected) in [(GERMAN, "some"), (AMERICAN, "everyone"), (UNKNOWN, "everyone")] {
                     let answer = ask(&edge, protocol, from(client)).await;
                     assert_eq!(answer.text(), expected, "{conditions} {protocol:?} {client} {round}");
@@ -64,7 +64,7 @@ async fn change_by_one_client_ends_what_is_stored_for_all() {
         for client in [GERMAN, AMERICAN] {
             ask(&edge, protocol, from(client)).await;
         }
-        fills_ended(&edge).await;
+        edge.until_fills_end().await;
         let before = (gets(&everyone), gets(&some));
         let change = Request::new("PUT", "/a").field("x-forwarded-for", AMERICAN).body("new");
         assert_eq!(ask(&edge, protocol, change).await.status, 200);

@@ -31,12 +31,6 @@ async fn ask(edge: &Edge, protocol: Protocol, request: Request) -> Response {
     within("an answer", client.request(request)).await.unwrap()
 }
 
-/// A client may have its last byte a moment before the fill has ended.
-async fn fills_ended(edge: &Edge) {
-    let ended = async { while edge.metric("tidegate_fills_in_flight", &[]).await > 0.0 {} };
-    within("the fills to end", ended).await;
-}
-
 fn is_hit(response: &Response) -> bool {
     response.field("cache-status").is_some_and(|status| status.contains("; hit"))
 }

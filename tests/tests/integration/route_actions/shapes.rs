@@ -5,7 +5,7 @@ use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Origin, Script};
 use tidegate_tests::within;
 
-use super::{ALL, ask, fills_ended, is_hit};
+use super::{ALL, ask, is_hit};
 
 #[tokio::test]
 async fn origin_gets_the_rewritten_target_and_clients_know_nothing_of_it() {
@@ -38,7 +38,7 @@ async fn origin_gets_the_rewritten_target_and_clients_know_nothing_of_it() {
             };
             let query = format!("?q={}&%61", protocol.label());
             assert_eq!(ask("GET", &query).await.status, 200, "{protocol:?} {target} miss");
-            fills_ended(&edge).await;
+            edge.until_fills_end().await;
             assert!(is_hit(&ask("GET", &query).await), "{protocol:?} {target} hit");
             assert_eq!(ask("POST", &query).await.status, 200, "{protocol:?} {target} pass");
             let expected = format!("{sent}{query}");

@@ -17,9 +17,6 @@ const CONCURRENCY: usize = 12;
 /// a body whose length is not known yet. Nothing is asserted about this time.
 const HEAD_GRACE: Duration = Duration::from_millis(250);
 
-/// Between two looks at the edge's figures.
-const POLL: Duration = Duration::from_millis(20);
-
 /// What the cache knows when the row's request comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -54,8 +51,7 @@ pub(crate) async fn run(rows: Vec<Row>, mode: Mode) {
     if mode == Mode::Hit {
         let warming: Vec<Vec<String>> = each(&rows, |row| table.warm(row)).await;
         failures.extend(warming.concat());
-        // A client may have its last byte a moment before the fill has ended.
-        until(async || table.edge.metric("tidegate_fills_in_flight", &[]).await == 0.0).await;
+        table.edge.until_fills_end().await;
     }
     let checks: Vec<Vec<String>> = each(&rows, |row| table.check_row(row)).await;
     failures.extend(checks.concat());
@@ -66,15 +62,6 @@ pub(crate) async fn run(rows: Vec<Row>, mode: Mode) {
 /// Does this for each row, some of them at once.
 async fn each<'a, T: Future<Output = Vec<String>>>(rows: &'a [Row], work: impl Fn(&'a Row) -> T) -> Vec<Vec<String>> {
     futures::stream::iter(rows.iter().map(work)).buffer_unordered(CONCURRENCY).collect().await
-}
-
-async fn until(mut met: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !met().await {
-            tokio::time::sleep(POLL).await;
-        }
-    };
-    within("the fills to end", looking).await;
 }
 
 impl Table {

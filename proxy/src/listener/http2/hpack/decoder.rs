@@ -1,11 +1,8 @@
 //! From header blocks to fields (RFC 7541 sections 3 and 6).
 
-use bytes::Bytes;
-
 use super::dynamic_table::{DynamicTable, Entry, size_of};
 use super::field::{Field, Indexing, Name};
-use super::repeated::LastSection;
-use super::static_table::{ENTRIES, LENGTH, PATHS};
+use super::static_table::{ENTRIES, LENGTH};
 use super::{huffman, integer};
 
 /// What is kept for strings that are coded: targets and cookies are shorter, nearly all.
@@ -18,22 +15,6 @@ pub(in crate::listener::http2) struct Decoder {
     /// Strings that are coded, while they are read.
     name: Vec<u8>,
     value: Vec<u8>,
-    /// Sections decoded so far.
-    number: SectionNumber,
-    last: LastSection,
-}
-
-/// Which section of a connection it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(in crate::listener::http2) struct SectionNumber(u64);
-
-/// A section that says what an earlier one said, but for its path.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::listener::http2) struct Repeated {
-    /// The earlier one.
-    pub(in crate::listener::http2) number: SectionNumber,
-    /// As it was sent; not checked.
-    pub(in crate::listener::http2) path: Bytes,
 }
 
 /// What became of a section.
@@ -93,31 +74,7 @@ impl<F: FnMut(Field)> Giver<F> {
 impl Decoder {
     /// Begins a connection. The table has so many bytes at most, `SETTINGS_HEADER_TABLE_SIZE`.
     pub(in crate::listener::http2) fn new(table_bytes: usize) -> Self {
-        Self {
-            table: DynamicTable::new(table_bytes),
-            name: Vec::new(),
-            value: Vec::new(),
-            number: SectionNumber::default(),
-            last: LastSection::default(),
-        }
-    }
-
-    /// The section decoded last.
-    pub(in crate::listener::http2) fn number(&self) -> SectionNumber {
-        self.number
-    }
-
-    /// What a whole block says, if it repeats an earlier one in all but the path, which has one. Otherwise it is still to
-    /// be decoded.
-    pub(in crate::listener::http2) fn repeated(&mut self, block: &[u8], max_section: usize) -> Option<Repeated> {
-        let literal = self.last.path_literal(block, self.table.changes())?;
-        let (first, mut rest) = literal.split_first()?;
-        if !is_path_literal(*first) {
-            return None;
-        }
-        let path = string(&mut rest, &mut self.value).ok()?;
-        let is_alone = rest.is_empty() && self.last.size_of_others() + path.len() <= max_section;
-        is_alone.then(|| Repeated { number: self.last.number(), path: Bytes::copy_from_slice(path) })
+        Self { table: DynamicTable::new(table_bytes), name: Vec::new(), value: Vec::new() }
     }
 
     /// Gives the fields of a whole block in their order, up to so many bytes as RFC 9113 section 6.5.2 counts them. The
@@ -128,9 +85,8 @@ impl Decoder {
         max_section: usize,
         field: impl FnMut(Field),
     ) -> Result<Section, DecodeError> {
-        self.number.0 += 1;
         let mut giver = Giver { left: max_section, section: Section::Whole, field };
-        let (mut rest, mut path, before) = (block, None, self.table.changes());
+        let mut rest = block;
         self.resize_table(&mut rest)?;
         while let Some((first, behind)) = rest.split_first() {
             rest = behind;
@@ -143,18 +99,8 @@ impl Decoder {
             } else if first & 0x20 != 0 {
                 return Err(DecodeError::TableSize);
             } else {
-                let begin = block.len() - rest.len() - 1;
-                let length = self.give_literal(*first, &mut rest, &mut giver)?;
-                if is_path_literal(*first) {
-                    path = Some((begin..block.len() - rest.len(), length));
-                }
+                self.give_literal(*first, &mut rest, &mut giver)?;
             }
-        }
-        if let Some((place, length)) = path
-            && giver.section == Section::Whole
-            && self.table.changes() == before
-        {
-            self.last.set(self.number, block, place, max_section - giver.left - length, before);
         }
         self.drop_long_strings();
         Ok(giver.section)
@@ -220,13 +166,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// Gives a field that is not entered, and says how long its value is.
+    /// Gives a field that is not entered.
     fn give_literal(
         &mut self,
         first: u8,
         rest: &mut &[u8],
         giver: &mut Giver<impl FnMut(Field)>,
-    ) -> Result<usize, DecodeError> {
+    ) -> Result<(), DecodeError> {
         let index = integer::read(first, 4, rest)?;
         let (name, name_length) = self.name(index, rest)?;
         let bytes = string(rest, &mut self.value)?;
@@ -234,7 +180,7 @@ impl Decoder {
             let indexing = if first & 0x10 != 0 { Indexing::Never } else { Indexing::Allowed };
             (giver.field)(name.with(bytes, indexing));
         }
-        Ok(bytes.len())
+        Ok(())
     }
 
     /// The name of a literal: that of another field, or behind it; and its length.
@@ -249,11 +195,6 @@ impl Decoder {
         let entry = index.checked_sub(LENGTH + 1).and_then(|age| self.table.get(age)).ok_or(DecodeError::Index)?;
         Ok((entry.name.clone(), entry.name_length))
     }
-}
-
-/// Whether it begins a literal that is not entered and has the name of the static table's paths.
-fn is_path_literal(first: u8) -> bool {
-    first & 0xe0 == 0 && PATHS.contains(&(first & 0x0f))
 }
 
 /// The next string (RFC 7541 section 5.2), in `place` if it was coded.

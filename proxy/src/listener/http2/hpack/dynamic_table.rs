@@ -23,13 +23,11 @@ pub(super) struct DynamicTable {
     /// What the client has said it uses, up to the limit.
     max_size: usize,
     limit: usize,
-    /// How often it was changed, so that equal numbers mean equal entries.
-    changes: u64,
 }
 
 impl DynamicTable {
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: VecDeque::new(), size: 0, max_size: limit, limit, changes: 0 }
+        Self { entries: VecDeque::new(), size: 0, max_size: limit, limit }
     }
 
     /// The entry entered so many entries ago.
@@ -38,13 +36,8 @@ impl DynamicTable {
         self.entries.get(age)
     }
 
-    pub(super) fn changes(&self) -> u64 {
-        self.changes
-    }
-
     /// Enters a field and drops the oldest ones. One that is longer than the table leaves it empty (RFC 7541 section 4.4).
     pub(super) fn enter(&mut self, entry: Entry) {
-        self.changes += 1;
         if !self.would_hold(entry.size) {
             self.clear();
             return;
@@ -59,7 +52,6 @@ impl DynamicTable {
         if max_size > self.limit {
             return false;
         }
-        self.changes += 1;
         self.max_size = max_size;
         self.shrink(max_size);
         true
@@ -73,7 +65,6 @@ impl DynamicTable {
     }
 
     pub(super) fn clear(&mut self) {
-        self.changes += 1;
         self.entries.clear();
         self.size = 0;
     }

@@ -10,7 +10,6 @@ mod field;
 pub(crate) mod fuzzing;
 mod huffman;
 mod integer;
-mod repeated;
 mod static_table;
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,6 @@ use super::field::{Field, Malformed, Name};
 
 /// Fields with fixed indices, the first of which is 1.
 pub(super) const LENGTH: usize = 61;
-/// Those of them that are paths.
-pub(super) const PATHS: [u8; 2] = [4, 5];
 /// The first field that is no pseudo-header; responses have names from there on.
 const FIRST_REGULAR: usize = 15;
 

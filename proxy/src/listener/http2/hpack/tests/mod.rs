@@ -4,9 +4,8 @@ mod appendix_c;
 mod encoding;
 mod hostile;
 mod properties;
-mod repeated;
 
-use super::decoder::{DecodeError, Repeated};
+use super::decoder::DecodeError;
 use super::*;
 
 /// More than any section of these tests has.
