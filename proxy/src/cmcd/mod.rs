@@ -19,7 +19,7 @@ use tidegate_config::model::CachePolicy;
 
 pub use next_object::{NextObject, NextRange};
 pub use pace::Pace;
-pub use urgency::{Urgency, urgency};
+pub use urgency::{Content, Urgency, urgency};
 
 use grammar::{Item, members};
 

@@ -13,7 +13,8 @@ pub struct Urgency(u8);
 impl Urgency {
     /// Without what nothing plays: playlists, initialisation segments, keys; and everything for who has nothing to play.
     const FIRST: Self = Self(1);
-    /// What is small and missed at once: audio, captions, and everything for who has little left to play.
+    /// What is small and missed at once: audio, captions, parts at the live edge, and everything for who has little left to
+    /// play.
     const SOON: Self = Self(2);
     /// Everything else, as in RFC 9218.
     const USUAL: Self = Self(3);
@@ -29,13 +30,30 @@ impl Urgency {
     }
 }
 
-/// The urgency of a response that is of this class, and audio or not. What a player says of the object goes before
-/// what its type says; what it says of itself only ever makes it more urgent.
+/// What a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Its class.
+    pub class: Option<MediaClass>,
+    /// Whether it is sound alone.
+    pub audio: bool,
+    /// Whether it is a part that players ask for as soon as it is there: they have no more than a few of them in hand.
+    pub at_live_edge: bool,
+}
+
+/// The urgency of a response. What a player says of the object goes before what its type says; what it says of itself, and
+/// being at the live edge, only ever makes it more urgent.
 #[must_use]
-pub fn urgency(cmcd: Option<&Cmcd>, class: Option<MediaClass>, audio: bool) -> Urgency {
-    let of_class = match class {
+pub fn urgency(cmcd: Option<&Cmcd>, content: Content) -> Urgency {
+    let is_part = content.at_live_edge && content.class == Some(MediaClass::Segment);
+    let told = by_kind(cmcd, content);
+    if is_part { told.min(Urgency::SOON) } else { told }
+}
+
+fn by_kind(cmcd: Option<&Cmcd>, content: Content) -> Urgency {
+    let of_class = match content.class {
         Some(MediaClass::Playlist(_) | MediaClass::Init) => Urgency::FIRST,
-        Some(MediaClass::Segment) if audio => Urgency::SOON,
+        Some(MediaClass::Segment) if content.audio => Urgency::SOON,
         Some(MediaClass::Segment | MediaClass::Progressive | MediaClass::Audio) | None => Urgency::USUAL,
     };
     let Some(cmcd) = cmcd else { return of_class };
@@ -61,15 +79,20 @@ mod tests {
 
     #[test]
     fn what_players_wait_for_goes_first() {
+        let playlist = Some(MediaClass::Playlist(PlaylistKind::Hls));
+        let segment = Some(MediaClass::Segment);
         let check = |said: Option<&str>, class: Option<MediaClass>, audio: bool, expected: Option<&str>| {
             let cmcd = said.map(|said| {
                 let fields = [(super::super::FIELDS[0].clone(), said.parse().unwrap())].into_iter().collect();
                 Cmcd::of(None, &fields).unwrap()
             });
-            assert_eq!(urgency(cmcd.as_ref(), class, audio).to_field(), expected, "{said:?} {class:?} {audio}");
+            let content = Content { class, audio, at_live_edge: false };
+            assert_eq!(urgency(cmcd.as_ref(), content).to_field(), expected, "{said:?} {content:?}");
+            // Of parts at the live edge nothing is less urgent than sound.
+            let part = Content { at_live_edge: true, ..content };
+            let expected = if class == segment { expected.or(Some("u=2")) } else { expected };
+            assert_eq!(urgency(cmcd.as_ref(), part).to_field(), expected, "{said:?} {part:?}");
         };
-        let playlist = Some(MediaClass::Playlist(PlaylistKind::Hls));
-        let segment = Some(MediaClass::Segment);
         check(None, playlist, false, Some("u=1"));
         check(None, Some(MediaClass::Init), true, Some("u=1"));
         check(None, segment, true, Some("u=2"));

@@ -8,7 +8,7 @@ use tidegate_config::model::CachePolicy;
 
 use crate::cache::rules::decide::ToldToPlayers;
 use crate::cache::rules::derived::Derived;
-use crate::cmcd::{Cmcd, ObjectType, Pace, urgency};
+use crate::cmcd::{Cmcd, Content, ObjectType, Pace, urgency};
 use crate::media::{MediaClass, recognise};
 use crate::request_context::{MatchedRoute, RequestContext};
 
@@ -22,6 +22,8 @@ pub(super) struct ForPlayers<'a> {
     pub(super) fields: &'a HeaderMap,
     pub(super) told: &'a Derived<ToldToPlayers>,
     pub(super) media: &'a Derived<(Option<MediaClass>, bool)>,
+    /// Whether it is a part that players ask for as soon as it is there.
+    pub(super) at_live_edge: bool,
 }
 
 impl ForPlayers<'_> {
@@ -47,7 +49,7 @@ pub(super) fn priority(status: StatusCode, player: &ForPlayers<'_>, context: &Re
         return None;
     }
     let (class, audio) = player.media(matched);
-    urgency(cmcd, class, audio).to_field().map(HeaderValue::from_static)
+    urgency(cmcd, Content { class, audio, at_live_edge: player.at_live_edge }).to_field().map(HeaderValue::from_static)
 }
 
 fn class_of(fields: &HeaderMap, matched: &MatchedRoute) -> (Option<MediaClass>, bool) {

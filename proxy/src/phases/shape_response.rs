@@ -137,12 +137,13 @@ impl<'a> NodeFields<'a> {
     /// Those of a response of this status and these fields.
     pub(super) fn of(status: StatusCode, fields: &HeaderMap, context: &'a RequestContext) -> Self {
         let (told, media) = (Derived::default(), Derived::default());
-        Self::beside(status, &ForPlayers { fields, told: &told, media: &media }, context)
+        Self::beside(status, &ForPlayers { fields, told: &told, media: &media, at_live_edge: false }, context)
     }
 
     /// Those of a hit.
     pub(super) fn of_stored(meta: &StoredMeta, context: &'a RequestContext) -> Self {
-        let player = ForPlayers { fields: &meta.headers, told: &meta.told, media: &meta.media };
+        let StoredMeta { headers: fields, told, media, at_live_edge, .. } = meta;
+        let player = ForPlayers { fields, told, media, at_live_edge: *at_live_edge };
         Self::beside(meta.status, &player, context)
     }
 

@@ -21,7 +21,7 @@ use self::expectations::Expectations;
 use self::places::Places;
 use self::rates::Rates;
 pub use crate::cache::engine::Ahead;
-use crate::media::{Listing, Location, PieceKind, PlaylistKind, Presentation};
+use crate::media::{Listing, Location, PieceKind, PlaylistKind, Presentation, Track};
 use crate::telemetry::{Metrics, PrefetchOutcome};
 
 /// Requests that wait to be looked at. One takes microseconds; beyond this the node is so busy that it should not look
@@ -169,8 +169,9 @@ impl Task {
         next
     }
 
-    /// What players ask for after a playlist: of one on demand its beginning, of a live one what has come to its end. A
-    /// manifest does not tell which of its representations is played; those of whose segments somebody has asked for one are.
+    /// What players ask for after a playlist: of one on demand its beginning, of a live one what has come to its end. Where a
+    /// manifest has several representations it does not tell which of them is played; those of whose segments somebody has
+    /// asked for one are.
     fn first(&self, scope: &str, listing: &Listing, ahead: u8, begins: bool) -> Vec<Box<str>> {
         let ahead = usize::from(ahead);
         let mut first = Vec::new();
@@ -179,12 +180,16 @@ impl Task {
             if is_manifest {
                 let following = self.places.behind_players(scope, &track.pieces, ahead);
                 first.extend(following.iter().map(|piece| piece.target.clone()));
+                if begins && track.is_alone && following.is_empty() {
+                    // How far behind the live edge a player begins is its own choice.
+                    let segments = if listing.presentation == Presentation::OnDemand { ahead } else { 0 };
+                    first.extend(beginning(track, segments));
+                }
                 continue;
             }
             if listing.presentation == Presentation::OnDemand {
                 if begins {
-                    let inits = track.pieces.iter().take_while(|piece| piece.kind == PieceKind::Init).count();
-                    first.extend(track.pieces.iter().take(inits + ahead).map(|piece| piece.target.clone()));
+                    first.extend(beginning(track, ahead));
                 }
                 continue;
             }
@@ -219,6 +224,12 @@ impl Task {
             }
         }
     }
+}
+
+/// The initialisation segments of a track, and so many segments behind them.
+fn beginning(track: &Track, segments: usize) -> impl Iterator<Item = Box<str>> {
+    let inits = track.pieces.iter().take_while(|piece| piece.kind == PieceKind::Init).count();
+    track.pieces.iter().take(inits + segments).map(|piece| piece.target.clone())
 }
 
 #[cfg(test)]

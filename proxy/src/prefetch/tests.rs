@@ -200,3 +200,27 @@ fn new_segments_of_a_manifest_are_fetched_where_somebody_plays() {
     check(&mut task, &seen("/cdn/hi/12"), &[]);
     check(&mut task, &manifest(3, "dynamic", &timeline(9)), &["/cdn/hi/16", "/cdn/hi/20"]);
 }
+
+#[test]
+fn manifest_leads_to_what_is_played_for_certain() {
+    let manifest = |version: u64, kind: &str| {
+        let set = |sort: &str, ids: &[&str]| {
+            let all: String = ids.iter().map(|id| format!("<Representation id='{id}'/>")).collect();
+            format!("<AdaptationSet contentType='{sort}'>{all}</AdaptationSet>")
+        };
+        let body = format!(
+            "<MPD {kind}><Period><SegmentTemplate duration='2' initialization='$RepresentationID$/i.mp4' \
+            media='$RepresentationID$/$Number$.m4s'/>{}{}</Period></MPD>",
+            set("video", &["v1", "v2"]),
+            set("audio", &["a"])
+        );
+        Seen { playlist: Some((version, body)), kind: PlaylistKind::Dash, ..seen("/v/x.mpd") }
+    };
+    let on_demand = "type='static' mediaPresentationDuration='PT20S'";
+    let mut first = task();
+    check(&mut first, &manifest(1, on_demand), &["/v/a/i.mp4", "/v/a/1.m4s", "/v/a/2.m4s"]);
+    check(&mut first, &manifest(2, on_demand), &[]);
+    check(&mut first, &seen("/v/v1/1.m4s"), &["/v/v1/2.m4s", "/v/v1/3.m4s"]);
+    let live = "type='dynamic' availabilityStartTime='1969-12-31T23:59:00Z'";
+    check(&mut task(), &manifest(1, live), &["/v/a/i.mp4"]);
+}

@@ -15,7 +15,7 @@ use super::budget::{Admission, Budget};
 use super::fetch::FetchError;
 use super::held_places::{HeldPlace, HeldPlaces};
 use crate::cache::key::CacheKey;
-use crate::media::{Listing, Position, Presentation};
+use crate::media::{Listing, PieceKind, Position, Presentation};
 
 /// Requests held back at origins at the same time: a rendition has one for its playlist and one for its next part, so
 /// that this is enough for some hundred live channels. Each is a connection of its own over HTTP/1.1. Who may have how
@@ -35,8 +35,14 @@ const OVERHEAD: usize = 192;
 /// A live playlist that was not seen for so long is forgotten. Longer than target durations are by far.
 const MEMORY: Duration = Duration::from_secs(120);
 
-/// How long a hinted part is expected.
+/// How long a hinted part is expected, and a part counts as one at the live edge.
 const EXPECTED: Duration = Duration::from_secs(30);
+
+/// Parts of a playlist that are at the live edge, by the end: a player of the shortest ones begins three seconds behind.
+const PARTS_AT_EDGE: usize = 16;
+
+/// The shortest time between pieces that is believed: what is missing must not become a request at each blink.
+const FASTEST: Duration = Duration::from_millis(100);
 
 /// Why a request may be held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +81,10 @@ pub struct KnownPlaylist {
 pub(super) struct LivePlaylists {
     playlists: Cache<Arc<str>, KnownPlaylist>,
     hints: Cache<Arc<str>, Duration>,
+    /// Parts that are at the live edge.
+    edge: Cache<Arc<str>, ()>,
+    /// Of directories with pieces of low latency, how long the next one takes to come.
+    paces: Cache<Arc<str>, Duration>,
     held: Arc<HeldPlaces>,
     waiters: Arc<Budget>,
 }
@@ -92,7 +102,17 @@ impl Default for LivePlaylists {
             .weigher(move |name: &Arc<str>, _: &Duration| weight(name))
             .time_to_live(EXPECTED)
             .build();
-        Self { playlists, hints, held: HeldPlaces::new(MAX_HELD), waiters: Budget::new(MAX_WAITERS, 0) }
+        let edge = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(move |name: &Arc<str>, (): &()| weight(name))
+            .time_to_live(EXPECTED)
+            .build();
+        let paces = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(move |name: &Arc<str>, _: &Duration| weight(name))
+            .time_to_live(MEMORY)
+            .build();
+        Self { playlists, hints, edge, paces, held: HeldPlaces::new(MAX_HELD), waiters: Budget::new(MAX_WAITERS, 0) }
     }
 }
 
@@ -107,6 +127,16 @@ impl LivePlaylists {
         self.hints.get(key.without_query())
     }
 
+    /// Whether it is a part that players ask for as soon as it is there.
+    pub(super) fn is_at_edge(&self, key: &CacheKey) -> bool {
+        self.edge.contains_key(key.without_query())
+    }
+
+    /// How long the next piece takes to come where this one belongs, if that is a presentation of low latency.
+    pub(super) fn pace(&self, key: &CacheKey) -> Option<Duration> {
+        self.paces.get(directory(key.without_query()))
+    }
+
     /// Learns from a playlist that has just come. `path` is its own.
     pub(super) fn learn(&self, key: &CacheKey, path: &str, listing: &Listing) {
         let name = key.without_query();
@@ -114,14 +144,29 @@ impl LivePlaylists {
             self.playlists.invalidate(name); // it has ended: nobody is held back any more
             return;
         }
+        let Some(site) = name.strip_suffix(path) else { return };
+        self.learn_pace(site, listing);
         let (Some(position), Some(target)) = (listing.position, listing.target_duration) else { return };
         let known = KnownPlaylist { position, at: Instant::now(), target, part_target: listing.part_target };
         self.playlists.insert(name.into(), known);
-        let Some(site) = name.strip_suffix(path) else { return };
         let part = listing.part_target.unwrap_or(target);
         for hint in &listing.hints {
-            let hinted = hint.split('?').next().unwrap_or_default();
-            self.hints.insert(format!("{site}{hinted}").into(), part);
+            self.hints.insert(named(site, hint), part);
+            self.edge.insert(named(site, hint), ());
+        }
+        let parts = listing.tracks.iter().flat_map(|track| &track.pieces).filter(|piece| piece.kind == PieceKind::Part);
+        for piece in parts.rev().take(PARTS_AT_EDGE) {
+            self.edge.insert(named(site, &piece.target), ());
+        }
+    }
+
+    /// Where the pieces of a presentation of low latency are, as far as they have directories of their own.
+    fn learn_pace(&self, site: &str, listing: &Listing) {
+        let Some(pace) = listing.part_target else { return };
+        let last = listing.tracks.iter().filter_map(|track| track.pieces.last()).map(|piece| &piece.target);
+        for target in last.chain(&listing.hints) {
+            let name = named(site, target);
+            self.paces.insert(directory(&name).into(), pace.max(FASTEST));
         }
     }
 
@@ -134,6 +179,16 @@ impl LivePlaylists {
     pub(super) fn admit_waiter(&self) -> Option<Admission> {
         self.waiters.admit()
     }
+}
+
+/// The name of a target of this site: queries carry sessions and tokens.
+fn named(site: &str, target: &str) -> Arc<str> {
+    format!("{site}{}", target.split('?').next().unwrap_or_default()).into()
+}
+
+/// What a name has in common with those beside it.
+fn directory(name: &str) -> &str {
+    name.rfind('/').map_or(name, |end| &name[..=end])
 }
 
 /// The server of a playlist answers so when it has held a request back for too long (RFC 8216bis section 6.2.5.2), and
@@ -185,6 +240,47 @@ mod tests {
         assert_eq!(live.hinted(&key("/live/p7.1.mp4", Some("x=1"))), Some(Duration::from_millis(200)));
         assert_eq!(live.hinted(&key("/live/p7.0.mp4", None)), None);
         assert_eq!(live.playlist(&key("/live/w.m3u8", None)), None);
+    }
+
+    #[test]
+    fn parts_at_the_live_edge_are_known_and_how_soon_the_next_one_comes() {
+        let live = LivePlaylists::default();
+        let parts: String = (0..40).map(|n| format!("#EXT-X-PART:DURATION=0.2,URI=\"a/p6.{n}.mp4?x\"\n")).collect();
+        learn(&live, &LIVE.replace("#EXT-X-PART:DURATION=0.2,URI=\"p7.0.mp4\"\n", &parts));
+        let check = |path: &str, edge: bool, pace: Option<u64>| {
+            let key = key(path, Some("session=1"));
+            assert_eq!((live.is_at_edge(&key), live.pace(&key)), (edge, pace.map(Duration::from_millis)), "{path}");
+        };
+        check("/live/p7.1.mp4", true, Some(200)); // announced
+        check("/live/a/p6.39.mp4", true, Some(200));
+        check("/live/a/p6.24.mp4", true, Some(200));
+        check("/live/a/p6.23.mp4", false, Some(200)); // whoever asks for it is behind
+        check("/live/a/p6.40.mp4", false, Some(200));
+        check("/live/b/p6.39.mp4", false, None);
+        check("/vod/p6.39.mp4", false, None);
+    }
+
+    #[test]
+    fn manifest_of_low_latency_tells_how_soon_the_next_chunk_comes() {
+        let check = |attributes: &str, expected: Option<u64>| {
+            let live = LivePlaylists::default();
+            let body = format!(
+                "<MPD type='dynamic' availabilityStartTime='2026-01-01T00:00:00Z'><Period><AdaptationSet>\
+                <SegmentTemplate timescale='1000' media='v/$Number$.m4s' {attributes}/><Representation id='1'/>\
+                </AdaptationSet></Period></MPD>"
+            );
+            let place = Location::new("a.test", "/live/x.mpd").unwrap();
+            let listing = list(PlaylistKind::Dash, body.as_bytes(), &place, SystemTime::now()).unwrap();
+            live.learn(&key("/live/x.mpd", None), "/live/x.mpd", &listing);
+            let pace = live.pace(&key("/live/v/99999999.m4s", None));
+            assert_eq!(pace, expected.map(Duration::from_millis), "{attributes}");
+        };
+        check("duration='2000'", None);
+        check("duration='2000' availabilityTimeOffset='1.5'", Some(500));
+        check("duration='2000' availabilityTimeOffset='1.999'", Some(100));
+        check("duration='2000' availabilityTimeOffset='INF'", None);
+        check("duration='2000' availabilityTimeOffset='-1'", None);
+        check("duration='2000' availabilityTimeOffset='x'", None);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct StoredMeta {
     pub dated: Derived<bool>,
     /// What they say to players.
     pub told: Derived<ToldToPlayers>,
+    /// Whether it was a part at the live edge when it came (RFC 8216bis section 4.4.4.9).
+    pub at_live_edge: bool,
     /// Which media it is, and whether it is sound alone.
     pub media: Derived<(Option<MediaClass>, bool)>,
 }
@@ -79,6 +81,7 @@ impl StoredMeta {
             compressible: Derived::default(),
             dated: Derived::default(),
             told: Derived::default(),
+            at_live_edge: false,
             media: Derived::default(),
         }
     }

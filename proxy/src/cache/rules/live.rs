@@ -34,7 +34,56 @@ pub fn hinted_part_times(times: StoredTimes, status: StatusCode, part_target: Op
     }
 }
 
+/// Times of an error for a piece of a presentation of low latency that may come with the next part: it must not stand for
+/// longer than that takes.
+#[must_use]
+pub fn missing_piece_times(times: StoredTimes, status: StatusCode, pace: Option<Duration>) -> StoredTimes {
+    match (status, pace) {
+        (StatusCode::NOT_FOUND, Some(pace)) if pace < times.lifetime => silent(times, pace),
+        _ => times,
+    }
+}
+
 /// What the origin states stays as it is.
 fn silent(times: StoredTimes, lifetime: Duration) -> StoredTimes {
     if times.source == FreshnessSource::Media { StoredTimes { lifetime, ..times } } else { times }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn missing_piece_of_low_latency_is_looked_for_again_with_the_next_part() {
+        let second = Duration::from_secs(1);
+        let check = |source, status, pace: Option<u64>, expected: u64| {
+            let times = StoredTimes { source, lifetime: second, ..no_times() };
+            let pace = pace.map(Duration::from_millis);
+            let found = missing_piece_times(times, status, pace).lifetime;
+            assert_eq!(found, Duration::from_millis(expected), "{source:?} {status} {pace:?}");
+        };
+        check(FreshnessSource::Media, StatusCode::NOT_FOUND, Some(200), 200);
+        check(FreshnessSource::Media, StatusCode::NOT_FOUND, Some(4000), 1000);
+        check(FreshnessSource::Media, StatusCode::NOT_FOUND, None, 1000);
+        check(FreshnessSource::Media, StatusCode::GONE, Some(200), 1000); // it will not come again
+        check(FreshnessSource::MaxAge, StatusCode::NOT_FOUND, Some(200), 1000);
+        check(FreshnessSource::Negative, StatusCode::NOT_FOUND, Some(200), 1000);
+    }
+
+    fn no_times() -> StoredTimes {
+        StoredTimes {
+            response_time: SystemTime::UNIX_EPOCH,
+            corrected_initial_age: Duration::ZERO,
+            lifetime: Duration::ZERO,
+            source: FreshnessSource::Absent,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: None,
+            must_revalidate: false,
+            no_cache: false,
+            immutable: false,
+            authorized_reuse: false,
+        }
+    }
 }

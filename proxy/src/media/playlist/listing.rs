@@ -52,6 +52,8 @@ pub struct Track {
     pub pieces: Vec<Piece>,
     /// Where further ones come with time alone.
     pub growth: Option<Arc<Growth>>,
+    /// Whether it is a manifest's only track of video, or of audio, so that whoever plays it plays this.
+    pub is_alone: bool,
 }
 
 /// How far a live playlist has come (RFC 8216bis section 6.2.5.2).
@@ -83,7 +85,7 @@ pub struct Listing {
     pub presentation: Presentation,
     /// Target duration of HLS.
     pub target_duration: Option<Duration>,
-    /// Target duration of parts.
+    /// Target duration of parts; of DASH, that of chunks where segments can be asked for before they end.
     pub part_target: Option<Duration>,
     /// Whether its server holds back requests with `_HLS_msn` (`CAN-BLOCK-RELOAD`).
     pub blocks_reload: bool,

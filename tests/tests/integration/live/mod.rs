@@ -2,6 +2,7 @@
 
 mod blocking_reload;
 mod hostile_playlists;
+mod live_edge;
 mod prefetch;
 mod warm;
 

@@ -51,7 +51,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let mut fields = response.fields;
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         drop_odd_length(&mut fields, length);
-        let meta = StoredMeta::new(response.status, fields, times, length);
+        let mut meta = StoredMeta::new(response.status, fields, times, length);
+        meta.at_live_edge = self.engine.live.is_at_edge(&self.guard.key.primary);
         self.announce_variant(&meta);
         let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: None, origin: response.origin });
         self.keep_own(&object, withheld);

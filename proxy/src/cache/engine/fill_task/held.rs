@@ -12,7 +12,7 @@ use super::FillTask;
 use super::arrival::Arrival;
 use super::response::Response;
 use crate::cache::rules::freshness::StoredTimes;
-use crate::cache::rules::live::{hinted_part_times, reload_times};
+use crate::cache::rules::live::{hinted_part_times, missing_piece_times, reload_times};
 use crate::media::{Listing, Location, MediaClass, PlaylistKind, list, recognise};
 
 /// Largest live playlist learned from: those of hours of two-second segments are smaller.
@@ -53,7 +53,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// Times of a response by what was asked for.
     pub(super) fn held_times(&self, times: StoredTimes, status: StatusCode) -> StoredTimes {
         match self.order.request.hold() {
-            None => times,
+            None => missing_piece_times(times, status, self.engine.live.pace(&self.guard.key.primary)),
             // That of a playlist follows from its own target duration, once that is here. Until then the one before
             // counts: who waited must not find it stale only because many were woken before.
             Some(hold) if hold.why == HeldBack::Reload => reload_times(times, status, hold.target),
@@ -72,14 +72,22 @@ impl<R: FetchRequest> FillTask<'_, R> {
     }
 
     fn listing_of(&self, object: &Object) -> Option<Listing> {
-        self.order.policy.blocking_reload.filter(|_| object.meta.status == StatusCode::OK)?;
-        let first = object.body.blocks().first().filter(|first| first.len() < MAX_LIVE_PLAYLIST)?;
+        let policy = &self.order.policy;
+        let is_media = policy.media.is_some() || policy.blocking_reload.is_some();
+        let first = object.body.blocks().first().filter(|_| is_media && object.meta.status == StatusCode::OK)?;
         let class = recognise(object.meta.headers.get(header::CONTENT_TYPE), &self.order.path, Some(first))?;
-        if class != MediaClass::Playlist(PlaylistKind::Hls) {
+        let MediaClass::Playlist(kind) = class else { return None };
+        // Others have nothing to tell that is needed here.
+        let told = match kind {
+            PlaylistKind::Hls if policy.blocking_reload.is_some() => true,
+            PlaylistKind::Hls => memchr::memmem::find(first, b"#EXT-X-PART").is_some(),
+            PlaylistKind::Dash => memchr::memmem::find(first, b"availabilityTimeOffset").is_some(),
+        };
+        if first.len() >= MAX_LIVE_PLAYLIST || !told {
             return None;
         }
-        // Hosts have no part in it: hints stay on their own, and those that do not are left out.
+        // Hosts have no part in it: pieces stay on their own, and those that do not are left out.
         let place = Location::new("this.invalid", &self.order.path)?;
-        list(PlaylistKind::Hls, first, &place, SystemTime::now()).ok()
+        list(kind, first, &place, SystemTime::now()).ok()
     }
 }

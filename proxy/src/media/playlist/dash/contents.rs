@@ -44,6 +44,26 @@ struct Level {
     segments: Arc<Vec<String>>,
     id: String,
     bandwidth: String,
+    sort: Sort,
+}
+
+/// What is in a representation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Video,
+    Audio,
+    Other,
+}
+
+impl Sort {
+    /// By `contentType`, or the first word of `mimeType`.
+    fn of(text: &str) -> Self {
+        match text.split('/').next().unwrap_or_default().trim() {
+            "video" => Self::Video,
+            "audio" => Self::Audio,
+            _ => Self::Other,
+        }
+    }
 }
 
 struct Manifest {
@@ -51,6 +71,8 @@ struct Manifest {
     levels: Vec<Level>,
     names: usize,
     representations: usize,
+    /// Of each track that was added, and of each representation there was.
+    sorts: (Vec<Sort>, Vec<Sort>),
     period: Period,
     base_text: Option<String>,
 }
@@ -72,12 +94,14 @@ pub(in crate::media::playlist) fn list(
         segments: Arc::default(),
         id: String::new(),
         bandwidth: String::new(),
+        sort: Sort::Other,
     };
     let mut manifest = Manifest {
         collector,
         levels: vec![root],
         names: 0,
         representations: 0,
+        sorts: (Vec::new(), Vec::new()),
         period: Period::at(now),
         base_text: None,
     };
@@ -102,7 +126,7 @@ pub(in crate::media::playlist) fn list(
     if manifest.levels.len() > 1 {
         return Err(Unreadable::Malformed); // it is cut
     }
-    Ok(manifest.collector.listing)
+    Ok(manifest.finish())
 }
 
 impl Manifest {
@@ -121,7 +145,9 @@ impl Manifest {
         match name {
             "MPD" => self.root(element),
             "Period" => self.period.begin(attribute(element, "start"), attribute(element, "duration")),
+            "AdaptationSet" => level.sort = sort(element).unwrap_or(level.sort),
             "Representation" => {
+                level.sort = sort(element).unwrap_or(level.sort);
                 self.representations += 1;
                 if self.representations > MAX_REPRESENTATIONS {
                     return Err(Unreadable::TooMany);
@@ -242,6 +268,7 @@ impl Manifest {
     }
 
     fn representation(&mut self, level: &Level) {
+        self.sorts.1.push(level.sort);
         let Some(base) = &level.base else { return };
         let mut track = Track::default();
         let names = (level.id.as_str(), level.bandwidth.as_str());
@@ -256,6 +283,8 @@ impl Manifest {
                 self.collector.piece(&mut track, base, &segment, PieceKind::Segment);
             }
             track.growth = Growth::of(base, template, names, &self.period).map(Arc::new);
+            let parts = &mut self.collector.listing.part_target;
+            *parts = parts.iter().copied().chain(template.chunk()).min();
         } else if level.segments.is_empty() {
             self.collector.piece(&mut track, base, "", PieceKind::Segment); // one file
         } else {
@@ -267,7 +296,22 @@ impl Manifest {
             }
         }
         self.collector.track(track);
+        self.sorts.0.resize(self.collector.listing.tracks.len(), level.sort);
     }
+
+    /// Which track is played for certain is known at the end alone: where there is one of its sort.
+    fn finish(self) -> Listing {
+        let mut listing = self.collector.listing;
+        let (of_tracks, all) = self.sorts;
+        for (track, sort) in listing.tracks.iter_mut().zip(of_tracks) {
+            track.is_alone = sort != Sort::Other && all.iter().filter(|other| **other == sort).count() == 1;
+        }
+        listing
+    }
+}
+
+fn sort(element: &BytesStart<'_>) -> Option<Sort> {
+    attribute(element, "contentType").or_else(|| attribute(element, "mimeType")).map(|text| Sort::of(&text))
 }
 
 fn label(element: &BytesStart<'_>, name: &str) -> String {

@@ -30,6 +30,8 @@ pub(super) struct Template {
     timescale: Option<u64>,
     duration: Option<u64>,
     offset: u64,
+    /// How long before its end a segment can be asked for (`availabilityTimeOffset`): its first chunks are there then.
+    early: Duration,
     timeline: Option<Vec<Run>>,
 }
 
@@ -80,10 +82,10 @@ impl Period {
         Self { now, ..self }
     }
 
-    /// Its length, as far as it is known or has come.
-    fn length(&self) -> Option<Duration> {
+    /// Its length, as far as it is known or has come; what comes so much later counts as here.
+    fn length(&self, early: Duration) -> Option<Duration> {
         let told = self.length.or_else(|| self.presentation.map(|whole| whole.saturating_sub(self.start)));
-        let come = self.elapsed().filter(|_| self.is_dynamic);
+        let come = self.elapsed().filter(|_| self.is_dynamic).map(|come| come.saturating_add(early));
         match (told, come) {
             (Some(told), Some(come)) => Some(told.min(come)),
             (told, come) => told.or(come),
@@ -108,6 +110,7 @@ impl Template {
         self.timescale = number("timescale").filter(|scale| *scale > 0).or(self.timescale);
         self.duration = number("duration").filter(|duration| *duration > 0).or(self.duration);
         self.offset = number("presentationTimeOffset").unwrap_or(self.offset);
+        self.early = attribute("availabilityTimeOffset").and_then(|text| offset(text.trim())).unwrap_or(self.early);
     }
 
     pub(super) fn begin_timeline(&mut self) {
@@ -162,6 +165,24 @@ impl Template {
             + self.initialization.as_ref().map_or(0, String::len)
     }
 
+    /// How long before its end a segment can be asked for: never before it begins, whatever is said. An origin that is asked
+    /// too early says 404, and players would get that.
+    fn early(&self, duration: u64) -> Duration {
+        self.early.min(self.seconds(duration))
+    }
+
+    /// How long a chunk is, where segments can be asked for before they end.
+    pub(super) fn chunk(&self) -> Option<Duration> {
+        let last = self.timeline.as_ref().and_then(|runs| runs.last()).map(|run| run.duration);
+        let duration = self.seconds(last.or(self.duration)?);
+        Some(duration.saturating_sub(self.early)).filter(|_| !self.early.is_zero())
+    }
+
+    fn seconds(&self, ticks: u64) -> Duration {
+        let nanoseconds = u128::from(ticks).saturating_mul(1_000_000_000) / u128::from(self.scale());
+        u64::try_from(nanoseconds).map_or(MAX_PRESENTATION, Duration::from_nanos)
+    }
+
     fn scale(&self) -> u64 {
         self.timescale.unwrap_or(1)
     }
@@ -174,14 +195,16 @@ impl Template {
     fn by_timeline(&self, timeline: &[Run], period: &Period, room: usize) -> (Vec<(u64, u64)>, usize) {
         let mut places = Vec::new();
         let (mut number, mut time) = (self.start_number.unwrap_or(1), 0_u64);
-        let end = period.length().map(|length| self.offset.saturating_add(self.ticks(length)));
+        let end = |early| period.length(early).map(|length| self.offset.saturating_add(self.ticks(length)));
         for (index, run) in timeline.iter().enumerate() {
             time = run.start.unwrap_or(time);
-            let until = timeline.get(index + 1).and_then(|next| next.start).or(end);
-            let count = match (run.repeat, until) {
-                (Some(repeat), _) => repeat.saturating_add(1),
-                (None, Some(until)) => until.saturating_sub(time).div_ceil(run.duration),
-                (None, None) => 1,
+            let next = timeline.get(index + 1).and_then(|next| next.start);
+            let count = match (run.repeat, next, end(self.early(run.duration))) {
+                (Some(repeat), ..) => repeat.saturating_add(1),
+                // Of a dynamic presentation a segment is there when all of it is over.
+                (None, None, Some(end)) if period.is_dynamic => end.saturating_sub(time) / run.duration,
+                (None, Some(until), _) | (None, None, Some(until)) => until.saturating_sub(time).div_ceil(run.duration),
+                (None, None, None) => 1,
             };
             for step in 0..count {
                 if places.len() >= room {
@@ -196,9 +219,10 @@ impl Template {
     }
 
     fn by_number(&self, period: &Period, room: usize) -> (Vec<(u64, u64)>, usize) {
-        let (Some(duration), Some(length)) = (self.duration, period.length()) else { return (Vec::new(), 0) };
+        let Some(duration) = self.duration else { return (Vec::new(), 0) };
+        let Some(length) = period.length(self.early(duration)) else { return (Vec::new(), 0) };
         let first = self.start_number.unwrap_or(1);
-        // Of a dynamic presentation a segment is there when all of it is over.
+        // Of a dynamic presentation a segment is there when all of it is over, or its first chunks are.
         let whole = self.ticks(length);
         let mut count = if period.is_dynamic { whole / duration } else { whole.div_ceil(duration) };
         if let Some(end) = self.end_number {
@@ -246,6 +270,12 @@ fn padded(number: u64, format: Option<&str>) -> Option<String> {
     let width = format.strip_prefix('0')?.strip_suffix('d')?;
     let width: usize = if width.is_empty() { 0 } else { width.parse().ok()? };
     (width <= MAX_WIDTH).then(|| format!("{number:0width$}"))
+}
+
+/// Seconds. `INF` says that segments are there however early one asks, which nothing here gains by.
+fn offset(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite())?;
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
 }
 
 /// `xs:dateTime` with a zone, which DASH asks for; without one it is UTC.

@@ -241,6 +241,61 @@ fn templates_by_number_name_the_window_of_a_dynamic_presentation() {
     assert_eq!(far.tracks[0].pieces.len(), 43_200, "bounded whatever it claims");
 }
 
+/// ISO/IEC 23009-1 section 5.3.9.5.3: the test's clock stands at 60 s.
+#[test]
+fn segments_that_can_be_asked_for_before_they_end_are_there_so_much_earlier() {
+    let check = |start: u64, offset: &str, expected: &[u64]| {
+        let segments = format!("duration=\"4\" media=\"$Number$.m4s\" availabilityTimeOffset=\"{offset}\"");
+        let timeline = format!("media=\"$Number$.m4s\" availabilityTimeOffset=\"{offset}\"");
+        for template in [
+            format!("<SegmentTemplate {segments}/>"),
+            format!(
+                "<SegmentTemplate {timeline}><SegmentTimeline><S t=\"0\" d=\"4\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"
+            ),
+        ] {
+            let listing = dash(&format!(
+                "<MPD type=\"dynamic\" availabilityStartTime=\"2026-01-01T00:00:{start:02}Z\"><Period>\
+                <AdaptationSet>{template}<Representation/></AdaptationSet></Period></MPD>"
+            ));
+            let expected: Vec<String> = expected.iter().map(|number| format!("/live/{number}.m4s")).collect();
+            let found = targets(&listing).into_iter().next().unwrap_or_default();
+            assert_eq!(found, expected, "{offset} from {start} s on: {template}");
+        }
+    };
+    check(50, "0", &[1, 2]);
+    check(50, "1.5", &[1, 2]); // the third begins at 58 s, and its first chunk is there at 60.5 s
+    check(50, "2", &[1, 2, 3]);
+    check(50, "3.9", &[1, 2, 3]);
+    check(50, "1000", &[1, 2, 3]); // never before it begins
+    check(50, "INF", &[1, 2]);
+    check(50, "-3", &[1, 2]);
+}
+
+#[test]
+fn only_track_of_its_sort_is_known_to_be_played() {
+    let check = |sets: &[(&str, usize)], expected: &[bool]| {
+        let sets: String = sets
+            .iter()
+            .enumerate()
+            .map(|(set, (attributes, count))| {
+                let representations: String =
+                    (0..*count).map(|n| format!("<Representation id=\"{set}-{n}\"/>")).collect();
+                format!("<AdaptationSet {attributes}>{representations}</AdaptationSet>")
+            })
+            .collect();
+        let listing = dash(&format!(
+            "<MPD mediaPresentationDuration=\"PT8S\"><Period><SegmentTemplate duration=\"4\" \
+            media=\"$RepresentationID$/$Number$\"/>{sets}</Period></MPD>"
+        ));
+        let found: Vec<bool> = listing.tracks.iter().map(|track| track.is_alone).collect();
+        assert_eq!(found, expected, "{sets}");
+    };
+    check(&[("contentType=\"video\"", 1), ("mimeType=\"audio/mp4\"", 1)], &[true, true]);
+    check(&[("contentType=\"video\"", 2), ("contentType=\"audio\"", 1)], &[false, false, true]);
+    check(&[("contentType=\"audio\"", 1), ("contentType=\"audio\" lang=\"de\"", 1)], &[false, false]);
+    check(&[("contentType=\"text\"", 1), ("", 1)], &[false, false]);
+}
+
 #[test]
 fn timelines_name_segments_by_their_times() {
     let listing = dash(
