@@ -76,6 +76,11 @@ impl NodeClient {
         self.ask("POST", path, value.to_string().into())
     }
 
+    /// The answer to a DELETE of this path.
+    pub(crate) fn delete(&self, path: &str) -> Result<Value, CommandError> {
+        self.ask("DELETE", path, Bytes::new())
+    }
+
     fn ask(&self, method: &str, path: &str, body: Bytes) -> Result<Value, CommandError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(CommandError::System)?;

@@ -2,11 +2,12 @@
 //!
 //! The work is done on the node, through its own routes and cache; this follows it and tells how it goes.
 
-use std::thread::sleep;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CommandError;
 use crate::node_client::{NodeClient, NodeOption};
@@ -21,11 +22,24 @@ Examples:
 A playlist or manifest leads to its renditions, and these to their segments: all of them on demand, the window of a live
 one. Only what is on the URL's own host is followed. The node finds the URL by its own routes; name it as clients do.
 
-Exit code 1 when anything could not be fetched or is not stored. A command that is interrupted leaves the node's job
-running; DELETE /cache/warm/ID of the operator's listener ends it.";
+How far it is stands on standard error; with --output json, as a line of JSON on standard output each second, the last of
+which has another state than \"running\".
+
+Exit code 1 when anything could not be fetched or is not stored. A command that is interrupted ends the node's job, and one
+that is killed does so half a minute later; what is stored by then stays. POST /cache/warm of the operator's listener begins
+jobs that nobody need follow.";
 
 /// Between two questions how far it is.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// Between two tellings of bytes alone: a film of minutes needs not many lines.
+const TELLING: Duration = Duration::from_secs(2);
+
+/// Between two lines of JSON.
+const LINES: Duration = Duration::from_secs(1);
+
+/// How long a job that was ended may take to say so.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// A job that lasts longer than this is no more waited for; the largest one has 100,000 URLs.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,10 +64,13 @@ pub(crate) struct WarmArguments {
 
 /// Begins the job and follows it to its end.
 pub(crate) fn run(arguments: &WarmArguments) -> Result<(), CommandError> {
+    let interrupted = interruptions()?;
     let client = arguments.node.client()?;
-    let order = json!({ "url": arguments.url, "concurrency": arguments.concurrency, "limit": arguments.limit });
+    let WarmArguments { url, concurrency, limit, .. } = arguments;
+    let order = json!({ "url": url, "concurrency": concurrency, "limit": limit, "followed": true });
     let begun = client.post("/cache/warm", &order)?;
-    let job = follow(&client, begun)?;
+    let mut teller = Teller::new(arguments.output.format);
+    let job = follow(&client, begun, &interrupted, &mut teller)?;
     match arguments.output.format {
         OutputFormat::Json => print_json(&job)?,
         OutputFormat::Text => print(&summary(&job))?,
@@ -62,20 +79,88 @@ pub(crate) fn run(arguments: &WarmArguments) -> Result<(), CommandError> {
     if complete { Ok(()) } else { Err(CommandError::Told) }
 }
 
-fn follow(client: &NodeClient, begun: Value) -> Result<Value, CommandError> {
-    let id = begun["id"].as_str().unwrap_or_default().to_owned();
-    let end = Instant::now() + LONGEST;
-    let (mut job, mut told) = (begun, String::new());
+/// Asks how far the job is until it is over, and ends it when somebody wants this command to end.
+fn follow(
+    client: &NodeClient,
+    begun: Value,
+    interrupted: &Receiver<()>,
+    teller: &mut Teller,
+) -> Result<Value, CommandError> {
+    let path = format!("/cache/warm/{}", begun["id"].as_str().unwrap_or_default());
+    let mut end = Instant::now() + LONGEST;
+    let mut job = begun;
     while job["state"] == "running" && Instant::now() < end {
-        sleep(PAUSE);
-        job = client.get(&format!("/cache/warm/{id}"))?;
-        let line = progress(&job);
-        if line != told {
-            tell(&line);
-            told = line;
+        match interrupted.recv_timeout(PAUSE) {
+            Ok(()) => {
+                client.delete(&path)?;
+                end = end.min(Instant::now() + ENDING);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
+        job = client.get(&path)?;
+        teller.tell(&job)?;
     }
     Ok(job)
+}
+
+/// Hears of the signals that end a command. Listens before the job begins, so that none leaves it behind.
+fn interruptions() -> Result<Receiver<()>, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::System)?;
+    let (mut interrupt, mut terminate, mut hangup) = {
+        let _inside = runtime.enter();
+        let listen = |kind| signal(kind).map_err(CommandError::System);
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?)
+    };
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                if sender.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+    });
+    Ok(receiver)
+}
+
+/// Tells how far the job is, not more often than anybody reads.
+struct Teller {
+    format: OutputFormat,
+    /// Counts, and the whole line.
+    told: (String, String),
+    at: Option<Instant>,
+}
+
+impl Teller {
+    fn new(format: OutputFormat) -> Self {
+        Self { format, told: Default::default(), at: None }
+    }
+
+    fn tell(&mut self, job: &Value) -> Result<(), CommandError> {
+        let passed = |pause| self.at.is_none_or(|at| at.elapsed() >= pause);
+        match self.format {
+            OutputFormat::Json if job["state"] == "running" && passed(LINES) => print_json(job)?,
+            OutputFormat::Text => {
+                let counts = progress(job);
+                let line = counts.clone() + &being_read(job);
+                let bytes_alone = counts == self.told.0;
+                if line == self.told.1 || bytes_alone && !passed(TELLING) {
+                    return Ok(());
+                }
+                tell(&line);
+                self.told = (counts, line);
+            }
+            OutputFormat::Json => return Ok(()),
+        }
+        self.at = Some(Instant::now());
+        Ok(())
+    }
 }
 
 fn progress(job: &Value) -> String {
@@ -84,12 +169,27 @@ fn progress(job: &Value) -> String {
     format!("{done} of {} found: {}", count("found"), counts(job))
 }
 
+/// How far the bodies are that are on their way; nothing where none is.
+fn being_read(job: &Value) -> String {
+    let reading = job["reading"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if reading.is_empty() {
+        return String::new();
+    }
+    let sum = |name: &str| mebibytes(reading.iter().map(|one| number(one, name)).sum());
+    let whole = reading.iter().all(|one| one["length"].is_u64()).then(|| format!(" of {:.1}", sum("length")));
+    format!("; {} on the way: {:.1}{} MiB", reading.len(), sum("bytes"), whole.unwrap_or_default())
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 fn counts(job: &Value) -> String {
     let count = |name| number(job, name);
-    let mebibytes = count("bytes") as f64 / f64::from(1 << 20);
     format!(
-        "{} fetched ({mebibytes:.1} MiB), {} there already, {} failed",
+        "{} fetched ({:.1} MiB), {} there already, {} failed",
         count("fetched"),
+        mebibytes(count("bytes")),
         count("present"),
         count("failed")
     )
@@ -136,5 +236,17 @@ mod tests {
             left out: 1 on other hosts\nfailed: /v/2.m4s: 404 by the origin\nfailed: 1 more";
         assert_eq!(summary(&job), expected);
         assert_eq!(progress(&job), "7 of 9 found: 3 fetched (3.0 MiB), 2 there already, 2 failed");
+    }
+
+    #[test]
+    fn bodies_on_their_way_are_told_in_bytes() {
+        let check = |reading: Value, expected: &str| {
+            assert_eq!(being_read(&json!({ "reading": reading })), expected, "{reading}");
+        };
+        check(Value::Null, "");
+        check(json!([]), "");
+        check(json!([{ "bytes": 3 << 19, "length": 4_u64 << 30 }]), "; 1 on the way: 1.5 of 4096.0 MiB");
+        let both = json!([{ "bytes": 1 << 20, "length": 2 << 20 }, { "bytes": 1 << 20, "length": null }]);
+        check(both, "; 2 on the way: 2.0 MiB");
     }
 }

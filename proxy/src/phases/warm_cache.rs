@@ -12,7 +12,7 @@ use crate::cache::engine::{Answer, Object, Outcome, Reader};
 use crate::cache::key::Scheme;
 use crate::edge_proxy::EdgeProxy;
 use crate::media::{MAX_PLAYLIST_BYTES, MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise};
-use crate::warm::{Asker, Reply, WarmSite, Warmed};
+use crate::warm::{Asker, Reading, Reply, WarmSite, Warmed};
 
 const TOO_LARGE: &str = "it is too large to be stored";
 
@@ -23,10 +23,10 @@ const MAX_TARGET_BYTES: u64 = 64 << 30;
 pub(crate) struct Warming(pub(crate) Weak<EdgeProxy>);
 
 impl Asker for Warming {
-    fn ask<'a>(&'a self, site: &'a WarmSite, target: &'a str) -> BoxFuture<'a, Reply> {
+    fn ask<'a>(&'a self, site: &'a WarmSite, target: &'a str, reading: &'a Reading) -> BoxFuture<'a, Reply> {
         async move {
             match self.0.upgrade() {
-                Some(proxy) => ask(&proxy, site, target).await,
+                Some(proxy) => ask(&proxy, site, target, reading).await,
                 None => failed("the node stops"),
             }
         }
@@ -34,7 +34,7 @@ impl Asker for Warming {
     }
 }
 
-async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str) -> Reply {
+async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str, reading: &Reading) -> Reply {
     let mut fields = HeaderMap::new();
     fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     match HeaderValue::from_str(&site.authority) {
@@ -49,7 +49,10 @@ async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str) -> Reply {
     };
     let path = request.matched.path.clone();
     match request.answer(proxy).await {
-        Answer::Object { object, reader, outcome } => read(&path, &object, reader, outcome).await,
+        Answer::Object { object, reader, outcome } => {
+            reading.expect(object.meta.body_length.or_else(|| object.body.length()));
+            read(&path, &object, reader, outcome, reading).await
+        }
         Answer::Pass(passage) => failed(&format!("it goes past the cache: {passage:?}")),
         Answer::GatewayTimeout => failed("nothing is stored"),
         Answer::Failed(error) => failed(&error.reason),
@@ -58,12 +61,13 @@ async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str) -> Reply {
 
 /// Reads a body to its end: what is not read may not be kept. One that will not be kept has no end that matters, and
 /// perhaps none at all: it is read as long as it may be a playlist to follow.
-async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Outcome) -> Reply {
+async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Outcome, reading: &Reading) -> Reply {
     let (mut kept, mut total) = (Some(Vec::new()), 0_u64);
     loop {
         match reader.next(PIECE).await {
             Ok(Some(bytes)) => {
                 total += bytes.len() as u64;
+                reading.came(bytes.len());
                 kept = kept.filter(|kept: &Vec<u8>| kept.len() + bytes.len() <= MAX_PLAYLIST_BYTES);
                 kept.iter_mut().for_each(|kept| kept.extend_from_slice(&bytes));
                 // What is no playlist by its first bytes is of no use here.

@@ -1,14 +1,15 @@
 //! One job: its progress, as operators see it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
-use super::{WarmOrder, Warmed};
+use super::{Reading, UNFOLLOWED, WarmOrder, Warmed};
 use crate::media::LeftOut;
 
 /// Failures shown one by one; the rest is counted.
@@ -33,6 +34,9 @@ struct Progress {
     present: usize,
     failed: usize,
     bytes: u64,
+    /// What is being read; no more than the order's concurrency.
+    reading: Vec<(String, Arc<Reading>)>,
+    asked_about: Option<Instant>,
     failures: Vec<(String, String)>,
     left_out: HashMap<&'static str, usize>,
     ended: Option<Instant>,
@@ -54,11 +58,33 @@ impl Job {
         self.cancelling.notify_one(); // kept for the one task of the job where that does not wait yet
     }
 
-    /// Waits until it is cancelled.
+    /// Waits until it is cancelled, or nobody follows it who should.
     pub(super) async fn cancelled(&self) {
         while !self.is_cancelled() {
-            self.cancelling.notified().await;
+            if !self.order.followed {
+                self.cancelling.notified().await;
+            } else if timeout_at(self.followed_until(), self.cancelling.notified()).await.is_err()
+                && self.followed_until() <= Instant::now()
+            {
+                self.cancel();
+            }
         }
+    }
+
+    fn followed_until(&self) -> Instant {
+        self.progress.lock().asked_about.unwrap_or(self.began) + UNFOLLOWED
+    }
+
+    /// Notes that somebody follows it.
+    pub(super) fn asked_about(&self) {
+        self.progress.lock().asked_about = Some(Instant::now());
+    }
+
+    /// Records that a target is being read, until what is returned is dropped.
+    pub(super) fn reads(self: &Arc<Self>, target: &str) -> BeingRead {
+        let reading = Arc::new(Reading::default());
+        self.progress.lock().reading.push((path_of(target), Arc::clone(&reading)));
+        BeingRead { job: Arc::clone(self), reading }
     }
 
     fn is_cancelled(&self) -> bool {
@@ -111,6 +137,8 @@ impl Job {
         let ended = progress.ended.unwrap_or_else(Instant::now);
         let failures: Vec<Value> =
             progress.failures.iter().map(|(target, reason)| json!({ "target": target, "reason": reason })).collect();
+        let being_read = |(target, reading): &(String, Arc<Reading>)| json!({ "target": target, "bytes": reading.read(), "length": reading.length() });
+        let reading: Vec<Value> = progress.reading.iter().map(being_read).collect();
         json!({
             "id": self.id,
             "state": state,
@@ -119,6 +147,7 @@ impl Job {
             "present": progress.present,
             "failed": progress.failed,
             "bytes": progress.bytes,
+            "reading": reading,
             "seconds": ended.duration_since(self.began).as_secs_f64(),
             "failures": failures,
             "left_out": progress.left_out,
@@ -130,9 +159,24 @@ impl Progress {
     fn fail(&mut self, target: &str, reason: String) {
         self.failed += 1;
         if self.failures.len() < MAX_FAILURES {
-            // Queries may carry tokens, and this is shown and logged.
-            let path = target.split('?').next().unwrap_or_default().to_owned();
-            self.failures.push((path, reason));
+            self.failures.push((path_of(target), reason));
         }
+    }
+}
+
+/// Queries may carry tokens, and this is shown and logged.
+fn path_of(target: &str) -> String {
+    target.split('?').next().unwrap_or_default().to_owned()
+}
+
+/// A target that is being read.
+pub(super) struct BeingRead {
+    job: Arc<Job>,
+    pub(super) reading: Arc<Reading>,
+}
+
+impl Drop for BeingRead {
+    fn drop(&mut self) {
+        self.job.progress.lock().reading.retain(|(_, reading)| !Arc::ptr_eq(reading, &self.reading));
     }
 }

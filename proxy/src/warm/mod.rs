@@ -5,6 +5,7 @@
 
 mod job;
 mod order;
+mod reading;
 mod walk;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 use crate::media::PlaylistKind;
 use job::Job;
 pub use order::WarmOrder;
+pub use reading::Reading;
 
 /// Jobs that run at the same time; each has its own concurrency.
 const MAX_RUNNING: usize = 4;
@@ -28,6 +30,10 @@ const MAX_REMEMBERED: usize = 64;
 
 /// How long one URL may take: the longest films come within, at the speed of a television.
 const MAX_TARGET_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// How long a job that is followed goes on while nobody asks about it: its command asks several times a second, and one
+/// that was killed, or has lost its way to the node, must not leave a film on its way.
+const UNFOLLOWED: Duration = Duration::from_secs(30);
 
 /// What came of one URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +74,8 @@ pub struct WarmSite {
 
 /// Asks this node's own cache.
 pub trait Asker: Send + Sync + 'static {
-    /// Asks for a target and reads the answer to its end.
-    fn ask<'a>(&'a self, site: &'a WarmSite, target: &'a str) -> BoxFuture<'a, Reply>;
+    /// Asks for a target and reads the answer to its end, telling how far it is.
+    fn ask<'a>(&'a self, site: &'a WarmSite, target: &'a str, reading: &'a Reading) -> BoxFuture<'a, Reply>;
 }
 
 /// Why an order is not taken.
@@ -126,10 +132,12 @@ impl WarmJobs {
         Ok(shown)
     }
 
-    /// Shows a job.
+    /// Shows a job to somebody who asks about it.
     #[must_use]
     pub fn show(&self, id: &str) -> Option<Value> {
-        self.jobs.lock().iter().find(|job| job.id == id).map(|job| job.to_json())
+        let job = self.jobs.lock().iter().find(|job| job.id == id).cloned()?;
+        job.asked_about();
+        Some(job.to_json())
     }
 
     /// Ends a job at once, whatever it waits for.

@@ -25,6 +25,8 @@ pub struct WarmOrder {
     pub(super) target: String,
     pub(super) concurrency: usize,
     pub(super) limit: usize,
+    /// Whether it ends when nobody asks about it any more.
+    pub(super) followed: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,10 +35,12 @@ struct Document {
     url: String,
     concurrency: Option<usize>,
     limit: Option<usize>,
+    #[serde(default)]
+    followed: bool,
 }
 
 impl WarmOrder {
-    /// Reads `{"url": ..., "concurrency": ..., "limit": ...}`.
+    /// Reads `{"url": ..., "concurrency": ..., "limit": ..., "followed": ...}`.
     ///
     /// # Errors
     /// What is wrong with it, for people.
@@ -49,7 +53,7 @@ impl WarmOrder {
         };
         let concurrency = within("concurrency", document.concurrency.unwrap_or(DEFAULT_CONCURRENCY), MAX_CONCURRENCY)?;
         let limit = within("limit", document.limit.unwrap_or(DEFAULT_LIMIT), MAX_LIMIT)?;
-        Ok(Self { site, target, concurrency, limit })
+        Ok(Self { site, target, concurrency, limit, followed: document.followed })
     }
 }
 

@@ -13,7 +13,7 @@ struct Site {
 }
 
 impl Asker for Site {
-    fn ask<'a>(&'a self, _: &'a WarmSite, target: &'a str) -> BoxFuture<'a, Reply> {
+    fn ask<'a>(&'a self, _: &'a WarmSite, target: &'a str, reading: &'a Reading) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             self.asked.lock().push(target.to_owned());
             {
@@ -21,7 +21,10 @@ impl Asker for Site {
                 running.0 += 1;
                 running.1 = running.1.max(running.0);
             }
-            if target == "/endless" {
+            if target.starts_with("/endless") {
+                reading.expect(Some(1000));
+                reading.came(300);
+                reading.came(100);
                 std::future::pending::<()>().await;
             }
             tokio::task::yield_now().await;
@@ -100,11 +103,13 @@ async fn playlist_that_cannot_be_read_is_a_failure() {
     assert_eq!(shown["failures"][0]["reason"], "the playlist is larger than 8 MiB");
 }
 
+const ENDLESS: &str = r#"{"url": "http://media.example/endless"}"#;
+
 /// Begins a job for what never ends, and waits until it is asked for.
-async fn endless(jobs: &WarmJobs) -> String {
+async fn endless(jobs: &WarmJobs, order: &str) -> String {
     let site = site(&[]);
     jobs.set_asker(Arc::clone(&site) as _);
-    let begun = jobs.begin(WarmOrder::parse(br#"{"url": "http://media.example/endless"}"#).unwrap()).unwrap();
+    let begun = jobs.begin(WarmOrder::parse(order.as_bytes()).unwrap()).unwrap();
     while site.asked.lock().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -114,7 +119,7 @@ async fn endless(jobs: &WarmJobs) -> String {
 #[tokio::test(start_paused = true)]
 async fn job_that_is_cancelled_ends_at_once_whatever_it_waits_for() {
     let jobs = WarmJobs::new(Handle::current());
-    let id = endless(&jobs).await;
+    let id = endless(&jobs, ENDLESS).await;
     assert_eq!(jobs.show(&id).unwrap()["state"], "running");
     jobs.cancel(&id).unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -122,9 +127,39 @@ async fn job_that_is_cancelled_ends_at_once_whatever_it_waits_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_being_read_is_shown_in_bytes_and_no_more_once_it_is_over() {
+    let jobs = WarmJobs::new(Handle::current());
+    let id = endless(&jobs, r#"{"url": "http://media.example/endless?token=secret"}"#).await;
+    let shown = jobs.show(&id).unwrap();
+    let expected = serde_json::json!([{ "target": "/endless", "bytes": 400, "length": 1000 }]);
+    assert_eq!((&shown["reading"], &shown["bytes"]), (&expected, &0.into()));
+    jobs.cancel(&id).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(jobs.show(&id).unwrap()["reading"], serde_json::json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_followed_ends_once_nobody_asks_about_it() {
+    for (order, ends) in [
+        (r#"{"url": "http://media.example/endless", "followed": true}"#, true),
+        (r#"{"url": "http://media.example/endless"}"#, false),
+    ] {
+        let jobs = WarmJobs::new(Handle::current());
+        let id = endless(&jobs, order).await;
+        for _ in 0..5 {
+            tokio::time::sleep(UNFOLLOWED - Duration::from_secs(1)).await;
+            assert_eq!(jobs.show(&id).unwrap()["state"], "running", "{order}");
+        }
+        tokio::time::sleep(UNFOLLOWED + Duration::from_secs(1)).await;
+        let state = if ends { "cancelled" } else { "running" };
+        assert_eq!(jobs.show(&id).unwrap()["state"], state, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn target_that_never_ends_is_given_up() {
     let jobs = WarmJobs::new(Handle::current());
-    let id = endless(&jobs).await;
+    let id = endless(&jobs, ENDLESS).await;
     tokio::time::sleep(MAX_TARGET_TIME + Duration::from_secs(1)).await;
     let shown = jobs.show(&id).unwrap();
     assert_eq!((&shown["state"], &shown["failed"]), (&"done".into(), &1.into()), "{shown}");

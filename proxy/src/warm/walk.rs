@@ -30,7 +30,9 @@ pub(super) async fn run(job: Arc<Job>, asker: Arc<dyn Asker>) {
             let Some((target, depth)) = walk.waiting.pop_front() else { break };
             let (asker, job) = (Arc::clone(&asker), Arc::clone(&job));
             asking.push(async move {
-                let asking = tokio::time::timeout(MAX_TARGET_TIME, asker.ask(&job.order.site, &target));
+                let being_read = job.reads(&target);
+                let asking = asker.ask(&job.order.site, &target, &being_read.reading);
+                let asking = tokio::time::timeout(MAX_TARGET_TIME, asking);
                 let reply = asking.await.unwrap_or_else(|_| Reply::failed("it takes too long"));
                 (target, depth, reply)
             });

@@ -1,10 +1,13 @@
 //! Operators have what a playlist lists fetched: `tidegate warm` and the routes behind it.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::{Edge, HOST, tidegate_binary};
 use tidegate_tests::origin::{Origin, Script, Step};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStderr, Command};
 
 use super::{edge_of, playlist};
 
@@ -22,15 +25,21 @@ fn serve(origin: &Origin) {
 }
 
 async fn warm(edge: &Edge, target: &str, more: &[&str]) -> Output {
-    let url = format!("https://{HOST}{target}");
-    let node = format!("http://{}", edge.admin_address());
-    let mut command = tokio::process::Command::new(tidegate_binary());
-    command.args(["warm", &url, "--node", &node]).args(more).kill_on_drop(true);
-    tidegate_tests::within("tidegate warm", command.output()).await.unwrap()
+    tidegate_tests::within("tidegate warm", command(edge, target, more).output()).await.unwrap()
 }
 
+fn command(edge: &Edge, target: &str, more: &[&str]) -> Command {
+    let url = format!("https://{HOST}{target}");
+    let node = format!("http://{}", edge.admin_address());
+    let mut command = Command::new(tidegate_binary());
+    command.args(["warm", &url, "--node", &node]).args(more).kill_on_drop(true);
+    command
+}
+
+/// The last line, which says what came of it.
 fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error} in {output:?}"))
+    let last = output.stdout.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(last).unwrap_or_else(|error| panic!("{error} in {output:?}"))
 }
 
 #[tokio::test]
@@ -69,6 +78,48 @@ async fn what_cannot_be_warmed_is_named_and_the_exit_code_says_so() {
     }
     let elsewhere = warm(&edge, "/none/such", &[]).await;
     assert_eq!(elsewhere.status.code(), Some(1));
+}
+
+/// One film whose origin stops in the midst of it.
+#[tokio::test]
+async fn progress_of_one_film_is_told_in_bytes_and_a_command_that_is_interrupted_ends_the_job() {
+    const THERE: u64 = 512 << 10;
+    let origin = Origin::start().await;
+    let edge = edge_of(&origin, "blocking_reload: null").await;
+    let film = Script::status(200).field("cache-control", "max-age=60").field("content-type", "video/mp4");
+    origin.on("/film.mp4", film.pattern(0, 1 << 20).then(Step::Send(512 << 10)).then(Step::Hang));
+    let mut child = command(&edge, "/film.mp4", &["--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = tidegate_tests::within("a line that tells of them", async {
+        loop {
+            let job: serde_json::Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+            if job["reading"][0]["bytes"] == THERE {
+                return job;
+            }
+        }
+    });
+    let job = line.await;
+    assert_eq!((&job["state"], &job["bytes"]), (&"running".into(), &0.into()), "{job}");
+    assert_eq!((&job["reading"][0]["target"], &job["reading"][0]["length"]), (&"/film.mp4".into(), &(1 << 20).into()));
+    let mut text = command(&edge, "/film.mp4", &[]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(text.stderr.take().unwrap()).lines();
+    let expected = "0 of 1 found: 0 fetched (0.0 MiB), 0 there already, 0 failed; 1 on the way: 0.5 of 1.0 MiB";
+    tidegate_tests::within("the same for people", async { while next(&mut told).await != expected {} }).await;
+    for (child, signal) in [(&mut child, Signal::INT), (&mut text, Signal::TERM)] {
+        kill_process(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap(), signal).unwrap();
+        let ended = tidegate_tests::within("the command", child.wait()).await.unwrap();
+        assert_eq!(ended.code(), Some(1), "{signal:?}");
+    }
+    let mut last = None;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        last = Some(line);
+    }
+    let last: serde_json::Value = serde_json::from_str(&last.unwrap()).unwrap();
+    assert_eq!((&last["state"], &last["reading"]), (&"cancelled".into(), &serde_json::json!([])), "{last}");
+}
+
+async fn next(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+    lines.next_line().await.unwrap().expect("a further line")
 }
 
 #[tokio::test]
