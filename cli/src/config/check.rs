@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate config check edge.yaml
   tidegate config check node.yaml sites/          All together one configuration
+  tidegate config check --config edge.yaml        What `tidegate edge --config edge.yaml` would take
   tidegate config check edge.yaml --no-files      On another machine, which has no keys, secrets and databases
   tidegate config check edge.yaml --output json   For programs; the exit code is 1 when there are problems
 
@@ -26,8 +27,11 @@ them; run it as the user that the node runs as. Nothing is written, and no conne
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArguments {
     /// Files or folders with configuration documents, all together one configuration.
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "config")]
     files: Vec<PathBuf>,
+    /// The same, as `tidegate edge` takes them.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
+    config: Vec<PathBuf>,
     /// Leave out the keys, certificates, secrets and databases that documents name; error pages are always read.
     #[arg(long)]
     no_files: bool,
@@ -44,9 +48,11 @@ struct Verdict<'a> {
 
 /// Checks them.
 pub(crate) fn run(arguments: &CheckArguments) -> Result<(), CommandError> {
+    // One of the two, as they exclude each other.
+    let files = if arguments.config.is_empty() { &arguments.files } else { &arguments.config };
     let loaded = match arguments.no_files {
-        true => load_files(&arguments.files),
-        false => load_files_with(&arguments.files, examine_files),
+        true => load_files(files),
+        false => load_files_with(files, examine_files),
     };
     match arguments.output.format {
         OutputFormat::Json => tell_programs(loaded),

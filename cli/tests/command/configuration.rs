@@ -42,6 +42,10 @@ fn a_valid_configuration_is_summed_up() {
     assert_eq!(checked.stdout, expected);
     let checked = call_in(&examples, &["config", "check", "edge.yaml", "--no-files", "--output", "json"]);
     assert_eq!(checked.stdout, "{\"valid\":true,\"problems\":[]}\n");
+    let as_of_edge = call_in(&examples, &["config", "check", "--config", "edge.yaml", "--no-files"]);
+    assert_eq!((as_of_edge.code, as_of_edge.stdout.as_str()), (Some(0), expected), "{}", as_of_edge.stderr);
+    let twice = call_in(&examples, &["config", "check", "edge.yaml", "--config", "edge.yaml"]);
+    assert_eq!(twice.code, Some(2), "{}", twice.stderr);
 }
 
 #[test]
