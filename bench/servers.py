@@ -13,6 +13,7 @@ import socket
 import ssl
 import string
 import subprocess
+import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -243,6 +244,23 @@ class Caddy(Server):
 
     def version(self):
         return "Caddy " + words_of([self.program, "version"])
+
+
+class Floor(Server):
+    """No cache: a program that does nothing but write bodies from memory. Its figure is what the kernel takes."""
+
+    name, program, package = "nothing but writes", sys.executable, "python3"
+    protocols = ("http1",)
+
+    def command(self):
+        files = self.folder / "files"
+        return [self.program, str(HERE / "floor.py"), str(self.http_port), str(files), *sorted(os.listdir(files))]
+
+    def is_hit(self, fields):
+        return True  # there is nothing behind it
+
+    def version(self):
+        return "Python " + sys.version.split()[0]
 
 
 class Tidegate(Server):

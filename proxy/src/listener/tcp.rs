@@ -21,7 +21,7 @@ use super::connection::Ending;
 use super::gathering::Gathering;
 use super::proxy_protocol::{ProxyProtocolError, Told, receive};
 use super::ready_response::Application;
-use super::socket::BACKLOG;
+use super::socket::{BACKLOG, fit_send_buffer};
 use super::stalling_socket::StallingSocket;
 use super::{
     CONNECTION, ConnectionGuard, ConnectionInfo, ConnectionLimit, ConnectionObserver, Protocol, SharedListenerState,
@@ -212,6 +212,8 @@ where
     let info =
         Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext, ending: ending.clone(), quic: None });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
+    // Not with TLS: its records are written in smaller pieces, for which a short buffer means more waiting.
+    fit_send_buffer(&socket);
     let socket = StallingSocket::new(socket, limits.write_timeout, ending);
     let stream = Box::new(ClientStream::new(Gathering::new(socket), identity));
     let _open = OpenConnection::new(&*context.observer, Protocol::Http1);
