@@ -105,6 +105,8 @@ pub(crate) struct CacheContext {
     pub(crate) hold: Option<Hold>,
     /// The origin that a fill fetched the response from.
     pub(crate) filled_by: Option<OriginName>,
+    /// Whether what is served was a part at the live edge when it came.
+    pub(crate) at_live_edge: bool,
     /// What the client is told of all that, where it may ask.
     pub(crate) told: Option<HeaderValue>,
 }
@@ -195,6 +197,7 @@ impl RequestContext {
                 passage: None,
                 hold: None,
                 filled_by: None,
+                at_live_edge: false,
                 told: None,
             },
             origin: OriginContext::default(),

@@ -52,6 +52,7 @@ enum Payload {
 pub(super) async fn serve_object(session: &mut Session, context: &mut RequestContext, served: Served) -> Result<()> {
     let Served { object, mut reader, outcome, representation } = served;
     context.cache.outcome = outcome_label(outcome);
+    context.cache.at_live_edge = object.meta.at_live_edge;
     context.cache.filled_by = match outcome {
         Outcome::Hit | Outcome::Stale(_) => None, // no origin was asked for this request
         Outcome::Miss { .. } | Outcome::Revalidated { .. } | Outcome::Unshared(_) => object.origin.clone(),

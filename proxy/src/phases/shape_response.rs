@@ -137,7 +137,8 @@ impl<'a> NodeFields<'a> {
     /// Those of a response of this status and these fields.
     pub(super) fn of(status: StatusCode, fields: &HeaderMap, context: &'a RequestContext) -> Self {
         let (told, media) = (Derived::default(), Derived::default());
-        Self::beside(status, &ForPlayers { fields, told: &told, media: &media, at_live_edge: false }, context)
+        let at_live_edge = context.cache.at_live_edge;
+        Self::beside(status, &ForPlayers { fields, told: &told, media: &media, at_live_edge }, context)
     }
 
     /// Those of a hit.

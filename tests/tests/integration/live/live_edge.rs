@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_tests::client::{Client, Protocol};
+use tidegate_tests::client::{Client, Protocol, Request};
 use tidegate_tests::origin::{Origin, Script};
 use tidegate_tests::within;
 
@@ -30,9 +30,12 @@ async fn parts_at_the_live_edge_are_more_urgent_than_segments() {
     for (path, expected) in
         [("/live/s6.mp4", None), ("/live/p7.0.mp4", Some("u=2")), ("/live/p7.1.mp4?CMCD=ot%3Dv", Some("u=2"))]
     {
-        for hit in ["miss", "hit"] {
-            let answer = client.get(path).await.unwrap();
-            assert_eq!(answer.field("priority"), expected, "{hit} of {path}: {answer:?}");
+        // Fetched; from store by the short way; and by the long one, which a precondition that never holds takes.
+        for condition in ["", "", "\"never\""] {
+            let request = Request::get(path).field("if-none-match", condition);
+            let request = if condition.is_empty() { Request::get(path) } else { request };
+            let answer = client.request(request).await.unwrap();
+            assert_eq!(answer.field("priority"), expected, "{path} {condition}: {:?}", answer.fields);
         }
     }
 }
@@ -40,7 +43,7 @@ async fn parts_at_the_live_edge_are_more_urgent_than_segments() {
 #[tokio::test]
 async fn missing_piece_of_low_latency_is_looked_for_again_with_the_next_part_or_chunk() {
     let origin = Origin::start().await;
-    let edge = edge_of(&origin, "blocking_reload: null\n  media: {missing_live: 60s, missing: 60s}").await;
+    let edge = edge_of(&origin, "blocking_reload: null\nmedia: {missing_live: 60s, missing: 60s}").await;
     origin.on("/hls/v.m3u8", playlist(LIVE));
     let manifest = "<MPD type='dynamic' availabilityStartTime='2026-01-01T00:00:00Z'><Period><AdaptationSet>\
         <SegmentTemplate duration='2' availabilityTimeOffset='1.8' media='v/$Number$.m4s'/><Representation id='1'/>\
