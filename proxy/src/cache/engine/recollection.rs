@@ -213,6 +213,41 @@ mod tests {
     }
 
     #[test]
+    fn answer_that_can_be_shared_says_nothing_of_other_audiences_nor_of_sizes() {
+        let check = |mark: Mark, marked: Audience, answered: Audience, expected: bool| {
+            let recollection = Recollection::default();
+            recollection.mark(&key("/a"), marked, mark);
+            recollection.unmark(&key("/a"), answered);
+            assert_eq!(recollection.marked(&key("/a"), marked).is_some(), expected, "{mark:?} {marked:?} {answered:?}");
+        };
+        check(Mark::Unshareable, Audience::Authorized, Audience::Anyone, true);
+        check(Mark::Unshareable, Audience::Authorized, Audience::Cookies, true);
+        check(Mark::Unshareable, Audience::Cookies, Audience::Anyone, true);
+        check(Mark::Unshareable, Audience::Anyone, Audience::Authorized, true);
+        check(Mark::Unshareable, Audience::Authorized, Audience::Authorized, false);
+        check(Mark::Oversize, Audience::Anyone, Audience::Anyone, true);
+    }
+
+    #[test]
+    fn audience_of_a_request_follows_from_what_it_says_of_its_client() {
+        let name = tidegate_config::ids::CachePolicyName::parse("tested").unwrap();
+        let check = |lines: &[(&'static str, &str)], keyed: &[&str], expected: Audience| {
+            let mut policy = CachePolicy::plain(name.clone());
+            policy.key.cookies = keyed.iter().map(|cookie| (*cookie).into()).collect();
+            let line =
+                |(name, value): &(&'static str, &str)| (http::HeaderName::from_static(name), value.parse().unwrap());
+            let fields: HeaderMap = lines.iter().map(line).collect();
+            let facts = RequestFacts::new(&http::Method::GET, &fields);
+            assert_eq!(Audience::of(&facts, &fields, &policy), expected, "{lines:?} {keyed:?}");
+        };
+        check(&[], &[], Audience::Anyone);
+        check(&[("cookie", "a=b")], &[], Audience::Cookies);
+        check(&[("cookie", "a=b")], &["a"], Audience::Anyone);
+        check(&[("authorization", "Basic x")], &[], Audience::Authorized);
+        check(&[("authorization", "Basic x"), ("cookie", "a=b")], &["a"], Audience::Authorized);
+    }
+
+    #[test]
     fn marks_of_many_long_keys_stay_within_their_capacity() {
         let recollection = Recollection::default();
         for number in 0..4096 {

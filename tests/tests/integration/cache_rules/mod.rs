@@ -37,6 +37,7 @@ mod freshness;
 mod heads;
 mod invalidation;
 mod keys;
+mod marks;
 mod media;
 mod one_run;
 mod partial;

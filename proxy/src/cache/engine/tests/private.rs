@@ -144,6 +144,25 @@ async fn mark_is_forgotten_once_a_request_that_passes_is_answered_with_what_can_
     }
 }
 
+#[tokio::test]
+async fn mark_counts_for_its_own_audience_in_explanations_and_ahead_of_players() {
+    let rig = Rig::new();
+    let odd = get_with("/a", &["cookie: session=odd"]);
+    let starter = rig.waiting(odd.clone());
+    rig.accept().await.answer(200, &["cache-control: private"], "odd");
+    starter.await.object().text().await.unwrap();
+    rig.idle().await;
+    for (ask, marked) in [(odd, true), (get("/a"), false)] {
+        let (key, facts, policy) = (key("/a"), RequestFacts::new(&ask.method, &ask.fields), &rig.policy);
+        let lookup = Lookup { key: &key, facts: &facts, fields: &ask.fields, policy, path: "/a", may_fill: true };
+        assert_eq!(rig.engine.explain(&lookup, SystemTime::now()).unshareable, marked, "{:?}", ask.fields);
+        if marked {
+            let nothing = || -> TestRequest { panic!("it would be told the same") };
+            assert_eq!(rig.engine.fetch_ahead(&lookup, nothing), Ahead::Unwanted);
+        }
+    }
+}
+
 impl Rig {
     /// An origin has answered a request that passed.
     fn passed(&self, ask: &Ask, status: u16, lines: &[&str]) {

@@ -60,6 +60,25 @@ async fn renewal_that_turns_out_private_is_for_nobody_and_ends_what_is_stored() 
 }
 
 #[tokio::test]
+async fn renewal_that_one_clients_cookies_made_private_is_left_to_those_without() {
+    let rig = Rig::new();
+    rig.store(get("/a"), WHILE_REVALIDATING, "old").await;
+    let stale = Outcome::Stale(WhyStale::WhileRevalidate);
+    assert_eq!(rig.ask(get_with("/a", &["cookie: session=odd"])).await.object().outcome, stale);
+    let exchange = rig.accept().await;
+    exchange.head(200, &["cache-control: private"]);
+    exchange.body("one client's");
+    exchange.hung_up().await;
+    rig.idle().await;
+    assert_eq!(rig.ask(get_with("/a", &["cookie: session=next"])).await.object().outcome, stale);
+    assert_eq!(rig.fetches(), 2, "it would be told the same");
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, stale);
+    rig.accept().await.answer(200, &["cache-control: max-age=60"], "new");
+    rig.idle().await;
+    assert_eq!(rig.ask(get("/a")).await.object().text().await.as_deref(), Ok("new"));
+}
+
+#[tokio::test]
 async fn stale_stands_in_for_an_error_for_no_answer_and_for_a_body_that_never_comes() {
     type Misbehaviour = fn(Exchange);
     let misbehave: [(Misbehaviour, Option<StatusCode>); 4] = [
