@@ -15,7 +15,7 @@ use pingora_core::protocols::SocketDigest;
 use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
 use pingora_core::server::ShutdownWatch;
 use quinn::crypto::rustls::{HandshakeData, NoInitialCipherSuite};
-use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{Connecting, Endpoint, Incoming};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -24,6 +24,7 @@ use super::bounds::Bounds;
 use super::connection::Http3Connection;
 use super::quic_adapter::variable_integer;
 use super::request::RequestContext;
+use super::sending;
 use super::transport::{bound_incoming, quic_crypto, server_crypto, transport};
 use crate::listener::{
     ConnectionGuard, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState, Protocol,
@@ -107,13 +108,7 @@ where
 {
     let local = socket.local_addr().map_err(ServeError::Socket)?;
     let mut settings = Settings::new(state.load_full())?;
-    let endpoint = Endpoint::new(
-        EndpointConfig::default(),
-        Some(settings.server.as_ref().clone()),
-        socket,
-        Arc::new(TokioRuntime),
-    )
-    .map_err(ServeError::Socket)?;
+    let endpoint = sending::endpoint(settings.server.as_ref().clone(), socket).map_err(ServeError::Socket)?;
     let handshakes = AtomicUsize::new(0);
     let listener =
         Arc::new(Listener { app, state, signals: signals.clone(), observer, limit, shutdown, local, handshakes });
