@@ -71,6 +71,7 @@ async fn renewal_that_one_clients_cookies_made_private_is_left_to_those_without(
     exchange.hung_up().await;
     rig.idle().await;
     assert_eq!(rig.ask(get_with("/a", &["cookie: session=next"])).await.object().outcome, stale);
+    rig.idle().await;
     assert_eq!(rig.fetches(), 2, "it would be told the same");
     assert_eq!(rig.ask(get("/a")).await.object().outcome, stale);
     rig.accept().await.answer(200, &["cache-control: max-age=60"], "new");

@@ -274,8 +274,7 @@ fn padded(number: u64, format: Option<&str>) -> Option<String> {
 
 /// Seconds. `INF` says that segments are there however early one asks, which nothing here gains by.
 fn offset(text: &str) -> Option<Duration> {
-    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite())?;
-    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+    Duration::try_from_secs_f64(text.parse::<f64>().ok()?.max(0.0)).ok()
 }
 
 /// `xs:dateTime` with a zone, which DASH asks for; without one it is UTC.

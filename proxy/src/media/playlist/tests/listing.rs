@@ -293,7 +293,8 @@ fn only_track_of_its_sort_is_known_to_be_played() {
     check(&[("contentType=\"video\"", 1), ("mimeType=\"audio/mp4\"", 1)], &[true, true]);
     check(&[("contentType=\"video\"", 2), ("contentType=\"audio\"", 1)], &[false, false, true]);
     check(&[("contentType=\"audio\"", 1), ("contentType=\"audio\" lang=\"de\"", 1)], &[false, false]);
-    check(&[("contentType=\"text\"", 1), ("", 1)], &[false, false]);
+    check(&[("contentType=\"text\"", 1), ("contentType=\"video\"", 1)], &[false, true]);
+    check(&[("", 1)], &[false]);
 }
 
 #[test]

@@ -145,6 +145,65 @@ async fn part_that_comes_later_freshens_what_is_stored() {
     rig.asked();
 }
 
+/// RFC 9111 sections 3.1 and 3.4: what is kept of a later part is what would be kept of a first one.
+#[tokio::test]
+async fn part_that_comes_later_brings_nothing_that_is_not_stored() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    let before = rig.stored().unwrap();
+    let private = "cache-control: max-age=600, private=\"x-own\"";
+    rig.origin.says(&[private, "x-own: odd", "x-hop: 1", "connection: x-hop", "x-note: new"]);
+    rig.read("70000-70999").await;
+    rig.idle().await;
+    let stored = rig.stored().unwrap();
+    assert!(stored.meta.headers.contains_key("x-note"), "it was freshened");
+    for name in ["x-own", "x-hop", "connection"] {
+        assert!(!stored.meta.headers.contains_key(name), "{name}");
+    }
+    assert_eq!((stored.meta.status, before.meta.status), (StatusCode::OK, StatusCode::OK), "it is the whole's");
+}
+
+/// RFC 9111 section 4.1: who was told apart by nothing until now would get what is for some.
+#[tokio::test]
+async fn part_that_varies_otherwise_freshens_nothing() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.origin.says(&["vary: accept-language", "x-told: yes"]);
+    rig.read("70000-70999").await;
+    rig.idle().await;
+    let stored = rig.stored().unwrap();
+    assert!(!stored.meta.headers.contains_key("x-told") && !stored.meta.headers.contains_key("vary"));
+}
+
+/// Bytes of a version that somebody still reads say nothing of the one that has taken its place.
+#[tokio::test(start_paused = true)]
+async fn part_of_a_version_that_was_replaced_does_not_freshen_the_new_one() {
+    let rig = SliceRig::new(TOTAL);
+    let old = rig.ask_with(&["range: bytes=0-"]).await.object();
+    tokio::time::sleep(Duration::from_secs(3)).await; // its run waits no longer
+    rig.engine.invalidate(&key("/film"));
+    rig.origin.says(&["x-told: first"]);
+    rig.read("50000-50999").await;
+    rig.origin.says(&["x-told: second"]);
+    assert!(stretch_of(old, 0, TOTAL).await.unwrap() == content(1, 0, TOTAL));
+    rig.idle().await;
+    let field = rig.stored().unwrap().meta.headers.get("x-told").cloned();
+    assert_eq!(field.unwrap(), "first");
+}
+
+/// The second request for what one client was refused carries nothing of that client: what it brings is for all.
+#[tokio::test]
+async fn part_that_was_had_without_the_clients_credentials_freshens() {
+    let rig = SliceRig::new(TOTAL);
+    rig.read("50000-50999").await;
+    rig.origin.says(&["x-told: yes"]);
+    rig.origin.becomes(Habit::Picky(403, ""));
+    let got = rig.ask_with(&["x-client: odd", "cookie: a=b", "range: bytes=70000-70999"]).await.object();
+    assert!(part_of(got, "70000-70999").await.unwrap() == content(1, 70_000, 71_000));
+    rig.idle().await;
+    assert!(rig.stored().unwrap().meta.headers.contains_key("x-told"));
+}
+
 #[tokio::test]
 async fn part_that_is_older_or_one_clients_own_freshens_nothing() {
     let older = "date: Thu, 01 Jan 2015 00:00:00 GMT";
