@@ -46,7 +46,7 @@ pub(super) async fn open(connection: RawConnection, request: &Request) -> anyhow
         }
         writer
     });
-    let head = read_head(&mut reader, &request.method).await?;
+    let head = read_head(&mut reader, request).await?;
     let framing = framing(&head)?;
     Ok((head, Body { reader, framing, sending }))
 }
@@ -71,8 +71,8 @@ pub(super) async fn read_response(reader: &mut RawReader, head: Head) -> anyhow:
         match next(reader, &mut framing).await {
             Piece::Data(data) => body.extend_from_slice(&data),
             Piece::End(end, trailers) => {
-                let Head { status, fields, .. } = head;
-                return Ok(Response { status, fields, body: Bytes::from(body), trailers, end });
+                let Head { status, fields, interim, .. } = head;
+                return Ok(Response { status, fields, body: Bytes::from(body), trailers, end, interim });
             }
         }
     }
@@ -92,13 +92,15 @@ pub(super) fn request_head(request: &Request) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// Reads a final head; interim ones (1xx) are passed over.
-pub(super) async fn read_head(reader: &mut RawReader, method: &str) -> anyhow::Result<Head> {
+/// Reads a final head, and the interim ones (1xx) that precede it.
+pub(super) async fn read_head(reader: &mut RawReader, request: &Request) -> anyhow::Result<Head> {
+    let mut interim = Vec::new();
     loop {
-        let head = read_any_head(reader, method).await?;
+        let head = read_any_head(reader, &request.method).await?;
         if head.status >= 200 {
-            return Ok(head);
+            return Ok(head.behind(interim));
         }
+        interim.push(head.into_interim(request));
     }
 }
 
@@ -120,7 +122,7 @@ fn parse_head(bytes: &[u8], method: &str) -> anyhow::Result<Head> {
         let (name, value) = line.split_once(':').with_context(|| format!("field line {line:?}"))?;
         fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    Ok(Head { status, fields, bodiless: bodiless(method, status) })
+    Ok(Head { status, fields, bodiless: bodiless(method, status), interim: Vec::new() })
 }
 
 fn framing(head: &Head) -> anyhow::Result<Framing> {

@@ -1,10 +1,10 @@
 //! HTTP/2 over TLS, by the h2 crate.
 
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::client::{ResponseFuture, SendRequest};
 use tokio::sync::watch;
 
-use super::message::{End, Head, Request, from_map};
+use super::message::{End, Head, Interim, Request, from_map};
 use super::{Piece, Target, raw};
 
 /// Window of one stream: small, so that a reader which pauses is soon felt at the other side.
@@ -41,13 +41,14 @@ impl Connection {
 
     pub(super) async fn request(&self, request: &Request) -> anyhow::Result<(Head, Body)> {
         let mut sender = self.sender.clone().ready().await?;
-        let (response, stream) = sender.send_request(request.to_http()?, !request.has_body())?;
+        let (mut response, stream) = sender.send_request(request.to_http()?, !request.has_body())?;
         if request.has_body() {
             // Beside the reading: a server may answer before it has read all.
             tokio::spawn(send_body(stream, request.body.clone()));
         }
+        let interim = interim(&mut response, request).await?;
         let (parts, stream) = response.await?.into_parts();
-        Ok((Head::from_http(&request.method, parts.status, &parts.headers), Body { stream }))
+        Ok((Head::from_http(&request.method, parts.status, &parts.headers).behind(interim), Body { stream }))
     }
 
     pub(super) async fn closed(&self) {
@@ -55,6 +56,17 @@ impl Connection {
         // An error means that the driver is gone, which is an end too.
         let _end = closed.wait_for(|closed| *closed).await;
     }
+}
+
+/// The interim responses (1xx) before a final one.
+async fn interim(response: &mut ResponseFuture, request: &Request) -> anyhow::Result<Vec<Interim>> {
+    let mut interim = Vec::new();
+    while let Some(head) = std::future::poll_fn(|context| response.poll_informational(context)).await {
+        let head = head?;
+        let head = Head::from_http(&request.method, head.status(), head.headers());
+        interim.push(head.into_interim(request));
+    }
+    Ok(interim)
 }
 
 impl Drop for Connection {

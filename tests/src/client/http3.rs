@@ -67,11 +67,13 @@ impl Connection {
         // Beside the reading: a server may answer before it has read all.
         let sending = tokio::spawn(send_body(sending, request.body.clone()));
         let mut response = receiving.recv_response().await?;
-        // Interim responses (RFC 9110 section 15.2) come before the one that was asked for.
+        let mut interim = Vec::new();
         while response.status().is_informational() {
+            let head = Head::from_http(&request.method, response.status(), response.headers());
+            interim.push(head.into_interim(request));
             response = receiving.recv_response().await?;
         }
-        let head = Head::from_http(&request.method, response.status(), response.headers());
+        let head = Head::from_http(&request.method, response.status(), response.headers()).behind(interim);
         Ok((head, Body { stream: receiving, sending }))
     }
 

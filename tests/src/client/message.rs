@@ -1,6 +1,7 @@
 //! Requests and responses, the same for all protocols.
 
 use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -15,6 +16,25 @@ pub struct Request {
     pub fields: Vec<(String, String)>,
     /// Body; sent with its length when not empty or when the method is POST, PUT or PATCH.
     pub body: Bytes,
+    /// Who is told of interim responses as they come.
+    pub hints: Option<UnboundedSender<Interim>>,
+}
+
+/// An interim response (RFC 9110 section 15.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interim {
+    /// Status code.
+    pub status: u16,
+    /// Fields in order, names in lower case.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Interim {
+    /// The first field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        first(&self.fields, name)
+    }
 }
 
 impl Request {
@@ -27,6 +47,7 @@ impl Request {
             authority: String::new(),
             fields: Vec::new(),
             body: Bytes::new(),
+            hints: None,
         }
     }
 
@@ -54,6 +75,13 @@ impl Request {
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// Tells of interim responses as they come.
+    #[must_use]
+    pub fn hints(mut self, hints: UnboundedSender<Interim>) -> Self {
+        self.hints = Some(hints);
         self
     }
 
@@ -98,6 +126,8 @@ pub struct Head {
     pub fields: Vec<(String, String)>,
     /// Whether a body may follow it at all.
     pub bodiless: bool,
+    /// What came before it.
+    pub interim: Vec<Interim>,
 }
 
 impl Head {
@@ -110,7 +140,20 @@ impl Head {
     /// From the `http` crate's parts.
     pub(crate) fn from_http(method: &str, status: http::StatusCode, fields: &http::HeaderMap) -> Self {
         let status = status.as_u16();
-        Self { status, fields: from_map(fields), bodiless: bodiless(method, status) }
+        Self { status, fields: from_map(fields), bodiless: bodiless(method, status), interim: Vec::new() }
+    }
+
+    /// Behind these.
+    pub(crate) fn behind(self, interim: Vec<Interim>) -> Self {
+        Self { interim, ..self }
+    }
+
+    /// As an interim one, of which whoever wants to know is told.
+    pub(crate) fn into_interim(self, request: &Request) -> Interim {
+        let interim = Interim { status: self.status, fields: self.fields };
+        // Who hears no more has heard enough.
+        let _told = request.hints.as_ref().map(|hints| hints.send(interim.clone()));
+        interim
     }
 
     /// A clean end of a body whose length is not the promised one is none.
@@ -138,6 +181,8 @@ pub struct Response {
     pub trailers: Vec<(String, String)>,
     /// How it ended.
     pub end: End,
+    /// What came before it.
+    pub interim: Vec<Interim>,
 }
 
 impl Response {

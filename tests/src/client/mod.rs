@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 
 pub use http3::quic;
-pub use message::{End, Head, Request, Response};
+pub use message::{End, Head, Interim, Request, Response};
 pub use raw::RawConnection;
 pub use tls::{ServerIdentity, TlsVersions, Trust};
 
@@ -215,8 +215,8 @@ impl Streaming {
                 Piece::Data(data) => self.received.extend_from_slice(&data),
                 Piece::End(end, trailers) => {
                     let end = self.head.check_length(end, self.received.len() as u64);
-                    let Head { status, fields, .. } = self.head;
-                    return Ok(Response { status, fields, body: Bytes::from(self.received), trailers, end });
+                    let Head { status, fields, interim, .. } = self.head;
+                    return Ok(Response { status, fields, body: Bytes::from(self.received), trailers, end, interim });
                 }
             }
         }

@@ -131,7 +131,7 @@ impl RawConnection {
     /// # Errors
     /// When none came or it is malformed.
     pub async fn head(&mut self, method: &str) -> anyhow::Result<Head> {
-        http1::read_head(&mut self.reader, method).await
+        http1::read_head(&mut self.reader, &Request::new(method, "")).await
     }
 
     /// Reads an interim head (1xx), and returns its status; a final one is returned as well.
