@@ -1,5 +1,7 @@
 //! Writes a stored or arriving object to a client: preconditions, ranges, head, body.
 
+mod turns;
+
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -9,6 +11,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use self::turns::Turns;
 use super::player_fields::pace;
 use super::respond_error::{body_of, describe_page, may_be_replaced, replacement_of, vary_by_accept, write_whole};
 use super::shape_response::{finish_head, frame_body};
@@ -25,11 +28,6 @@ use crate::telemetry::CacheOutcome;
 /// Bytes handed to a connection at once. Large enough that a hit of usual size is one write, small enough that a
 /// slow client holds back little.
 pub(super) const PIECE: usize = 256 * 1024;
-
-/// Bytes of a body that leave with its head where many may wait for the same fill. Each of them then has its first bytes
-/// before any of them gets more: copying the first 64 KiB to a thousand clients takes tens of milliseconds, these hardly
-/// any. Enough to see what a file is.
-const FIRST_PIECE: usize = 4 * 1024;
 
 /// What is served.
 pub(super) struct Served {
@@ -83,7 +81,7 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
         return write_whole(session, context, head, page.content).await;
     }
     let payload = if is_head { Payload::Nothing } else { payload };
-    let source = Source { reader, is_begun: !matches!(outcome, Outcome::Miss { .. }) };
+    let source = Source { reader, turns: Turns::of(outcome) };
     write(session, context, head, payload, source).await
 }
 
@@ -224,14 +222,14 @@ async fn write(
 /// 9110 section 6.5.1).
 async fn write_rest(session: &mut Session, source: &mut Source, pace: &mut Option<Pace>) -> Result<()> {
     let takes_trailers = session.is_http2() || session.is_custom();
-    while let Some(bytes) = source.reader.next(source.most(pace)).await.map_err(truncated)? {
+    while let Some(bytes) = source.reader.next(source.turns.most(pace.as_ref())).await.map_err(truncated)? {
         let last = source.reader.at_end() && !(takes_trailers && source.reader.trailers().is_some());
         keep_pace(pace, bytes.len()).await;
         session.write_response_body(Some(bytes), last).await?;
         if last {
             return Ok(());
         }
-        source.let_others_begin().await;
+        source.turns.let_others_begin().await;
     }
     match source.reader.trailers() {
         Some(fields) if takes_trailers => session.as_mut().write_response_trailers(fields.clone()).await,
@@ -250,14 +248,14 @@ async fn write_range(
     source.reader.read_until(part.end);
     let mut left = part.length();
     while left > 0 {
-        let limit = usize::try_from(left).unwrap_or(usize::MAX).min(source.most(pace));
+        let limit = usize::try_from(left).unwrap_or(usize::MAX).min(source.turns.most(pace.as_ref()));
         let Some(bytes) = source.reader.next(limit).await.map_err(truncated)? else {
             return Err(Error::explain(ErrorType::ReadError, "the object is shorter than its length said"));
         };
         left -= bytes.len() as u64;
         keep_pace(pace, bytes.len()).await;
         session.write_response_body(Some(bytes), last && left == 0).await?;
-        source.let_others_begin().await;
+        source.turns.let_others_begin().await;
     }
     Ok(())
 }
@@ -265,23 +263,7 @@ async fn write_range(
 /// Where a body is read from.
 struct Source {
     reader: Reader,
-    /// Whether there is nobody, or nobody any more, whom it would keep from their first bytes.
-    is_begun: bool,
-}
-
-impl Source {
-    /// Most bytes that are taken at once.
-    fn most(&self, pace: &Option<Pace>) -> usize {
-        let most = if self.is_begun { PIECE } else { FIRST_PIECE };
-        pace.as_ref().map_or(most, |pace| pace.piece().min(most))
-    }
-
-    /// Behind the first piece, lets everyone in this thread go first who was woken before.
-    async fn let_others_begin(&mut self) {
-        if !std::mem::replace(&mut self.is_begun, true) {
-            tokio::task::yield_now().await;
-        }
-    }
+    turns: Turns,
 }
 
 /// Waits until so many bytes may go. A client that leaves meanwhile is found at the next write.
