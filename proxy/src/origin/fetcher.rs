@@ -28,7 +28,7 @@ use super::attempts::AttemptJournal;
 use super::error_words::plainly;
 use super::hedging::{Chance, Delay};
 use super::pool::{CompiledOrigin, CompiledPool};
-use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, Hold};
+use crate::cache::engine::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, Hold, InterimListener};
 use crate::routing::{PoolChoice, RouteEntry, SiteEntry};
 use crate::runtime_snapshot::RuntimeSnapshot;
 use crate::telemetry::{RequestId, RetryReason, TraceContext};
@@ -56,6 +56,8 @@ pub struct FillContext {
     pub journal: Arc<AttemptJournal>,
     /// Whether its origin may hold it back.
     pub hold: Option<Hold>,
+    /// Who hears its interim responses.
+    pub listener: Option<Arc<dyn InterimListener>>,
 }
 
 /// What the pipeline learnt of a response beside its fields.
@@ -129,6 +131,10 @@ impl FetchRequest for FillRequest {
         Self { fields, ..self.clone() }
     }
 
+    fn heard_by(&self, listener: Arc<dyn InterimListener>) -> Self {
+        Self { context: FillContext { listener: Some(listener), ..self.context.clone() }, ..self.clone() }
+    }
+
     fn resuming(&self, fields: HeaderMap, after: Option<OriginName>) -> Self {
         Self { fields, resumes: Some(BrokenOff { origin: after }), ..self.clone() }
     }
@@ -187,6 +193,7 @@ struct SubrequestStream {
 struct Running {
     handle: SubrequestHandle,
     notes: Arc<FetchNotes>,
+    listener: Option<Arc<dyn InterimListener>>,
     /// The last task said that nothing follows it.
     ended: bool,
     /// What was received before it was asked for.
@@ -237,12 +244,14 @@ async fn start(
         Ok(false) => return Err(internal("the fill's request was empty")),
         Err(error) => return Err(internal(&error.to_string())),
     }
+    // Of two requests for the same response one is heard: both would say the same.
+    let listener = request.context.listener.clone().filter(|_| hedged.is_none());
     let notes = Arc::new(FetchNotes { hedged, resumes: request.resumes.clone(), ..FetchNotes::default() });
     let context = FillContext { notes: Arc::clone(&notes), ..request.context.clone() };
     let context = Ctx::builder().body_mode(BodyMode::NoBody).user_ctx(Box::new(context)).build();
     let (prepared, handle) = spawner.create_subrequest(&parent, context);
     let task = AbortOnDrop(tokio::spawn(prepared.run()));
-    Ok(Running { handle, notes, ended: false, ahead: None, task })
+    Ok(Running { handle, notes, listener, ended: false, ahead: None, task })
 }
 
 impl Running {
@@ -275,7 +284,12 @@ impl Running {
             self.ended = task.is_end();
             match task {
                 // Interim responses (RFC 9110 section 15.2) are no answer.
-                HttpTask::Header(head, _) if head.status.is_informational() => self.ended = false,
+                HttpTask::Header(head, _) if head.status.is_informational() => {
+                    self.ended = false;
+                    if let Some(listener) = &self.listener {
+                        listener.hear(head.status, head.headers.clone());
+                    }
+                }
                 HttpTask::Header(head, end) => {
                     let parts = head.as_owned_parts();
                     let close_delimited = self.notes.close_delimited.load(Ordering::Relaxed);

@@ -1,9 +1,10 @@
 //! Asks the cache engine, and writes what it answers.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -15,12 +16,13 @@ use super::cache_key::{cache_key, reduce_to_key, selecting_fields, sent_fields};
 use super::debug_field;
 use super::hold_back::{held, held_deadline, hold_of};
 use super::match_route::{Asked, query};
+use super::relay_interim::{hearing_of, relay_interim};
 use super::respond_error::answer;
 use super::route_facts::response_deadline;
 use super::serve_object::{Served, length_of, serve_object};
 use crate::cache::compression::{Choice, Content, Representation, choose, is_compressible};
-use crate::cache::engine::{Answer, Coded, FetchError, Lookup, Object, Passage, Reader};
-use crate::cache::key::Scheme;
+use crate::cache::engine::{Answer, Coded, FetchError, Hearing, Hold, InterimHead, Lookup, Object, Passage, Reader};
+use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::cache_status::{ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate};
 use crate::cache::rules::decide::PassReason;
@@ -65,27 +67,13 @@ pub(super) async fn consult_cache(
         context.cache.key = Some(key);
         return answer(session, context, StatusCode::BAD_REQUEST).await;
     };
-    let (answered, told) = {
-        let selecting = selecting_fields(&matched.route.cache_policy.key, &request.headers);
-        let lookup = Lookup {
-            key: &key,
-            facts: &facts,
-            fields: &selecting,
-            policy: &matched.route.cache_policy,
-            path: &matched.path,
-            may_fill: matched.path_as_sent,
-        };
-        let answer = proxy.cache.answer(&lookup, || held(fill_request(request, context, matched), hold));
-        let answered = match held_deadline(response_deadline(context), context.arrival.instant, hold) {
-            // Nobody else is hurt: a fill belongs to no client and goes on.
-            Some(deadline) => match timeout_at(deadline.into(), answer).await {
-                Ok(answered) => answered,
-                Err(_) => proxy.cache.stale_in_place(&lookup).unwrap_or_else(|| Answer::Failed(too_late())),
-            },
-            None => answer.await,
-        };
-        let told = debug_field::told_of(proxy, &request.headers, &lookup, &answered);
-        (answered, told)
+    let mut hearing = hearing_of(session);
+    let (answered, told) = loop {
+        match ask(proxy, session, context, matched, &Asking { key: &key, facts: &facts, hold }, &mut hearing).await {
+            ControlFlow::Break(answered) => break answered,
+            // Not while it is asked: what is half written when time is up would spoil what follows.
+            ControlFlow::Continue(heads) => relay_interim(session, heads).await?,
+        }
     };
     context.cache.told = told;
     answered.miss_reason().into_iter().for_each(|reason| proxy.metrics.cache().missed(reason));
@@ -108,6 +96,48 @@ pub(super) async fn consult_cache(
         }
         Answer::Failed(error) => answer_failed(session, context, error).await,
     }
+}
+
+/// What the cache is asked.
+struct Asking<'a> {
+    key: &'a CacheKey,
+    facts: &'a RequestFacts,
+    hold: Option<Hold>,
+}
+
+/// The cache's answer, and what callers who may see that are told of it; or interim responses that come before.
+async fn ask(
+    proxy: &EdgeProxy,
+    session: &Session,
+    context: &RequestContext,
+    matched: &MatchedRoute,
+    asking: &Asking<'_>,
+    hearing: &mut Hearing,
+) -> ControlFlow<(Answer, Option<HeaderValue>), Vec<InterimHead>> {
+    let request = session.req_header();
+    let selecting = selecting_fields(&matched.route.cache_policy.key, &request.headers);
+    let lookup = Lookup {
+        key: asking.key,
+        facts: asking.facts,
+        fields: &selecting,
+        policy: &matched.route.cache_policy,
+        path: &matched.path,
+        may_fill: matched.path_as_sent,
+    };
+    let make = || held(fill_request(request, context, matched), asking.hold);
+    let going_on = proxy.cache.go_on(&lookup, &make, hearing);
+    let answered = match held_deadline(response_deadline(context), context.arrival.instant, asking.hold) {
+        // Nobody else is hurt: a fill belongs to no client and goes on.
+        Some(deadline) => timeout_at(deadline.into(), going_on).await.unwrap_or_else(|_| {
+            let stale = proxy.cache.stale_in_place(&lookup);
+            ControlFlow::Break(stale.unwrap_or_else(|| Answer::Failed(too_late())))
+        }),
+        None => going_on.await,
+    };
+    answered.map_break(|answered| {
+        let told = debug_field::told_of(proxy, &request.headers, &lookup, &answered);
+        (answered, told)
+    })
 }
 
 async fn answer_failed(session: &mut Session, context: &mut RequestContext, error: FetchError) -> Result<Flow> {
@@ -207,7 +237,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
             || context.arrival.host.as_deref().unwrap_or_default().to_owned(),
             |authority| authority.as_str().to_owned(),
         );
-        if let Ok(value) = header::HeaderValue::from_str(&authority) {
+        if let Ok(value) = HeaderValue::from_str(&authority) {
             fields.insert(header::HOST, value);
         }
     }
@@ -227,6 +257,7 @@ fn origin_request(request: &RequestHeader, context: &RequestContext, matched: &M
             notes: Arc::new(FetchNotes::default()),
             journal: Arc::clone(context.journal()),
             hold: None,
+            listener: None,
         },
     }
 }

@@ -21,6 +21,7 @@ mod player_fields;
 mod prefetch_next;
 mod prepare_origin_request;
 mod record_outcome;
+mod relay_interim;
 mod respond_error;
 mod retry_after;
 mod route_facts;
@@ -65,6 +66,7 @@ pub(crate) async fn run(proxy: &EdgeProxy, session: &mut Session, context: &mut 
         return Ok(false);
     }
     identify_client::identify_client(session, context);
+    relay_interim::spare_old_clients(session);
     if health::answer_health_check(proxy, session, context).await? == Flow::Answered {
         return Ok(true);
     }

@@ -14,7 +14,7 @@ use tidegate_config::ids::OriginName;
 use super::handle_origin_failure::{count_answer, response_ended};
 use super::match_route::Asked;
 use super::prefetch_next::prefetch_next;
-use super::respond_error::is_replacement;
+use super::respond_error::{is_answered, is_replacement};
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::Protocol;
 use crate::origin::{AttemptOutcome, plainly};
@@ -54,7 +54,8 @@ pub(crate) fn record_outcome(
     let error = error.filter(|error| !is_replacement(error));
     let exchange = Exchange {
         asked: Asked::of(session.req_header()),
-        status: session.response_written().map(|head| head.status),
+        // Behind an interim response a client that has left has left without an answer.
+        status: session.response_written().map(|head| head.status).filter(|_| is_answered(session)),
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
         ended: Instant::now(),

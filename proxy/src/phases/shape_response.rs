@@ -12,6 +12,7 @@ use super::admit_response_head::admit_response_head;
 use super::debug_field::DEBUG;
 use super::note_response::take_note;
 use super::player_fields::{CMSD_DYNAMIC, ForPlayers, PRIORITY, cmsd, pace, priority};
+use super::relay_interim::shape_interim;
 use super::route_facts::change_response;
 use crate::cache::rules::cache_status::{CACHE_STATUS, Member};
 use crate::cache::rules::decide::StoredMeta;
@@ -309,7 +310,11 @@ pub(crate) fn shape_passed_response(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         context.response.first_byte = Some(Instant::now());
     }
-    if context.is_fill() || head.status.is_informational() {
+    if context.is_fill() {
+        return Ok(());
+    }
+    if head.status.is_informational() {
+        shape_interim(head);
         return Ok(());
     }
     if session.req_header().version == Version::HTTP_10 {

@@ -3,6 +3,8 @@
 //! Owns the seam between the cache and the origin side; the implementation fetches through the proxy's own
 //! pipeline as a subrequest. The engine knows neither sessions nor connections.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
@@ -51,6 +53,12 @@ impl FetchError {
     }
 }
 
+/// Hears the interim responses (RFC 9110 section 15.2) of a fetch as they come.
+pub trait InterimListener: Send + Sync {
+    /// One of them, and its fields as they came.
+    fn hear(&self, status: StatusCode, fields: HeaderMap);
+}
+
 /// A response in the making.
 pub trait FetchStream: Send {
     /// The next piece; after `End` or an error it is not called again.
@@ -78,6 +86,12 @@ pub trait FetchRequest: Clone + Send + Sync + 'static {
     /// The same request with these fields instead.
     #[must_use]
     fn with_fields(&self, fields: HeaderMap) -> Self;
+    /// The same request, whose interim responses this one hears. Without it they are passed over.
+    #[must_use]
+    fn heard_by(&self, listener: Arc<dyn InterimListener>) -> Self {
+        drop(listener);
+        self.clone()
+    }
     /// The same request, for the rest of a response that broke off at this origin, with these fields instead. Others are
     /// asked first.
     #[must_use]

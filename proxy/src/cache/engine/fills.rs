@@ -6,16 +6,18 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 
 use super::bell::Bell;
-use super::fetch::FetchError;
+use super::fetch::{FetchError, InterimListener};
+use super::interim::{InterimHead, InterimHeads};
 use super::memory::FullKey;
 use super::object::Object;
 use super::recollection::Audience;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::decide::OriginFailure;
+use crate::cache::rules::interim;
 
 /// What a fill has found so far.
 #[derive(Clone)]
@@ -53,6 +55,20 @@ pub(super) enum Others {
     LookAgain,
 }
 
+/// What those who wait for a fill are told next.
+pub(super) enum News {
+    /// Interim responses that they have not heard yet; never none.
+    Interim(Vec<Arc<InterimHead>>),
+    /// What it has found, which is no longer [`Head::Pending`].
+    Head(Head),
+}
+
+/// What a fill has found, and what came before it.
+struct Found {
+    interim: InterimHeads,
+    head: Head,
+}
+
 /// What the request asked for that a fill was started by.
 pub(super) struct AskedKey {
     /// Its very own key.
@@ -64,9 +80,9 @@ pub(super) struct AskedKey {
 /// One fill, seen by those who wait for it.
 pub(super) struct Fill {
     pub(super) asked: AskedKey,
-    head: Mutex<Head>,
-    /// Rung when there is a head.
-    found: Bell,
+    found: Mutex<Found>,
+    /// Rung when there is more of that.
+    news: Bell,
     /// What only the request may have that the response was fetched with, until it takes it: a response that may not be
     /// shared, or one with fields that may not.
     own: Mutex<Option<Arc<Object>>>,
@@ -85,8 +101,8 @@ impl Fill {
     pub(super) fn new(asked: AskedKey, request_fields: HeaderMap, audience: Audience, held: bool) -> Arc<Self> {
         Arc::new(Self {
             asked,
-            head: Mutex::new(Head::Pending),
-            found: Bell::default(),
+            found: Mutex::new(Found { interim: InterimHeads::default(), head: Head::Pending }),
+            news: Bell::default(),
             own: Mutex::new(None),
             request_fields,
             audience,
@@ -97,8 +113,8 @@ impl Fill {
 
     /// Tells everyone who waits.
     pub(super) fn publish(&self, head: Head) {
-        *self.head.lock() = head;
-        self.found.ring();
+        self.found.lock().head = head;
+        self.news.ring();
     }
 
     /// Tells everyone who waits that the response is for one of them.
@@ -115,13 +131,13 @@ impl Fill {
     /// Fails what is still pending; what was published stays.
     pub(super) fn fail_pending(&self, error: FetchError) {
         {
-            let mut head = self.head.lock();
-            if !matches!(*head, Head::Pending) {
+            let mut found = self.found.lock();
+            if !matches!(found.head, Head::Pending) {
                 return;
             }
-            *head = Head::Failed { error, failure: OriginFailure::Unreachable, stale: None };
+            found.head = Head::Failed { error, failure: OriginFailure::Unreachable, stale: None };
         }
-        self.found.ring();
+        self.news.ring();
     }
 
     /// Takes what may not be shared. Only for the request that started the fill: another one's session must never read
@@ -132,7 +148,7 @@ impl Fill {
 
     /// Whether nothing has been found yet.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(*self.head.lock(), Head::Pending)
+        matches!(self.found.lock().head, Head::Pending)
     }
 
     /// Whether its key was invalidated while it runs.
@@ -140,9 +156,42 @@ impl Fill {
         self.outdated.load(Ordering::Acquire)
     }
 
-    /// Waits for the head.
-    pub(super) async fn wait(&self) -> Head {
-        self.found.until(|| Some(self.head.lock().clone()).filter(|head| !matches!(head, Head::Pending))).await
+    /// Waits for the head, or for interim responses behind the first so many, which come first. A count of none waits for
+    /// the head alone.
+    pub(super) async fn news(&self, heard: Option<usize>) -> News {
+        self.news
+            .until(|| {
+                let found = self.found.lock();
+                let interim = heard.map(|heard| found.interim.behind(heard)).unwrap_or_default();
+                match (interim, &found.head) {
+                    ([], Head::Pending) => None,
+                    ([], head) => Some(News::Head(head.clone())),
+                    (interim, _) => Some(News::Interim(interim.to_vec())),
+                }
+            })
+            .await
+    }
+}
+
+impl InterimListener for Fill {
+    fn hear(&self, status: StatusCode, mut fields: HeaderMap) {
+        if !interim::is_passed_on(status) {
+            return;
+        }
+        for name in interim::ending_fields(&fields) {
+            fields.remove(name);
+        }
+        {
+            let mut found = self.found.lock();
+            if !matches!(found.head, Head::Pending) {
+                return; // of a later request of this fill: the rest of a body, or a slice
+            }
+            if !found.interim.keep(InterimHead { status, fields }) {
+                log::debug!("a fill passes no more interim responses on");
+                return;
+            }
+        }
+        self.news.ring();
     }
 }
 
@@ -283,8 +332,30 @@ mod tests {
         let fill = fill();
         assert!(fill.is_pending());
         fill.publish(Head::Unshared(Others::Pass));
-        let status = http::StatusCode::BAD_GATEWAY;
+        let status = StatusCode::BAD_GATEWAY;
         fill.fail_pending(FetchError { status, reason: "late".to_owned() });
-        assert!(matches!(fill.wait().await, Head::Unshared(Others::Pass)));
+        assert!(matches!(fill.news(None).await, News::Head(Head::Unshared(Others::Pass))));
+    }
+
+    #[tokio::test]
+    async fn interim_responses_are_heard_before_the_head_and_none_behind_it() {
+        let fill = fill();
+        let hear = |status: u16, line: &'static str| {
+            let (name, value) = line.split_once(": ").unwrap();
+            let field = (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
+            fill.hear(StatusCode::from_u16(status).unwrap(), HeaderMap::from_iter([field]));
+        };
+        for (status, line) in [(100, "a: 0"), (102, "a: 1"), (103, "connection: x"), (101, "a: 0")] {
+            hear(status, line);
+        }
+        let News::Interim(heads) = fill.news(Some(0)).await else { panic!("a head without any") };
+        let told: Vec<_> = heads.iter().map(|head| (head.status.as_u16(), head.fields.len())).collect();
+        assert_eq!(told, [(102, 1), (103, 0)]);
+        fill.publish(Head::Unshared(Others::Pass));
+        hear(103, "a: 2");
+        let News::Interim(heads) = fill.news(Some(1)).await else { panic!("the head goes first") };
+        assert_eq!(heads.len(), 1);
+        assert!(matches!(fill.news(Some(2)).await, News::Head(_)));
+        assert!(matches!(fill.news(None).await, News::Head(_)));
     }
 }

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod answer;
+mod answering;
 mod appraisal;
 mod bell;
 mod body;
@@ -19,6 +20,7 @@ mod fill_task;
 mod fills;
 mod heads;
 mod held_places;
+mod interim;
 mod live;
 mod memory;
 mod object;
@@ -41,18 +43,14 @@ pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
 pub use explanation::{Explanation, NotStoredNote, SliceCounts};
-pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher};
+pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
+pub use interim::{Hearing, InterimHead};
 pub use live::{HeldBack, Hold, KnownPlaylist};
 pub use memory::MemoryFigures;
 pub use object::Object;
 
 use super::key::CacheKey;
-use super::rules::conditional::is_wanted_version;
-use super::rules::decide::{
-    Decision, FetchReason, Freshness, OriginFailure, Part, WhyStale, decide, decide_other_version,
-    may_serve_stale_on_error,
-};
-use super::rules::request_facts::CacheMethod;
+use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error};
 use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
 use budget::Budget;
@@ -61,13 +59,10 @@ use epochs::Epochs;
 use fill_task::{FillOrder, Guard, Starter};
 use fills::{AskedKey, Entered, Fill, FillsInFlight};
 use held_places::Place;
-use live::{LivePlaylists, too_many_held, too_many_waiters};
+use live::{LivePlaylists, too_many_held};
 use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
 use recollection::{Mark, Recollection};
 use search_rules::SearchRules;
-
-/// How often a request whose variant turned out another one goes on to that variant's fill before it passes.
-const MAX_HOPS: usize = 3;
 
 /// Bytes below moka's limit of an entry's weight that are left to fields, key and bookkeeping.
 const WEIGHT_MARGIN: u64 = 1 << 20;
@@ -178,92 +173,6 @@ impl<R: FetchRequest> CacheEngine<R> {
         match self.search_rules.shared(lookup.key, self.epochs.of(lookup.key)) {
             Some(shared) => self.memory.find(&shared, lookup.fields),
             None => found,
-        }
-    }
-
-    /// Answers a request that the route lets the cache see. `make_request` builds what a fill would send.
-    pub async fn answer(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: impl Fn() -> R + Sync) -> Answer {
-        for _ in 0..MAX_HOPS {
-            let answer = of_wanted_version(lookup, self.find_or_fetch(lookup, &make_request).await);
-            if let Some(answer) = self.with_slices(lookup, answer, &make_request).await {
-                return answer;
-            }
-        }
-        Answer::Pass(Passage::Late)
-    }
-
-    /// What is stored, or what a fill brings.
-    async fn find_or_fetch(self: &Arc<Self>, lookup: &Lookup<'_>, make_request: &(impl Fn() -> R + Sync)) -> Answer {
-        for _ in 0..MAX_HOPS {
-            let now = clock::now();
-            let found = self.find(lookup);
-            let decision = decide(lookup.facts, found.object.as_ref().map(|object| &object.meta), now, lookup.policy);
-            let (reason, stored) = match (decision, found.object) {
-                (Decision::Pass(reason), _) => return Answer::Pass(Passage::Rule(reason)),
-                (Decision::GatewayTimeout, _) => return Answer::GatewayTimeout,
-                (Decision::Serve(Freshness::Fresh), Some(object)) => return Answer::served(object, Outcome::Hit),
-                (Decision::Serve(Freshness::StaleAccepted), Some(object)) => {
-                    return Answer::served(object, Outcome::Stale(WhyStale::Accepted));
-                }
-                (Decision::Serve(Freshness::StaleMeanwhile), Some(object)) => {
-                    return Answer::served(object, Outcome::Stale(WhyStale::WhileRevalidate));
-                }
-                (Decision::ServeAndRefresh, Some(object)) => {
-                    if lookup.may_fill {
-                        self.refresh(lookup, &found.key, &object, make_request);
-                    }
-                    return Answer::served(object, Outcome::Stale(WhyStale::WhileRevalidate));
-                }
-                (Decision::Fetch(FetchReason::Miss), _) if found.varies => (FetchReason::OtherVariant, None),
-                (Decision::Fetch(reason), stored) => (reason, stored),
-                (_, None) => (FetchReason::Miss, None),
-            };
-            if let Some(answer) = self.fetch_through(lookup, &found.key, reason, stored, make_request).await {
-                return answer;
-            }
-        }
-        Answer::Pass(Passage::Unshareable)
-    }
-
-    /// Joins the fill of this key or starts one, and waits. `None` when it is not for this request: look again.
-    async fn fetch_through(
-        self: &Arc<Self>,
-        lookup: &Lookup<'_>,
-        key: &FullKey,
-        reason: FetchReason,
-        stored: Option<Arc<Object>>,
-        make_request: &(impl Fn() -> R + Sync),
-    ) -> Option<Answer> {
-        if lookup.facts.method != CacheMethod::Get {
-            return Some(Answer::Pass(Passage::Head));
-        }
-        if !lookup.may_fill {
-            return Some(Answer::Pass(Passage::OtherSpelling));
-        }
-        match self.recollection.marked(key, lookup.audience()) {
-            Some(Mark::Unshareable) => return Some(Answer::Pass(Passage::Unshareable)),
-            Some(Mark::Oversize) if lookup.facts.range => return Some(Answer::Pass(Passage::Oversize)),
-            _ => {}
-        }
-        if let Some(failure) = self.recollection.recent_failure(key)
-            && let Some(stale) = usable_stale(lookup, stored.as_ref(), failure)
-        {
-            return Some(Answer::served(stale, Outcome::Stale(WhyStale::Unasked)));
-        }
-        match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
-            Joined::Fill(fill, part) => {
-                let _place = match fill.held.then(|| self.live.admit_waiter()) {
-                    Some(None) => return Some(Answer::Failed(too_many_waiters())),
-                    place => place,
-                };
-                let answer = self.wait_for(lookup, &fill, part, reason).await?;
-                Some(spared_an_error(lookup, stored.as_ref(), answer))
-            }
-            Joined::Settled(object) => Some(Answer::served(object, Outcome::Hit)),
-            Joined::Refused(why) => Some(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
-                Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Unasked)),
-                None => Answer::Failed(why),
-            }),
         }
     }
 
@@ -393,35 +302,6 @@ fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: Orig
     let stored = stored?;
     may_serve_stale_on_error(lookup.facts, &stored.meta, failure, clock::now(), lookup.policy)
         .then(|| Arc::clone(stored))
-}
-
-/// In place of a server error what is stored, if this client itself accepts that (RFC 5861 section 4): a fill asks in
-/// nobody's name and does not know of it.
-fn spared_an_error(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: Answer) -> Answer {
-    let Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } = &answer else {
-        return answer;
-    };
-    let status = object.meta.status;
-    // What the origin has just confirmed is not stood in for by itself as it was before.
-    let is_other = |stored: &&Arc<Object>| !Arc::ptr_eq(&stored.body, &object.body);
-    let stale = stored.filter(is_other).filter(|_| status.is_server_error());
-    match usable_stale(lookup, stale, OriginFailure::Status(status)) {
-        Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
-        None => answer,
-    }
-}
-
-/// The answer, unless the request is about another version than that of it.
-fn of_wanted_version(lookup: &Lookup<'_>, answer: Answer) -> Answer {
-    let Answer::Object { object, .. } = &answer else { return answer };
-    let meta = &object.meta;
-    if !lookup.facts.conditional || is_wanted_version(lookup.fields, meta.status, &meta.validators()) {
-        return answer;
-    }
-    match decide_other_version(lookup.facts, lookup.policy) {
-        Decision::Pass(reason) => Answer::Pass(Passage::Rule(reason)),
-        _ => Answer::GatewayTimeout,
-    }
 }
 
 fn too_many_fills() -> FetchError {

@@ -5,28 +5,103 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::answer::{Answer, Lookup, Outcome, Passage};
+use super::budget::Admission;
 use super::clock;
 use super::fetch::FetchRequest;
-use super::fills::{Fill, Head, Others};
+use super::fills::{Fill, Head, News, Others};
+use super::interim::{Hearing, InterimHead};
 use super::object::Object;
+use super::recollection::Audience;
 use super::search_rules::is_for;
 use super::{CacheEngine, usable_stale};
-use crate::cache::rules::decide::{FetchReason, Part, WhyStale, may_read};
+use crate::cache::rules::decide::{FetchReason, OriginFailure, Part, WhyStale, may_read};
+use crate::cache::rules::interim::for_others;
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
 
-impl<R: FetchRequest> CacheEngine<R> {
-    /// Waits for a fill. `None` when what it fetches is not for this request: look again.
-    pub(super) async fn wait_for(
-        &self,
-        lookup: &Lookup<'_>,
-        fill: &Arc<Fill>,
+/// A request that waits for a fill.
+pub(super) struct Waiting {
+    fill: Arc<Fill>,
+    part: Part,
+    /// Why it does not do with what is stored.
+    reason: FetchReason,
+    /// What is stored, and stale.
+    stored: Option<Arc<Object>>,
+    /// How many of the fill's interim responses it has heard.
+    heard: usize,
+    /// Its own among those who wait for what an origin holds back.
+    _place: Option<Admission>,
+}
+
+impl Waiting {
+    pub(super) fn new(
+        fill: Arc<Fill>,
         part: Part,
         reason: FetchReason,
-    ) -> Option<Answer> {
-        let waiting = self.metrics.fills().wait();
-        let head = fill.wait().await;
-        drop(waiting);
+        stored: Option<Arc<Object>>,
+        place: Option<Admission>,
+    ) -> Self {
+        Self { fill, part, reason, stored, heard: 0, _place: place }
+    }
+
+    /// What this request may have of an interim response. Not yet is it known whether others may have the response that
+    /// follows: where it may be one client's own, what precedes it is as well.
+    fn may_have(&self, head: &InterimHead, lookup: &Lookup<'_>) -> Option<InterimHead> {
+        if self.part == Part::Starter {
+            return Some(head.clone());
+        }
+        let (fields, vary) = for_others(&head.fields, lookup.policy)?;
+        let selected = same_variant(&vary, &self.fill.request_fields, lookup.fields);
+        (self.fill.audience == Audience::Anyone && selected).then_some(InterimHead { status: head.status, fields })
+    }
+}
+
+/// What a request hears that waits.
+pub(super) enum Heard {
+    /// Interim responses; then it waits on.
+    Interim(Vec<InterimHead>),
+    /// What answers it.
+    Answer(Answer),
+    /// What was fetched is not for it.
+    LookAgain,
+}
+
+impl From<Option<Answer>> for Heard {
+    fn from(answer: Option<Answer>) -> Self {
+        answer.map_or(Self::LookAgain, Self::Answer)
+    }
+}
+
+impl<R: FetchRequest> CacheEngine<R> {
+    /// Waits for a fill: for its head, or for what comes before.
+    pub(super) async fn wait_for(&self, lookup: &Lookup<'_>, mut waiting: Waiting, hearing: &mut Hearing) -> Heard {
+        let guard = self.metrics.fills().wait();
+        let head = loop {
+            // Who comes behind the head has missed what came before it.
+            let hears = hearing.left > 0 && waiting.part != Part::Late;
+            match waiting.fill.news(hears.then_some(waiting.heard)).await {
+                News::Head(head) => break head,
+                News::Interim(heads) => {
+                    waiting.heard += heads.len();
+                    let heads = heads.iter().filter_map(|head| waiting.may_have(head, lookup));
+                    let heads: Vec<_> = heads.take(hearing.left).collect();
+                    if !heads.is_empty() {
+                        hearing.left -= heads.len();
+                        hearing.waiting = Some(waiting);
+                        return Heard::Interim(heads);
+                    }
+                }
+            }
+        };
+        drop(guard);
+        let answer = self.answer_by(lookup, &waiting, head);
+        answer.map(|answer| spared_an_error(lookup, waiting.stored.as_ref(), answer)).into()
+    }
+
+    /// What the head of a fill means for a request. `None` when what it fetches is not for this one: look again.
+    fn answer_by(&self, lookup: &Lookup<'_>, waiting: &Waiting, head: Head) -> Option<Answer> {
+        let Waiting { fill, part, reason, .. } = waiting;
+        let (part, reason) = (*part, *reason);
         let collapsed = part != Part::Starter;
         match head {
             Head::Ready { object, revalidated, stored } => {
@@ -107,5 +182,21 @@ fn same_variant(rule: &VaryRule, left: &HeaderMap, right: &HeaderMap) -> bool {
     match rule {
         VaryRule::Names(_) => rule.variant_key(left) == rule.variant_key(right),
         VaryRule::None | VaryRule::Any => true,
+    }
+}
+
+/// In place of a server error what is stored, if this client itself accepts that (RFC 5861 section 4): a fill asks in
+/// nobody's name and does not know of it.
+fn spared_an_error(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: Answer) -> Answer {
+    let Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } = &answer else {
+        return answer;
+    };
+    let status = object.meta.status;
+    // What the origin has just confirmed is not stood in for by itself as it was before.
+    let is_other = |stored: &&Arc<Object>| !Arc::ptr_eq(&stored.body, &object.body);
+    let stale = stored.filter(is_other).filter(|_| status.is_server_error());
+    match usable_stale(lookup, stale, OriginFailure::Status(status)) {
+        Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
+        None => answer,
     }
 }

@@ -14,6 +14,7 @@ pub mod entity_tag;
 pub mod freshness;
 pub(crate) mod fuzzing;
 pub mod hop_by_hop;
+pub mod interim;
 pub mod invalidation;
 pub mod live;
 pub mod no_vary_search;

@@ -1,6 +1,6 @@
 //! What is wrong with what a client saw or the origin was asked.
 
-use tidegate_tests::client::{Request, Response};
+use tidegate_tests::client::{Interim, Request, Response};
 use tidegate_tests::origin::{Body, Recorded, Script};
 
 use super::case::{Ask, Part, Way};
@@ -14,6 +14,7 @@ impl Run<'_> {
         let version = ask.version.unwrap_or(self.state().version).max(1);
         let mut wrong = never_right(response, &ask.request.method);
         wrong.extend(self.wrong_content(ask, response, version));
+        wrong.extend(self.wrongly_heard(ask, response));
         for (name, field) in &ask.fields {
             let values: Vec<_> = response.fields.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
             let field = match field {
@@ -31,6 +32,18 @@ impl Run<'_> {
             }
         }
         wrong
+    }
+
+    /// Interim responses other than those that it is to hear. The edge tells its own name in each.
+    fn wrongly_heard(&self, ask: &Ask, response: &Response) -> Option<String> {
+        let expected = if self.mode == Mode::Joined { &ask.hears_joined } else { &ask.hears };
+        let fields = |interim: &Interim| {
+            let fields = interim.fields.iter().filter(|(name, _)| name != "via");
+            fields.map(|(name, value)| format!(" | {name}: {value}")).collect::<String>()
+        };
+        let line = |interim: &Interim| interim.status.to_string() + &fields(interim);
+        let heard: Vec<_> = response.interim.iter().map(line).collect();
+        (heard != *expected).then(|| format!("heard {heard:?} instead of {expected:?}"))
     }
 
     fn wrong_content(&self, ask: &Ask, response: &Response, version: usize) -> Vec<String> {

@@ -120,31 +120,78 @@ fn ages() -> Vec<Case> {
     ]
 }
 
-/// Interim responses are passed on and never stored (RFC 9110 section 15.2).
+/// Interim responses are passed on to all who wait, and never stored (RFC 9110 section 15.2).
 fn interim() -> Vec<Case> {
+    const HINT: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
+    const HEARD: &[&str] = &["103 | link: </a>; rel=preload"];
     let early = |head: &str| answer(FRESH).after_interim(head);
-    let source = "RFC 9110 15.2";
-    let twice = || [get().fetched().sees("link", Field::Absent), get().hit().sees("link", Field::Absent)];
+    let (source, hints) = ("RFC 9110 15.2", "RFC 8297 2");
+    let fetched = |heads| get().fetched().sees("link", Field::Absent).hears(heads);
+    let hit = |heads| get().hit().sees("link", Field::Absent).joined_hears(heads);
+    let both = |heads| [fetched(heads), hit(heads)];
     vec![
+        Case::new("answer_behind_early_hints_is_stored_without_them", hints, [early(HINT)], both(HEARD)),
         Case::new(
-            "answer_behind_early_hints_is_stored_without_them",
-            "RFC 8297 2",
-            [early("HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n")],
-            twice(),
+            "answer_behind_processing_is_stored",
+            source,
+            [early("HTTP/1.1 102 Processing\r\n\r\n")],
+            both(&["102"]),
         ),
-        Case::new("answer_behind_processing_is_stored", source, [early("HTTP/1.1 102 Processing\r\n\r\n")], twice()),
         Case::new(
             "interim_response_that_says_it_is_fresh_is_not_stored",
             source,
             [answer("200 | cache-control: no-store")
                 .after_interim("HTTP/1.1 103 Early Hints\r\ncache-control: max-age=3600\r\n\r\n")],
-            [get().fetched(), get().fetched()],
+            [
+                get().fetched().hears(&["103 | cache-control: max-age=3600"]),
+                // Once while it waits for what it may not have, and once for its own.
+                get()
+                    .fetched()
+                    .hears(&["103 | cache-control: max-age=3600"])
+                    .joined_hears(&["103 | cache-control: max-age=3600", "103 | cache-control: max-age=3600"]),
+            ],
         ),
         Case::new(
             "answer_behind_several_interim_ones_is_stored",
             source,
             [early("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </b>\r\n\r\n")],
-            twice(),
+            both(&["103", "103 | link: </b>"]),
+        ),
+        Case::new(
+            "continue_that_the_origin_says_unasked_is_not_passed_on",
+            "RFC 9110 15.2.1",
+            [early("HTTP/1.1 100 Continue\r\n\r\n")],
+            both(&[]),
+        ),
+        Case::new(
+            "fields_of_the_hop_are_taken_out_of_early_hints",
+            "RFC 9110 7.6.1",
+            [early("HTTP/1.1 103 Early Hints\r\nconnection: x-hop\r\nx-hop: 1\r\nlink: </b>\r\n\r\n")],
+            both(&["103 | link: </b>"]),
+        ),
+        Case::new(
+            "cookie_in_early_hints_is_for_the_client_that_asked",
+            "RFC 9111 7.3",
+            [early("HTTP/1.1 103 Early Hints\r\nlink: </b>\r\nset-cookie: a=b\r\n\r\n")],
+            [fetched(&["103 | link: </b> | set-cookie: a=b"]), hit(&["103 | link: </b>"])],
+        ),
+        Case::new(
+            "early_hints_that_are_private_are_for_the_client_that_asked",
+            "RFC 9111 5.2.2.7",
+            [early("HTTP/1.1 103 Early Hints\r\ncache-control: private\r\n\r\n")],
+            [fetched(&["103 | cache-control: private"]), hit(&[])],
+        ),
+        Case::new(
+            "early_hints_to_a_request_with_cookies_are_for_the_client_that_asked",
+            "RFC 9111 7.3",
+            [early(HINT)],
+            [fetched(HEARD).with("cookie", "session=1"), hit(&[])],
+        ),
+        Case::new(
+            "early_hints_of_what_passes_are_passed_on_without_fields_of_the_hop",
+            hints,
+            [early("HTTP/1.1 103 Early Hints\r\nconnection: x-hop\r\nx-hop: 1\r\nlink: </b>\r\n\r\n")],
+            [fetched(&["103 | link: </b>"]).with("cache-control", "no-store"), fetched(&["103 | link: </b>"])],
         ),
     ]
 }

@@ -3,6 +3,7 @@
 
 mod breaking;
 mod breaking_origin;
+mod interim;
 mod readers;
 mod resuming;
 mod streaming;

@@ -15,7 +15,7 @@ use crate::assert_whole;
 const SIZE: u64 = 100_000;
 
 /// Asks for `/a` with these fields of each client, and returns once all of them wait for the head of a fill.
-async fn waiting(edge: &Edge, asks: Vec<Request>) -> Vec<JoinHandle<Response>> {
+pub(super) async fn waiting(edge: &Edge, asks: Vec<Request>) -> Vec<JoinHandle<Response>> {
     let count = asks.len();
     let mut waiting = Vec::new();
     for (number, ask) in asks.into_iter().enumerate() {

@@ -1,11 +1,12 @@
 //! What fills know of live media: the time and the freshness of what origins hold back, what a playlist teaches, and when
 //! only first bytes tell a part from a film.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{StatusCode, header};
 
-use super::super::fetch::{FetchError, FetchRequest};
+use super::super::fetch::{FetchError, FetchRequest, InterimListener};
 use super::super::live::{HeldBack, held_too_long};
 use super::super::object::Object;
 use super::FillTask;
@@ -22,10 +23,12 @@ const MAX_LIVE_PLAYLIST: usize = 1 << 20;
 const BOTH_FORMS: [&str; 3] = ["video/mp4", "audio/mp4", "application/mp4"];
 
 impl<R: FetchRequest> FillTask<'_, R> {
-    /// Sends a request and waits for the head of its response: as long as the origin may hold it back, if it may.
+    /// Sends a request and waits for the head of its response: as long as the origin may hold it back, if it may. Who
+    /// waits for the fill hears what comes before.
     pub(super) async fn receive(&self, request: R) -> Result<(Response, Arrival), FetchError> {
         let hold = request.hold();
-        let receiving = Response::receive(self.engine.fetch(request));
+        let listener = Arc::clone(self.fill) as Arc<dyn InterimListener>;
+        let receiving = Response::receive(self.engine.fetch(request.heard_by(listener)));
         let Some(hold) = hold else { return receiving.await };
         // What is dropped here ends its request to the origin, for whose silence nobody blames it.
         tokio::time::timeout(hold.timeout, receiving).await.unwrap_or_else(|_| Err(held_too_long()))

@@ -14,7 +14,7 @@ fn ahead(rig: &Rig, path: &'static str) -> Ahead {
     let (key, fields) = (key(path), HeaderMap::new());
     let facts = RequestFacts::new(&Method::GET, &fields);
     let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy: &rig.policy, path, may_fill: true };
-    rig.engine.fetch_ahead(&lookup, || TestRequest(HeaderMap::new()))
+    rig.engine.fetch_ahead(&lookup, || TestRequest::new(HeaderMap::new()))
 }
 
 /// A fill ahead whose origin has said how long it is and sent a little of it.

@@ -192,7 +192,7 @@ async fn other_spelling_of_a_key_reads_what_is_stored_but_fetches_for_nobody() {
         let (key, facts) = (key("/a"), RequestFacts::new(&Method::GET, &fields));
         let (policy, path) = (&rig.policy, "/a");
         let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill: false };
-        soon("the answer", rig.engine.answer(&lookup, || TestRequest(HeaderMap::new()))).await
+        soon("the answer", rig.engine.answer(&lookup, || TestRequest::new(HeaderMap::new()))).await
     };
     assert_eq!(ask(HeaderMap::new()).await.passage(), Passage::OtherSpelling);
     rig.store(get("/a"), FRESH, "hello").await;

@@ -181,7 +181,7 @@ impl FetchStream for VecDeque<Word> {
 
 impl Fetcher<TestRequest> for Living {
     fn fetch(&self, request: TestRequest) -> Box<dyn FetchStream> {
-        Box::new(self.answer(&request.0))
+        Box::new(self.answer(&request.fields))
     }
 }
 
@@ -207,7 +207,7 @@ async fn client(engine: Arc<CacheEngine<TestRequest>>, mut chance: Chance, tally
     let (key, facts) = (key("/a"), RequestFacts::new(&Method::GET, &asked));
     let lookup = Lookup { key: &key, facts: &facts, fields: &asked, policy: &policy, path: "/a", may_fill: true };
     let answer =
-        tokio::time::timeout(Duration::from_secs(120), engine.answer(&lookup, || TestRequest(HeaderMap::new())));
+        tokio::time::timeout(Duration::from_secs(120), engine.answer(&lookup, || TestRequest::new(HeaderMap::new())));
     let Answer::Object { object, mut reader, .. } = answer.await.expect("nobody waits for ever") else {
         tally.lock().elsewhere += 1;
         return;

@@ -5,6 +5,7 @@ mod broken;
 mod coalescing;
 mod heads;
 mod held;
+mod interim;
 mod interleavings;
 mod large;
 mod limits;
@@ -18,6 +19,7 @@ mod unread;
 mod variants;
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,8 +35,10 @@ use tidegate_config::model::{CachePolicy, MediaDefaults};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::answering::MAX_HOPS;
 use super::*;
 use crate::cache::key::{CacheKey, Scheme};
+use crate::cache::rules::decide::FetchReason;
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::telemetry::Metrics;
 
@@ -52,20 +56,33 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 #[derive(Clone)]
-struct TestRequest(HeaderMap);
+struct TestRequest {
+    fields: HeaderMap,
+    listener: Option<Arc<dyn InterimListener>>,
+}
+
+impl TestRequest {
+    fn new(fields: HeaderMap) -> Self {
+        Self { fields, listener: None }
+    }
+}
 
 impl FetchRequest for TestRequest {
     fn fields(&self) -> &HeaderMap {
-        &self.0
+        &self.fields
     }
 
     fn hold(&self) -> Option<Hold> {
         let hold = Hold { why: HeldBack::Reload, timeout: PATIENCE, target: None };
-        self.0.contains_key("x-held").then_some(hold)
+        self.fields.contains_key("x-held").then_some(hold)
     }
 
     fn with_fields(&self, fields: HeaderMap) -> Self {
-        Self(fields)
+        Self { fields, ..self.clone() }
+    }
+
+    fn heard_by(&self, listener: Arc<dyn InterimListener>) -> Self {
+        Self { listener: Some(listener), ..self.clone() }
     }
 }
 
@@ -74,12 +91,18 @@ type Word = Box<dyn FnOnce() -> Result<FetchEvent, FetchError> + Send>;
 /// One request as the origin sees it. Dropped, the connection breaks off.
 struct Exchange {
     request: HeaderMap,
+    listener: Option<Arc<dyn InterimListener>>,
     words: mpsc::UnboundedSender<Word>,
 }
 
 impl Exchange {
     fn say(&self, event: FetchEvent) {
         self.words.send(Box::new(|| Ok(event))).unwrap_or_else(|_| panic!("the fill listens no more"));
+    }
+
+    fn interim(&self, status: u16, lines: &[&str]) {
+        let listener = self.listener.as_ref().expect("somebody to hear it");
+        listener.hear(StatusCode::from_u16(status).unwrap(), fields(lines));
     }
 
     fn head(&self, status: u16, lines: &[&str]) {
@@ -158,7 +181,10 @@ impl Fetcher<TestRequest> for Origin {
     fn fetch(&self, request: TestRequest) -> Box<dyn FetchStream> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         let (words, heard) = mpsc::unbounded_channel();
-        assert!(self.asked.send(Exchange { request: request.0, words }).is_ok(), "the test listens");
+        assert!(
+            self.asked.send(Exchange { request: request.fields, listener: request.listener, words }).is_ok(),
+            "the test listens"
+        );
         Box::new(Words { heard, ended: false })
     }
 }
@@ -191,6 +217,9 @@ fn get_with(path: &'static str, lines: &[&str]) -> Ask {
 fn head(path: &'static str) -> Ask {
     Ask { method: Method::HEAD, ..get(path) }
 }
+
+/// Interim responses that a client was told.
+type Told = Arc<Mutex<Vec<InterimHead>>>;
 
 type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -231,6 +260,18 @@ impl Rig {
 
     /// A request that has not begun.
     fn asking(&self, ask: Ask) -> Asking {
+        self.telling(ask, Hearing::of_none(), Told::default())
+    }
+
+    /// The same of a client that knows interim responses; and what it has been told.
+    fn listening(&self, ask: Ask) -> (Asking, Told) {
+        let told = Told::default();
+        let mut asking = self.telling(ask, Hearing::of_all(), Arc::clone(&told));
+        assert!(asking.as_mut().now_or_never().is_none(), "it is answered already");
+        (asking, told)
+    }
+
+    fn telling(&self, ask: Ask, mut hearing: Hearing, told: Told) -> Asking {
         let (engine, policy) = (Arc::clone(&self.engine), Arc::clone(&self.policy));
         Box::pin(async move {
             let key = key(ask.path);
@@ -246,7 +287,13 @@ impl Rig {
             // As the pipeline does: a fill asks for the whole.
             let mut whole = ask.fields.clone();
             whole.remove("range");
-            engine.answer(&lookup, || TestRequest(whole.clone())).await
+            let make = || TestRequest::new(whole.clone());
+            loop {
+                match engine.go_on(&lookup, &make, &mut hearing).await {
+                    ControlFlow::Break(answer) => return answer,
+                    ControlFlow::Continue(heads) => told.lock().extend(heads),
+                }
+            }
         })
     }
 

@@ -60,7 +60,7 @@ impl SliceRig {
         let mut whole = fields.clone();
         whole.remove("range");
         whole.remove("if-range");
-        soon("the answer", self.engine.answer(&lookup, || TestRequest(whole.clone()))).await
+        soon("the answer", self.engine.answer(&lookup, || TestRequest::new(whole.clone()))).await
     }
 
     fn fetch_ahead(&self, range: Option<&str>) -> Ahead {
@@ -69,7 +69,7 @@ impl SliceRig {
         let facts = RequestFacts::new(&Method::GET, &fields);
         let (policy, path) = (&self.policy, "/film");
         let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill: true };
-        self.engine.fetch_ahead(&lookup, || TestRequest(HeaderMap::new()))
+        self.engine.fetch_ahead(&lookup, || TestRequest::new(HeaderMap::new()))
     }
 
     /// Reads a range as a client gets it: `first-last`, `first-` or `-length`.

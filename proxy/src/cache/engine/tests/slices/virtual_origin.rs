@@ -152,13 +152,13 @@ impl VirtualOrigin {
 
 impl Fetcher<TestRequest> for VirtualOrigin {
     fn fetch(&self, request: TestRequest) -> Box<dyn FetchStream> {
-        let range = request.0.get("range").map_or("-", |value| value.to_str().unwrap().trim_start_matches("bytes="));
+        let range = request.fields.get("range").map_or("-", |value| value.to_str().unwrap().trim_start_matches("bytes="));
         let mut asked = range.to_owned();
-        if request.0.contains_key("if-none-match") {
+        if request.fields.contains_key("if-none-match") {
             asked.push_str(" if-none-match");
         }
         self.requests.lock().push(asked);
-        let (status, fields, range, version) = self.head(&request.0);
+        let (status, fields, range, version) = self.head(&request.fields);
         let breaks = match self.state.lock().2 {
             Habit::Breaks(after) => range.start + after,
             _ => u64::MAX,
