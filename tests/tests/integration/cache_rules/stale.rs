@@ -101,6 +101,13 @@ fn on_error() -> Vec<Case> {
         bridged("stale_if_error_bridges_503", 503),
         bridged("stale_if_error_bridges_504", 504),
         case("stale_if_error_bridges_an_origin_that_breaks_off", source, within(), broken(), get().bridged()),
+        case(
+            "client_may_accept_staleness_on_errors",
+            source,
+            stale(30, ""),
+            error(503),
+            get().with("cache-control", "stale-if-error=600").bridged(),
+        ),
         case("stale_if_error_does_not_bridge_404", source, within(), error(404), get().fetched().status(404)),
         case("stale_if_error_does_not_bridge_501", source, within(), error(501), get().fetched().status(501)),
         case(
