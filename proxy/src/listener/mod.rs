@@ -21,6 +21,7 @@ mod ready_response;
 mod refusal;
 mod request_head;
 mod session;
+mod slow_reader;
 mod socket;
 mod stalling_socket;
 mod tcp;
@@ -35,6 +36,7 @@ pub use connection::{
 };
 pub use connection_limit::{ConnectionGuard, ConnectionLimit};
 pub(crate) use http2::hpack;
+pub use priority::Signal;
 pub use ready_response::{Application, FieldsNumber, PlainHead, ReadyResponses, ReadyStream, StreamRequest};
 pub use socket::{PortSharing, bind_tcp, bind_udp};
 pub use tcp::{TcpListenerSettings, serve_tcp};

@@ -18,21 +18,21 @@ const PLACES: i32 = 1 << 24;
 
 /// What one side says; what it leaves out is for the other to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Signal {
+pub struct Signal {
     urgency: Option<u8>,
     incremental: Option<bool>,
 }
 
 impl Signal {
     /// From the field of a message.
-    pub(super) fn of(fields: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
         let lines: Vec<&[u8]> = fields.get_all(PRIORITY).iter().map(http::HeaderValue::as_bytes).collect();
         if lines.is_empty() { None } else { Some(Self::parse(&lines.join(&b','))) }
     }
 
     /// From a value: a dictionary of Structured Fields (RFC 9651 section 3.2). Parameters that are not known or ill-typed
     /// are as if left out (RFC 9218 section 4), the last of several counts, and what is no dictionary says nothing.
-    pub(super) fn parse(value: &[u8]) -> Self {
+    pub(crate) fn parse(value: &[u8]) -> Self {
         if value.len() > MAX_VALUE {
             return Self::default();
         }

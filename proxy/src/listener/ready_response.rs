@@ -14,6 +14,7 @@ use http::{HeaderMap, Method};
 use pingora_core::apps::HttpServerApp;
 
 use super::ConnectionInfo;
+use super::priority::Signal;
 
 /// What serves the requests of a listener.
 pub trait Application: HttpServerApp + Send + Sync + 'static {
@@ -84,6 +85,10 @@ pub trait ReadyStream: Send {
     /// Appends the compressed field section (RFC 7541, without the dynamic table). False when it cannot be made after
     /// all; nothing was appended then, and the response is over.
     fn write_section(&mut self, section: &mut Vec<u8>) -> bool;
+    /// What its fields say of its priority, if they do.
+    fn priority(&self) -> Option<Signal> {
+        None
+    }
     /// The next piece of the body; nothing at its end.
     fn next_piece(&mut self) -> Option<Bytes>;
     /// So many bytes of pieces were handed over, and this went wrong. Called once.

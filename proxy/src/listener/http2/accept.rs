@@ -11,7 +11,7 @@ use super::frame::{DATA, END_STREAM, Reason, put_header, put_reset};
 use super::hpack::{Section as Decoded, write_status};
 use super::ready::{self, SHORT_BODY};
 use super::request::{Checked, Refused, Section};
-use super::stream::{Prefix, begin_section, end_section, put_section};
+use super::stream::{Prefix, Priority, begin_section, end_section, put_section};
 use super::streams::{Fault, Known};
 use super::tasks::Tasks;
 use crate::listener::body_progress::while_body_comes;
@@ -22,7 +22,8 @@ use crate::listener::session::{Patience, StreamSession};
 use crate::listener::{CONNECTION, Protocol};
 
 /// Tasks of streams for each stream that may be open. A client that resets streams at once (CVE-2023-44487) frees
-/// them for HTTP/2's own limit while their tasks still run; this many of them are not honest cancellation.
+/// them for HTTP/2's own limit while their tasks still run. Where an origin is slow, honest clients that cancel and ask again
+/// come here, too: beyond this many a request is refused, at the cost of credit.
 const TASKS_PER_STREAM: usize = 2;
 
 impl<A, S> Connection<'_, A, S>
@@ -75,7 +76,7 @@ where
         }
     }
 
-    /// More streams than may be open at once. It may not have known (RFC 9113 section 5.1.2), but costs credit.
+    /// More than may be under way at once. It may not have known (RFC 9113 section 5.1.2), but costs credit.
     fn turn_away(&mut self, id: u32) -> Result<(), Fault> {
         self.spend_credit()?;
         self.streams.lock().reset(id, Reason::REFUSED_STREAM);
@@ -107,20 +108,22 @@ where
     }
 
     fn begin(&mut self, id: u32, mut checked: Checked, end: bool) -> Result<(), Fault> {
+        if self.tasks.running() >= self.limits.streams as usize * TASKS_PER_STREAM {
+            return self.turn_away(id);
+        }
         let plain = end && checked.content_length.is_none() && checked.request.method == Method::GET;
-        let asked = Signal::of(&checked.request.fields);
+        let asked = Signal::of(&checked.request.fields).unwrap_or_default();
+        let priority = Priority { asked, updated: self.early.take(id), ..Priority::default() };
         if plain && let Some(ready) = self.context.app.ready_stream(&mut checked.request, &self.info) {
-            return self.answer(id, ready, asked);
+            self.answer(id, ready, priority);
+            return Ok(());
         }
         let Checked { request, content_length } = checked;
-        if self.tasks.running() >= self.limits.streams as usize * TASKS_PER_STREAM {
-            return Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM));
-        }
         let head = match of_stream(request, content_length) {
             Ok(head) => head,
             Err(malformed) => return self.refuse(id, malformed, end),
         };
-        let carrier = self.enter(id, end, asked);
+        let carrier = self.enter(id, end, priority);
         let limits = self.limits;
         // Who looks after bodies that do not go on is below.
         let patience = Patience { read: None, write: limits.write_timeout, drain: limits.body_timeout };
@@ -146,34 +149,28 @@ where
         Ok(())
     }
 
-    fn enter(&mut self, id: u32, end: bool, asked: Option<Signal>) -> Http2Carrier {
+    fn enter(&mut self, id: u32, end: bool, priority: Priority) -> Http2Carrier {
         let mut streams = self.streams.lock();
         streams.insert(id, end);
-        if let Some(asked) = asked {
-            streams.prioritise(id, |priority| priority.asked = asked);
-        }
+        streams.prioritise(id, |known| *known = priority);
         drop(streams);
         Http2Carrier::new(Arc::clone(&self.streams), id)
     }
 
     /// Writes what is there: at once if it is short and the client takes it, otherwise as it does.
-    fn answer(&mut self, id: u32, ready: Box<dyn ReadyStream>, asked: Option<Signal>) -> Result<(), Fault> {
+    fn answer(&mut self, id: u32, ready: Box<dyn ReadyStream>, priority: Priority) {
         let length = usize::try_from(ready.length()).unwrap_or(usize::MAX);
         if length <= SHORT_BODY && self.streams.lock().spend_at_once(length) {
-            self.write_at_once(id, ready, length);
-            return Ok(());
+            return self.write_at_once(id, ready, length);
         }
-        if self.tasks.running() >= self.limits.streams as usize * TASKS_PER_STREAM {
-            return Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM));
-        }
-        let carrier = self.enter(id, true, asked);
+        let carrier = self.enter(id, true, priority);
+        self.streams.lock().note_stored(id);
         let guard = Tasks::begin(&self.tasks);
         let writing = ready::write(ready, carrier, self.limits.write_timeout);
         tokio::spawn(async move {
             let _guard = guard;
             writing.await;
         });
-        Ok(())
     }
 
     fn write_at_once(&mut self, id: u32, mut ready: Box<dyn ReadyStream>, length: usize) {

@@ -14,6 +14,7 @@ use super::stream::Gone;
 use super::streams::Shared;
 use crate::listener::priority::Signal;
 use crate::listener::session::{Abandoned, Carrier, FieldsError, RequestBodyError};
+use crate::listener::slow_reader::Taken;
 
 /// What a field takes besides its value, about.
 const FIELD_ROOM: usize = 48;
@@ -22,14 +23,12 @@ const FIELD_ROOM: usize = 48;
 pub(super) struct Http2Carrier {
     streams: Arc<Shared>,
     id: u32,
-    /// What all streams had handed over when this one last stood still for long.
-    moved: u64,
 }
 
 impl Http2Carrier {
     /// The stream with this number, which was entered.
     pub(super) fn new(streams: Arc<Shared>, id: u32) -> Self {
-        Self { streams, id, moved: 0 }
+        Self { streams, id }
     }
 
     /// Queues a field section that is compressed already.
@@ -67,7 +66,7 @@ impl Carrier for Http2Carrier {
 
     fn refuse_body(&mut self, error: &RequestBodyError<Gone>) {
         if matches!(error, RequestBodyError::Length) {
-            self.streams.lock().reset(self.id, Reason::PROTOCOL_ERROR);
+            self.streams.lock().at_fault(self.id);
         }
     }
 
@@ -94,7 +93,11 @@ impl Carrier for Http2Carrier {
         for (name, value) in &trailers {
             write_field(&mut section, name, value.as_bytes());
         }
-        self.push_section(section);
+        // One without the other would be no end of a response (RFC 9113 section 8.1).
+        self.streams.lock().change(self.id, |stream| {
+            stream.push_section(section);
+            stream.push_end();
+        });
         Ok(())
     }
 
@@ -124,6 +127,10 @@ impl Carrier for Http2Carrier {
         self.streams.lock().get(self.id).map_or(0, |stream| stream.queued_bytes())
     }
 
+    fn unsent_bytes(&self) -> usize {
+        self.streams.lock().get(self.id).map_or(0, |stream| stream.unsent_bytes())
+    }
+
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Gone>> {
         let mut streams = self.streams.lock();
         let Some(stream) = streams.get(self.id) else { return Poll::Ready(Err(Gone::Ended)) };
@@ -141,9 +148,8 @@ impl Carrier for Http2Carrier {
         Poll::Pending
     }
 
-    fn waited_for_others(&mut self) -> bool {
-        let Some(moved) = self.streams.lock().waits_for_turn(self.id) else { return false };
-        std::mem::replace(&mut self.moved, moved) != moved
+    fn taken(&self) -> Taken {
+        self.streams.lock().taken(self.id)
     }
 
     fn kind_of(_error: &Gone) -> ErrorType {
@@ -158,5 +164,30 @@ impl Carrier for Http2Carrier {
         }
         stream.reader = Some(context.waker().clone());
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::super::frame::{END_STREAM, HEADERS, Header};
+    use super::super::output::Output;
+    use super::super::stream::Prefix;
+    use super::super::streams::Streams;
+    use super::*;
+
+    /// Whoever sends in between must not see trailers without the end.
+    #[test]
+    fn trailers_end_the_stream_at_once() {
+        let streams = Arc::new(Shared::new(Streams::new()));
+        streams.lock().insert(1, true);
+        let mut carrier = Http2Carrier::new(Arc::clone(&streams), 1);
+        let trailers = HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("\"a\""))]);
+        carrier.push_trailers(trailers).unwrap();
+        let (mut output, mut prefix) = (Output::default(), Prefix::NO_TABLE);
+        streams.lock().fill(&mut output, usize::MAX, &mut prefix);
+        let header = output.with_slices(|slices| Header::parse(&slices[0]));
+        assert!(header.is_some_and(|header| header.kind == HEADERS && header.has(END_STREAM)), "{header:?}");
     }
 }

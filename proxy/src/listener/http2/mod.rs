@@ -9,6 +9,7 @@ mod accept;
 mod carrier;
 mod connection;
 mod credit;
+mod early_priorities;
 mod frame;
 pub(crate) mod hpack;
 mod lifecycle;
@@ -31,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use self::connection::{Connection, Ended};
+use self::streams::Shared;
 use super::ConnectionInfo;
 use super::ready_response::Application;
 use super::tcp::ListenerContext;
@@ -48,9 +50,9 @@ pub(super) async fn serve<A, S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut connection = Connection::new(context, io, digest, info, limits, closing);
+    let nobody_reads = EndAll(Arc::clone(&connection.streams));
     let ended = poll_fn(|context| connection.poll(context)).await;
-    // Streams that still write learn that nobody reads.
-    connection.streams.lock().end_all();
+    drop(nobody_reads);
     let Connection { io, tasks, .. } = connection;
     if ended == Ended::Well {
         lifecycle::close(io).await;
@@ -58,4 +60,13 @@ pub(super) async fn serve<A, S>(
         drop(io);
     }
     tasks.all_ended().await;
+}
+
+/// Tells streams that still write or read that nobody is there, however the connection comes to its end.
+struct EndAll(Arc<Shared>);
+
+impl Drop for EndAll {
+    fn drop(&mut self) {
+        self.0.lock().end_all();
+    }
 }

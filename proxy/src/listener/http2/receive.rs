@@ -28,6 +28,11 @@ const CONTINUATIONS: u32 = 16;
 /// with 431, and for the table to stay in step.
 const SECTION_EXCESS: usize = 64 << 10;
 
+/// Frames without content as which a reset counts of what is answered already: beyond what a short answer earns, so that
+/// requests made to be cancelled (CVE-2023-44487) end the connection where answers are there at once, too. Honest ones
+/// cross the end of their answers by chance, a page's worth at a time.
+const ANSWERED_IN_VAIN: usize = 8;
+
 /// How far the beginning of a connection is (RFC 9113 section 3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Greeting {
@@ -243,23 +248,43 @@ where
         if self.is_idle(header.stream) {
             return Err(PROTOCOL);
         }
-        self.streams.lock().stopped(header.stream, Reason(code));
+        let mut streams = self.streams.lock();
+        if streams.known(header.stream) == Known::Over && !self.credit.spend_all(ANSWERED_IN_VAIN, Instant::now()) {
+            return Err(CALM);
+        }
+        streams.stopped(header.stream, Reason(code));
         Ok(())
     }
 
-    /// A client says anew how urgent a response is (RFC 9218 section 7.1). For one that has not been asked for, nothing is
-    /// remembered.
+    /// A client says anew how urgent a response is, or how urgent one will be (RFC 9218 section 7.1).
     fn on_priority_update(&mut self, header: &Header, payload: &[u8]) -> Result<(), Fault> {
         if header.stream != 0 {
             return Err(PROTOCOL);
         }
         let (id, value) = payload.split_at_checked(4).ok_or(FRAME_SIZE)?;
         let id = number(id).unwrap_or_default() & (u32::MAX >> 1);
-        if id == 0 {
+        let signal = Signal::parse(value);
+        if id > self.last_id && !id.is_multiple_of(2) {
+            return self.on_early_priority(id, signal);
+        }
+        // Nothing is ever pushed.
+        if id.is_multiple_of(2) {
             return Err(PROTOCOL);
         }
-        self.streams.lock().update_priority(id, Signal::parse(value));
+        self.streams.lock().update_priority(id, signal);
         Ok(())
+    }
+
+    fn on_early_priority(&mut self, id: u32, signal: Signal) -> Result<(), Fault> {
+        /// Frames overtake their requests by a few. What is said of streams further away, for each that may be open, is
+        /// forgotten.
+        const REACH: u32 = 4;
+        if id - self.last_id > self.limits.streams.saturating_mul(REACH) {
+            return Ok(());
+        }
+        // Together with those that are open they are no more than may be.
+        let room = self.limits.streams.saturating_sub(self.streams.lock().open());
+        self.early.note(id, signal, room as usize)
     }
 
     /// Whether nobody has opened a stream, or could (RFC 9113 section 5.1.1).

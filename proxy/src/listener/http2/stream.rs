@@ -65,8 +65,14 @@ pub(super) enum Sent {
 pub(super) struct Stream {
     queue: VecDeque<Item>,
     queued_bytes: usize,
+    /// Bytes of the body that were handed over.
+    taken: u64,
+    /// Bytes of the body that were pushed and will never be sent.
+    lost_bytes: usize,
     /// Nothing is queued any more.
     end_queued: bool,
+    /// All of the response is there, though it is queued piece by piece.
+    pub(super) stored: bool,
     /// END_STREAM is on its way.
     pub(super) sent_end: bool,
     /// Something was handed over since somebody last asked.
@@ -89,7 +95,10 @@ impl Stream {
         Self {
             queue: VecDeque::new(),
             queued_bytes: 0,
+            taken: 0,
+            lost_bytes: 0,
             end_queued: false,
+            stored: false,
             sent_end: false,
             progressed: false,
             window,
@@ -112,7 +121,9 @@ impl Stream {
     }
 
     pub(super) fn push_data(&mut self, bytes: Bytes) {
-        if self.takes_more() && !bytes.is_empty() {
+        if !self.takes_more() {
+            self.lost_bytes += bytes.len();
+        } else if !bytes.is_empty() {
             self.queued_bytes += bytes.len();
             self.queue.push_back(Item::Data(bytes));
         }
@@ -130,9 +141,29 @@ impl Stream {
         self.queued_bytes
     }
 
+    /// Bytes of the body that its client has room for, or had.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Bytes that were pushed and are not sent, or never will be.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.queued_bytes + self.lost_bytes
+    }
+
     /// Whether all that was queued is handed over.
     pub(super) fn is_flushed(&self) -> bool {
         self.queue.is_empty() && (!self.end_queued || self.sent_end)
+    }
+
+    /// Whether all of the response is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.stored || self.end_queued
+    }
+
+    /// Whether all that was queued is handed over, and more will be.
+    pub(super) fn awaits_more(&self) -> bool {
+        self.gone.is_none() && self.queue.is_empty() && !self.end_queued
     }
 
     /// Whether something was handed over since this was last asked.
@@ -179,6 +210,7 @@ impl Stream {
                 self.window.spend(piece.len());
                 connection.spend(piece.len());
                 self.queued_bytes -= piece.len();
+                self.taken += piece.len() as u64;
                 self.sent_end = self.end_queued && self.queue.is_empty();
                 let flags = if self.sent_end { END_STREAM } else { 0 };
                 put_header(output.own(), piece.len(), DATA, flags, id);
@@ -198,7 +230,7 @@ impl Stream {
         if self.gone.is_none() {
             self.gone = Some(gone);
             self.queue.clear();
-            self.queued_bytes = 0;
+            self.lost_bytes += std::mem::take(&mut self.queued_bytes);
         }
         self.wake();
     }

@@ -3,19 +3,21 @@
 //! Owns what both sides change: queues, windows, and whose turn it is to be sent. Locked for a moment at a time; nobody
 //! waits with the lock.
 
+mod receiving;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::frame::{Reason, put_reset, put_window_update};
+use super::frame::{Reason, put_reset};
 use super::output::Output;
 use super::stream::{Gone, Prefix, Sent, Stream, Turn};
 use super::windows::{CONNECTION_WINDOW, DEFAULT_WINDOW, Exceeded, ReceiveWindow, SendWindow};
 use crate::listener::priority::Signal;
+use crate::listener::slow_reader::{self, Taken};
 
 /// Streams that we reset and for which late frames are ignored. Twice the usual number of streams in flight.
 const RESET_STREAMS: usize = 256;
@@ -49,8 +51,8 @@ pub(super) struct Streams {
     /// Streams that their own windows let send, by their turns.
     ready: BTreeSet<Turn>,
     turns: u64,
-    /// Frames of all streams that were handed over.
-    moved: u64,
+    /// Bytes of bodies that were handed over, of all streams.
+    taken: u64,
     /// Streams that count against what may be open at once.
     open: u32,
     reset: VecDeque<u32>,
@@ -60,7 +62,8 @@ pub(super) struct Streams {
     /// Frames of streams that are no part of a response.
     control: Vec<u8>,
     driver: Option<Waker>,
-    ended: bool,
+    /// Requests whose bodies were not what they must be, which nobody has counted yet.
+    faults: u32,
 }
 
 impl Streams {
@@ -69,7 +72,7 @@ impl Streams {
             table: HashMap::default(),
             ready: BTreeSet::new(),
             turns: 0,
-            moved: 0,
+            taken: 0,
             open: 0,
             reset: VecDeque::new(),
             window: SendWindow::new(DEFAULT_WINDOW),
@@ -77,7 +80,7 @@ impl Streams {
             receive_window: ReceiveWindow::new(CONNECTION_WINDOW),
             control: Vec::new(),
             driver: None,
-            ended: false,
+            faults: 0,
         }
     }
 
@@ -93,8 +96,12 @@ impl Streams {
 
     pub(super) fn known(&self, id: u32) -> Known {
         match self.table.get(&id) {
-            Some(stream) if stream.gone.is_none() => Known::Here,
-            Some(_) => Known::Reset,
+            Some(stream) => match stream.gone {
+                None => Known::Here,
+                // Whoever gave it up knows.
+                Some(Gone::Stopped(_)) => Known::Over,
+                Some(Gone::Reset(_) | Gone::Ended) => Known::Reset,
+            },
             None if self.reset.contains(&id) => Known::Reset,
             None => Known::Over,
         }
@@ -105,9 +112,13 @@ impl Streams {
         self.table.get(&id).is_none_or(|stream| stream.gone.is_some())
     }
 
-    /// How often something was handed over, if this stream waits for nothing but its turn.
-    pub(super) fn waits_for_turn(&self, id: u32) -> Option<u64> {
-        self.table.get(&id).filter(|stream| stream.turn.is_some()).map(|_| self.moved)
+    /// What the client has taken of a stream, which waits for others if its own window lets it go on.
+    pub(super) fn taken(&self, id: u32) -> Taken {
+        self.table.get(&id).map_or_else(Taken::default, |stream| Taken {
+            own: stream.taken(),
+            all: self.taken,
+            turn: if stream.turn.is_some() { slow_reader::Turn::Others } else { slow_reader::Turn::Client },
+        })
     }
 
     /// How many streams requests hold.
@@ -118,6 +129,34 @@ impl Streams {
     /// Whether the client has said that its body is whole.
     pub(super) fn has_ended(&self, id: u32) -> bool {
         self.table.get(&id).is_some_and(|stream| stream.received_end)
+    }
+
+    /// Whether something can be sent as far as the streams' own windows go.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether more will be queued of a response, once what was queued has gone.
+    pub(super) fn await_more(&self) -> bool {
+        self.table.values().any(Stream::awaits_more)
+    }
+
+    /// All of this response is there, though not all of it is queued.
+    pub(super) fn note_stored(&mut self, id: u32) {
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.stored = true;
+        }
+    }
+
+    /// Ends the streams whose responses are not there to their ends.
+    pub(super) fn end_what_is_not_there(&mut self) {
+        let ids: Vec<u32> = self.table.iter().filter(|(_, stream)| !stream.is_there()).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(stream) = self.table.get_mut(&id) {
+                stream.end(Gone::Ended);
+            }
+            self.place(id);
+        }
     }
 
     /// Who is woken when there is something to send.
@@ -145,6 +184,7 @@ impl Streams {
         let fits = bytes <= self.window.room() && bytes <= self.initial_window as usize && self.ready.is_empty();
         if fits {
             self.window.spend(bytes);
+            self.taken += bytes as u64;
         }
         fits
     }
@@ -161,65 +201,6 @@ impl Streams {
             self.reset.pop_front();
         }
         self.reset.push_back(id);
-    }
-
-    /// Notes what has come of a body; `length` is that of the frame, its padding included.
-    pub(super) fn receive(&mut self, id: u32, bytes: &[u8], length: usize, end: bool) -> Result<(), Fault> {
-        self.receive_window.receive(length).map_err(|Exceeded| Fault::Connection(Reason::FLOW_CONTROL_ERROR))?;
-        let Some(stream) = self.table.get_mut(&id).filter(|stream| stream.gone.is_none()) else {
-            self.release_connection(length);
-            return Ok(());
-        };
-        if stream.received_end {
-            self.release_connection(length);
-            return Err(Fault::Stream(Reason::STREAM_CLOSED));
-        }
-        if stream.receive_window.receive(length).is_err() {
-            self.release_connection(length);
-            return Err(Fault::Stream(Reason::FLOW_CONTROL_ERROR));
-        }
-        // Copied together: a piece of its own for each frame would cost more than the bytes of a small one.
-        stream.received.extend_from_slice(bytes);
-        stream.received_end = end;
-        if let Some(reader) = stream.reader.take() {
-            reader.wake();
-        }
-        // Padding is out of the way at once.
-        let padding = length - bytes.len();
-        if padding > 0 {
-            self.release(id, padding);
-        }
-        self.note_progress(id);
-        Ok(())
-    }
-
-    /// Notes that the client's body ends without another byte.
-    pub(super) fn receive_end(&mut self, id: u32) -> Result<(), Fault> {
-        let Some(stream) = self.table.get_mut(&id).filter(|stream| stream.gone.is_none()) else { return Ok(()) };
-        if stream.received_end {
-            return Err(Fault::Stream(Reason::STREAM_CLOSED));
-        }
-        stream.received_end = true;
-        if let Some(reader) = stream.reader.take() {
-            reader.wake();
-        }
-        self.note_progress(id);
-        Ok(())
-    }
-
-    /// Widens the windows by what was read.
-    fn release(&mut self, id: u32, bytes: usize) {
-        let stream = self.table.get_mut(&id).filter(|stream| !stream.received_end && stream.gone.is_none());
-        if let Some(by) = stream.and_then(|stream| stream.receive_window.release(bytes)) {
-            put_window_update(&mut self.control, id, by);
-        }
-        self.release_connection(bytes);
-    }
-
-    fn release_connection(&mut self, bytes: usize) {
-        if let Some(by) = self.receive_window.release(bytes) {
-            put_window_update(&mut self.control, 0, by);
-        }
     }
 
     /// The client takes more of one stream's body.
@@ -275,9 +256,19 @@ impl Streams {
         self.wake_driver();
     }
 
+    /// Resets a stream for a body that is not what it must be.
+    pub(super) fn at_fault(&mut self, id: u32) {
+        self.faults = self.faults.saturating_add(1);
+        self.reset(id, Reason::PROTOCOL_ERROR);
+    }
+
+    /// How many were at fault since this was last asked.
+    pub(super) fn take_faults(&mut self) -> u32 {
+        std::mem::take(&mut self.faults)
+    }
+
     /// Ends everything: the connection is over.
     pub(super) fn end_all(&mut self) {
-        self.ended = true;
         self.ready.clear();
         for stream in self.table.values_mut() {
             stream.turn = None;
@@ -349,12 +340,13 @@ impl Streams {
                 self.ready.remove(&turn);
                 continue;
             };
+            let before = stream.taken();
             if stream.send(id, &mut self.window, output, prefix) == Sent::Held {
                 // Another may have a field section to send, which no window holds up.
                 held = Some(turn);
                 continue;
             }
-            self.moved = self.moved.wrapping_add(1);
+            self.taken += stream.taken() - before;
             if let Some(writer) = stream.writer.take() {
                 writer.wake();
             }
@@ -378,21 +370,6 @@ impl Streams {
     /// One stream to look at.
     pub(super) fn get(&mut self, id: u32) -> Option<&mut Stream> {
         self.table.get_mut(&id)
-    }
-
-    /// Takes the next piece of a body.
-    pub(super) fn take_received(&mut self, id: u32) -> Option<Bytes> {
-        let received = &mut self.table.get_mut(&id)?.received;
-        if received.is_empty() {
-            return None;
-        }
-        let piece = std::mem::take(received).freeze();
-        let before = self.control.len();
-        self.release(id, piece.len());
-        if self.control.len() > before {
-            self.wake_driver();
-        }
-        Some(piece)
     }
 
     /// Forgets a stream that nobody holds any more. What is not whole is reset.

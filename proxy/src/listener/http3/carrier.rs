@@ -17,6 +17,7 @@ use super::frame::data_header;
 use super::quic_adapter::{BidiStream, BodyError, Stopped, StreamHalves, variable_integer};
 use crate::listener::priority::Signal;
 use crate::listener::session::{Abandoned, Carrier, FieldsError, RequestBodyError};
+use crate::listener::slow_reader::{Taken, Turn};
 
 /// A request stream and its connection.
 pub(super) struct Http3Carrier {
@@ -105,8 +106,18 @@ impl Carrier for Http3Carrier {
         self.halves.send.lock().queued_bytes()
     }
 
+    fn unsent_bytes(&self) -> usize {
+        self.halves.send.lock().unsent_bytes()
+    }
+
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, WriteError>> {
         self.halves.send.lock().poll_write(context)
+    }
+
+    fn taken(&self) -> Taken {
+        // Whether this stream's window is closed or all of the connection waits, quinn does not say.
+        let all = self.connection.stats().udp_tx.bytes;
+        Taken { own: self.halves.send.lock().taken(), all, turn: Turn::Unknown }
     }
 
     fn kind_of(error: &WriteError) -> ErrorType {

@@ -142,7 +142,7 @@ impl<C: Carrier> Session for StreamSession<C> {
     }
 
     fn body_bytes_sent(&self) -> usize {
-        self.response.bytes_sent()
+        self.response.bytes_queued().saturating_sub(self.carrier.unsent_bytes())
     }
 
     fn body_bytes_read(&self) -> usize {

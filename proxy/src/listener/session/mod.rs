@@ -19,11 +19,12 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_error::{BError, Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 
-pub(super) use self::carrier::{Abandoned, Carrier, FieldsError};
+pub(super) use self::carrier::{Abandoned, Carrier, FieldsError, write_patiently};
 use self::request_body::RequestBody;
 pub(super) use self::request_body::RequestBodyError;
 use self::response::{Response, ResponseError};
 use super::request_head::RequestHead;
+use super::slow_reader::SlowReader;
 
 /// Queued bytes after which proxy tasks are flushed before the next is taken, so that a slow client holds no more of
 /// a response than this.
@@ -51,6 +52,7 @@ pub(super) struct StreamSession<C: Carrier> {
     proxy_tasks: bool,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
+    reader: SlowReader,
     drain_timeout: Option<Duration>,
 }
 
@@ -67,6 +69,7 @@ impl<C: Carrier> StreamSession<C> {
             proxy_tasks: true,
             read_timeout: patience.read,
             write_timeout: Some(patience.write),
+            reader: SlowReader::default(),
             drain_timeout: Some(patience.drain),
         }
     }
@@ -159,18 +162,16 @@ impl<C: Carrier> StreamSession<C> {
         Ok(())
     }
 
-    /// Hands over what can go; true once nothing is left. The time-out runs while nothing moves.
+    /// Hands over what can go; true once nothing is left. Waits no longer than for a slow reader.
     async fn write_some(&mut self) -> Result<bool> {
         let waits = self.carrier.has_queued();
-        let write = poll_fn(|cx| self.carrier.poll_write(cx));
         let written = match self.write_timeout {
-            Some(limit) if waits => tokio::time::timeout(limit, write).await,
-            _ => Ok(write.await),
+            Some(limit) if waits => write_patiently(&mut self.carrier, &mut self.reader, limit).await,
+            _ => Some(poll_fn(|cx| self.carrier.poll_write(cx)).await),
         };
         match written {
-            Ok(result) => result.map_err(|error| self.write_error(error)),
-            Err(_) if self.carrier.waited_for_others() => Ok(false),
-            Err(_) => {
+            Some(result) => result.map_err(|error| self.write_error(error)),
+            None => {
                 self.response.reset(&mut self.carrier, Abandoned::NotTaken);
                 Err(Error::explain(ErrorType::WriteTimedout, format!("{} response", C::PROTOCOL)).into_down())
             }

@@ -64,7 +64,7 @@ pub(super) struct Response {
     announced: Option<u64>,
     /// False for responses to HEAD and for statuses that have no body.
     has_body: bool,
-    bytes_sent: u64,
+    bytes_queued: u64,
     header: Option<Box<ResponseHeader>>,
 }
 
@@ -76,7 +76,7 @@ impl Response {
             method_is_head: method == Method::HEAD,
             announced: None,
             has_body: true,
-            bytes_sent: 0,
+            bytes_queued: 0,
             header: None,
         }
     }
@@ -151,11 +151,11 @@ impl Response {
             return Ok(());
         }
         if self.has_body && !bytes.is_empty() {
-            let sent = self.bytes_sent + bytes.len() as u64;
+            let sent = self.bytes_queued + bytes.len() as u64;
             if let Some(announced) = self.announced.filter(|announced| sent > *announced) {
                 return Err(self.fail(carrier, ResponseError::Length { announced, sent }));
             }
-            self.bytes_sent = sent;
+            self.bytes_queued = sent;
             carrier.push_body(bytes);
         }
         if end { self.queue_end(carrier) } else { Ok(()) }
@@ -181,7 +181,7 @@ impl Response {
         if self.stage != Stage::Body {
             return Ok(());
         }
-        let sent = self.bytes_sent;
+        let sent = self.bytes_queued;
         if let Some(announced) = self.announced.filter(|announced| *announced != sent) {
             return Err(self.fail(carrier, ResponseError::Length { announced, sent }));
         }
@@ -227,8 +227,8 @@ impl Response {
     }
 
     /// Bytes of the body that were queued.
-    pub(super) fn bytes_sent(&self) -> usize {
-        usize::try_from(self.bytes_sent).unwrap_or(usize::MAX)
+    pub(super) fn bytes_queued(&self) -> usize {
+        usize::try_from(self.bytes_queued).unwrap_or(usize::MAX)
     }
 }
 

@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 use super::proxy_protocol::ProxyProtocolError;
 use super::{
     CONNECTION, ConnectionInfo, ConnectionLimit, ConnectionObserver, HandshakeOutcome, ListenerState, PortSharing,
-    Protocol, ReadyStream, Refusal, Signals, StreamRequest, TcpListenerSettings, bind_tcp, serve_tcp,
+    Protocol, ReadyStream, Refusal, Signal, Signals, StreamRequest, TcpListenerSettings, bind_tcp, serve_tcp,
 };
 
 /// Bound of every wait in these tests: far above what a slow machine needs, far below for ever.
@@ -98,16 +98,19 @@ impl crate::listener::Application for Application {
     ) -> Option<Box<dyn ReadyStream>> {
         let body = match &request.target[..] {
             b"/ready" => Bytes::from_static(b"ready"),
-            b"/ready-large" => Bytes::from(vec![b'x'; 1 << 20]),
+            b"/ready-short" => Bytes::from_static(&[b'x'; 1 << 10]),
+            b"/ready-large" | b"/ready-urgent" => Bytes::from(vec![b'x'; 1 << 20]),
             _ => return None,
         };
-        Some(Box::new(Ready { length: body.len() as u64, body: Some(body) }))
+        let urgent = request.target.ends_with(b"urgent");
+        Some(Box::new(Ready { length: body.len() as u64, body: Some(body), urgent }))
     }
 }
 
 struct Ready {
     length: u64,
     body: Option<Bytes>,
+    urgent: bool,
 }
 
 impl ReadyStream for Ready {
@@ -118,6 +121,10 @@ impl ReadyStream for Ready {
     fn write_section(&mut self, section: &mut Vec<u8>) -> bool {
         section.push(0x88); // `:status: 200`
         true
+    }
+
+    fn priority(&self) -> Option<Signal> {
+        self.urgent.then(|| Signal::parse(b"u=0"))
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {

@@ -12,7 +12,7 @@ use pingora_error::Result;
 use super::http2_head::Http2Head;
 use super::{Asked, Exchange, FreshHit, PIECE, record};
 use crate::edge_proxy::EdgeProxy;
-use crate::listener::{ConnectionInfo, ReadyStream, StreamRequest};
+use crate::listener::{ConnectionInfo, ReadyStream, Signal, StreamRequest};
 use crate::phases::route_facts::changes_responses;
 
 /// A body up to this length leaves with its head: one frame of the default size (RFC 9113 section 4.2).
@@ -60,6 +60,16 @@ impl FreshHit {
         fields.headers.iter().for_each(|(name, value)| head.field(name, value));
         Ok(())
     }
+
+    /// What its head says of how urgent it is.
+    fn priority(&self) -> Option<Signal> {
+        if self.context.route.as_ref().is_some_and(changes_responses) {
+            return Signal::of(&self.head().ok()?.headers);
+        }
+        let head = self.hit_head();
+        let added = || head.node.priority.as_ref().map(|value| Signal::parse(value.as_bytes()));
+        Signal::of(&head.meta.headers).or_else(added)
+    }
 }
 
 impl ReadyStream for Http2Hit {
@@ -77,6 +87,10 @@ impl ReadyStream for Http2Hit {
             self.hit.context.response.first_byte = Some(Instant::now());
         }
         written
+    }
+
+    fn priority(&self) -> Option<Signal> {
+        self.hit.priority()
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {

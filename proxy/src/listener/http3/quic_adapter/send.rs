@@ -33,6 +33,10 @@ enum Phase {
 pub(crate) struct SendHalf {
     stream: quinn::SendStream,
     queue: VecDeque<Bytes>,
+    /// Bytes that quinn has taken.
+    taken: u64,
+    /// Bytes that were pushed and will never be sent.
+    lost_bytes: usize,
     phase: Phase,
     priority: Priority,
 }
@@ -50,12 +54,21 @@ struct Priority {
 
 impl SendHalf {
     fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, queue: VecDeque::new(), phase: Phase::Open, priority: Priority::default() }
+        Self {
+            stream,
+            queue: VecDeque::new(),
+            taken: 0,
+            lost_bytes: 0,
+            phase: Phase::Open,
+            priority: Priority::default(),
+        }
     }
 
     /// Appends bytes to what is to be sent; they are not copied.
     pub(crate) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() && self.phase == Phase::Open {
+        if self.phase != Phase::Open {
+            self.lost_bytes += bytes.len();
+        } else if !bytes.is_empty() {
             self.queue.push_back(bytes);
         }
     }
@@ -97,6 +110,18 @@ impl SendHalf {
         self.queue.iter().map(Bytes::len).sum()
     }
 
+    /// How many bytes quinn has taken, as its windows allow.
+    #[must_use]
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// How many bytes were pushed and wait, or were given up; frames' own few among them.
+    #[must_use]
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.queued_bytes() + self.lost_bytes
+    }
+
     /// Hands over as much as the peer's flow control and the send window allow; true once all is taken. Ready
     /// after any progress, so that a caller's time-out measures a standstill and not the length of a piece.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, WriteError>> {
@@ -105,6 +130,7 @@ impl SendHalf {
         }
         let pieces = self.queue.make_contiguous();
         let written = ready!(pin!(self.stream.write_chunks(pieces)).poll(cx))?;
+        self.taken += written.bytes as u64;
         self.queue.drain(..written.chunks);
         Poll::Ready(Ok(self.queue.is_empty()))
     }
@@ -133,6 +159,7 @@ impl SendHalf {
     fn reset_with(&mut self, code: u64) {
         if self.phase == Phase::Open {
             self.phase = Phase::Reset;
+            self.lost_bytes += self.queued_bytes();
             self.queue.clear();
             // An error says that the peer stopped or the connection ended.
             self.stream.reset(variable_integer(code)).ok();

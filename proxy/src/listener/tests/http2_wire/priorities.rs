@@ -70,6 +70,9 @@ async fn the_more_urgent_response_has_all_of_the_window() {
     // The response says how urgent it is, and goes before the request.
     check(("/large", "u=2"), ("/urgent", ""), 5).await;
     check(("/urgent", "u=7"), ("/large", "u=1"), 3).await;
+    // So does one that is there already.
+    check(("/large", "u=2"), ("/ready-urgent", ""), 5).await;
+    check(("/ready-urgent", "u=7"), ("/ready-large", "u=1"), 3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +99,33 @@ async fn priority_that_is_updated_counts_at_once() {
     let left = (1 << 20) - 2 * SHARE;
     assert_eq!(shared_out(&mut wire, left).await, [(3, left)]);
     assert_eq!(shared_out(&mut wire, SHARE).await, [(5, SHARE)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn priority_that_comes_before_its_request_is_remembered() {
+    let mut wire = asked(&[("/large", "u=2")]).await;
+    // Of streams far away, or that are never opened, nothing is.
+    wire.send(&[update(5, "u=6"), update(5, "u=1"), update(99_999, "u=0"), ask(5, "/large", "u=7")].concat()).await;
+    wire.up_to(|frame| frame.kind == HEADERS && frame.stream == 5).await;
+    assert_eq!(shared_out(&mut wire, SHARE).await, [(5, SHARE)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn priorities_of_more_streams_than_there_may_be_and_of_pushes_are_faults() {
+    let check = async |updates: &[u32], ended: bool| {
+        let mut limits = limits();
+        limits.streams = 3;
+        let mut wire = Wire::start(limits, WIDE).await;
+        wire.send(&get(1, "/wait")).await;
+        wire.send(&updates.iter().flat_map(|stream| update(*stream, "u=1")).collect::<Vec<u8>>()).await;
+        let answers = wire.answers().await;
+        let code = answers.iter().find(|frame| frame.kind == GOAWAY).map(Frame::reason);
+        assert_eq!(code, ended.then_some(1), "{updates:?}");
+        wire.application.released.add_permits(1);
+    };
+    check(&[3, 5, 3, 5], false).await;
+    check(&[3, 5, 7], true).await;
+    check(&[2], true).await;
 }
 
 #[tokio::test(start_paused = true)]
