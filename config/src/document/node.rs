@@ -143,8 +143,8 @@ pub struct LimitFields {
     pub header_timeout: DurationText,
     /// Between two pieces of a request body, `100ms` to `1h`. Default: `30s`, a mobile client between two cells.
     pub body_timeout: DurationText,
-    /// For a piece of a response that the client does not take, `100ms` to `1h`. Default: `60s`: players that have
-    /// buffered enough pause longer, but between requests.
+    /// For a piece of a response that the client does not take, `100ms` to `1h`; also for less than 256 bytes a second of
+    /// it, over that long. Default: `60s`: players that have buffered enough pause longer, but between requests.
     pub write_timeout: DurationText,
     /// A connection without a request, `100ms` to `24h`. Default: `60s`, beyond the pauses of players between segments.
     pub idle_timeout: DurationText,
