@@ -101,9 +101,11 @@ impl Place {
     async fn tell(self: Arc<Self>) {
         loop {
             self.rung.notified().await;
+            // Looks first: were it the last ring only from behind the wake-up on, whoever began to wait in between would
+            // hear nothing. It may also come before this task has run at all.
+            let over = self.over.load(Ordering::Acquire);
             self.waiting.notify_waiters();
-            // Behind that: the last ring may come before this task has run at all.
-            if self.over.load(Ordering::Acquire) {
+            if over {
                 return;
             }
         }
@@ -190,5 +192,34 @@ mod tests {
         counted.bell.ring_out();
         assert!(counted.bell.places.lock().is_empty());
         assert_eq!(soon(waits).await, 1);
+    }
+
+    /// In a runtime of several threads a ringer runs beside those it wakes.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn last_ring_is_heard_by_one_who_begins_to_wait_while_the_one_before_is_passed_on() {
+        let race = || async {
+            for _ in 0..20_000 {
+                let counted = Arc::new(Counted::default());
+                let waiter = tokio::spawn({
+                    let counted = Arc::clone(&counted);
+                    async move {
+                        for wanted in 1..=6 {
+                            soon(counted.reaches(wanted)).await;
+                        }
+                    }
+                });
+                for _ in 0..5 {
+                    counted.raise();
+                    tokio::task::yield_now().await;
+                }
+                counted.count.store(6, Ordering::Release);
+                counted.bell.ring_out();
+                waiter.await.unwrap();
+            }
+        };
+        let races: Vec<_> = (0..8).map(|_| tokio::spawn(race())).collect();
+        for race in races {
+            race.await.unwrap();
+        }
     }
 }
