@@ -63,6 +63,11 @@ impl Budget {
         self.max_held / 2 / self.being_read.load(Ordering::Relaxed).max(1)
     }
 
+    /// Bytes that fills may take beyond those that they hold.
+    pub(super) fn free(&self) -> u64 {
+        self.max_held.saturating_sub(self.held.load(Ordering::Acquire))
+    }
+
     /// Notes that somebody begins to read a slice that nobody else reads.
     pub(super) fn one_more_is_read(&self) {
         self.being_read.fetch_add(1, Ordering::Relaxed);

@@ -145,7 +145,13 @@ impl Flights {
         was_there && !self.is_read(place.0)
     }
 
-    fn is_read(&self, index: u64) -> bool {
+    /// Whether a reader is at this slice, or at the one before it.
+    pub(super) fn is_near(&self, index: u64) -> bool {
+        self.is_read(index) || index.checked_sub(1).is_some_and(|before| self.is_read(before))
+    }
+
+    /// Whether a reader is at this slice.
+    pub(super) fn is_read(&self, index: u64) -> bool {
         self.readers.range((index, 0)..=(index, u64::MAX)).next().is_some()
     }
 

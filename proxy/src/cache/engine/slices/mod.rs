@@ -195,7 +195,9 @@ impl Sliced {
         if pace == Pace::Fast && self.budget.has_parking() {
             return until;
         }
-        let ahead = flights.ahead(place, self.most_ahead());
+        // No more than there is memory for, so that what was asked for is read to its end.
+        let free = self.budget.free() / self.layout.range(0).length().max(1);
+        let ahead = flights.ahead(place, self.most_ahead()).min(free.max(1));
         until.min(self.layout.start(place.0 + 1 + ahead))
     }
 
@@ -222,8 +224,16 @@ impl Sliced {
         self.layout.start(here.unwrap_or(wanted))
     }
 
-    /// Enters a slice that this run will fill, if there is memory for it.
+    /// Enters a slice that this run will fill, if there is memory for it. Where a reader is at it, or next to it, what is
+    /// kept for others makes room; for what is further ahead nothing does, or viewers for whom there is little memory would
+    /// have each other's slices fetched again and again.
     fn announce(&self, flights: &mut Flights, index: u64, run: u64) -> Option<Arc<Body>> {
+        let fits = flights.is_near(index) || self.budget.free() >= self.layout.range(index).length();
+        if fits { self.announce_at_any_cost(flights, index, run) } else { None }
+    }
+
+    /// The same, whoever reads where.
+    fn announce_at_any_cost(&self, flights: &mut Flights, index: u64, run: u64) -> Option<Arc<Body>> {
         let mut reserved = self.budget.reservation();
         let length = self.layout.range(index).length();
         if !reserved.grow_into_free(length) {
@@ -245,7 +255,7 @@ impl Sliced {
         let mut flights = self.flights.lock();
         let mut next = first;
         while next < committed.max(first + 1) && next < self.layout.count() {
-            if flights.body(next).is_some() || self.announce(&mut flights, next, number).is_none() {
+            if flights.body(next).is_some() || self.announce_at_any_cost(&mut flights, next, number).is_none() {
                 break;
             }
             next += 1;

@@ -136,16 +136,13 @@ impl Run {
         let over = here || self.position() >= self.goal || sliced.is_gone();
         let patience = match flights.demand(self.next, sliced.most_ahead(), sliced.layout) {
             _ if over => Duration::ZERO,
-            Demand::Wanted => {
-                return match sliced.announce(flights, self.next, self.number) {
-                    Some(body) => Verdict::Fill(body),
-                    None => Verdict::NoMemory,
-                };
-            }
-            Demand::Later => {
-                *parking = parking.take().or_else(|| sliced.budget.park());
-                if parking.is_some() { PATIENCE } else { Duration::ZERO }
-            }
+            Demand::Wanted => match sliced.announce(flights, self.next, self.number) {
+                Some(body) => return Verdict::Fill(body),
+                None if flights.is_read(self.next) => return Verdict::NoMemory,
+                // Its readers come nearer, and take what they have read along.
+                None => self.patience(parking),
+            },
+            Demand::Later => self.patience(parking),
             Demand::Nobody if !flights.is_opened() => OPENING_GRACE,
             Demand::Nobody => Duration::ZERO,
         };
@@ -153,6 +150,12 @@ impl Run {
             Some(left) if !left.is_zero() => Verdict::Wait(left),
             _ => Verdict::End,
         }
+    }
+
+    /// How long it waits for its readers.
+    fn patience(&self, parking: &mut Option<Parking>) -> Duration {
+        *parking = parking.take().or_else(|| self.sliced.budget.park());
+        if parking.is_some() { PATIENCE } else { Duration::ZERO }
     }
 
     /// A slice has all its bytes.

@@ -139,6 +139,29 @@ async fn hundred_slow_viewers_of_as_many_films_leave_fills_and_memory_to_others(
     rig.idle().await;
 }
 
+/// As with 256 MiB for slices of 2 MiB, of which fills may hold 64: nothing is fetched twice as long as there is one for each
+/// place, and as many at a time as there are.
+#[tokio::test(start_paused = true)]
+async fn slow_viewers_for_whom_there_is_little_memory_cost_no_bytes_twice() {
+    // Slices for a request, and sent for read, in hundredths.
+    for (viewers, per_request, per_read) in [(10, 280, 101), (20, 190, 101), (40, 115, 102), (60, 95, 102_u64)] {
+        let rig = SliceRig::with(TOTAL, SLICE, THRESHOLD, 128 * SLICE);
+        let watching = (0..viewers).map(|number| {
+            let rig = &rig;
+            async move {
+                tokio::time::sleep(Duration::from_millis(number * 977)).await;
+                let path = format!("/film/{number}");
+                watch(rig.ask_for(&path, &Method::GET, &[], true).await.object(), 3400).await;
+            }
+        });
+        futures::future::join_all(watching).await;
+        let (asked, sent, read) = (rig.asked().len() as u64, rig.origin.sent(), viewers * TOTAL);
+        let found = (read * 100 / SLICE / asked, sent * 100 / read);
+        assert!(found.0 >= per_request && found.1 <= per_read, "{found:?} of {viewers} viewers");
+        rig.idle().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn burst_of_seeks_leaves_fills_to_others() {
     let rig = SliceRig::new(TOTAL);
