@@ -152,7 +152,8 @@ impl VirtualOrigin {
 
 impl Fetcher<TestRequest> for VirtualOrigin {
     fn fetch(&self, request: TestRequest) -> Box<dyn FetchStream> {
-        let range = request.fields.get("range").map_or("-", |value| value.to_str().unwrap().trim_start_matches("bytes="));
+        let range =
+            request.fields.get("range").map_or("-", |value| value.to_str().unwrap().trim_start_matches("bytes="));
         let mut asked = range.to_owned();
         if request.fields.contains_key("if-none-match") {
             asked.push_str(" if-none-match");
