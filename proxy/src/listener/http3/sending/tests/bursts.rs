@@ -16,6 +16,8 @@ use super::recorder::{Made, Recorder};
 struct Connection {
     socket: Arc<JoiningSocket>,
     size: usize,
+    /// Wants to be polled again even with nothing to send.
+    restless: bool,
     left: Arc<AtomicUsize>,
     polls: Arc<AtomicUsize>,
     resting: Arc<Mutex<Option<Waker>>>,
@@ -28,6 +30,9 @@ impl Future for Connection {
         self.polls.fetch_add(1, Ordering::Relaxed);
         for _transmit in 0..2 {
             if self.left.load(Ordering::Relaxed) == 0 {
+                if self.restless {
+                    context.waker().wake_by_ref();
+                }
                 *self.resting.lock() = Some(context.waker().clone());
                 return Poll::Pending;
             }
@@ -60,6 +65,10 @@ struct Scene {
 
 impl Scene {
     fn new(size: usize, transmits: usize) -> Self {
+        Self::of(size, transmits, false)
+    }
+
+    fn of(size: usize, transmits: usize, restless: bool) -> Self {
         let below = Recorder::new();
         let socket = Arc::new(JoiningSocket::over(Arc::<Recorder>::clone(&below)));
         let (left, polls) = (Arc::new(AtomicUsize::new(transmits)), Arc::new(AtomicUsize::new(0)));
@@ -67,6 +76,7 @@ impl Scene {
         let connection = Connection {
             socket: Arc::clone(&socket),
             size,
+            restless,
             left: Arc::clone(&left),
             polls: Arc::clone(&polls),
             resting: Arc::clone(&resting),
@@ -91,7 +101,9 @@ fn a_connection_is_polled_until_its_send_is_full() {
     assert_eq!(scene.burst(), (vec![40], 2, 1));
     assert_eq!(scene.burst(), (vec![30], 2, 0), "and no longer than it has something to send");
     let mut small = Scene::new(100, 20);
-    assert_eq!(small.burst(), (vec![60], 3, 1), "a bounded number of times");
+    assert_eq!(small.burst(), (vec![60], 3, 1));
+    let mut restless = Scene::of(100, 1, true);
+    assert_eq!(restless.burst(), (vec![10], 3, 1), "a bounded number of times");
 }
 
 #[test]
