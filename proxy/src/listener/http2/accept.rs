@@ -135,7 +135,11 @@ where
         let streams = Arc::clone(&self.streams);
         let serving = async move {
             let _guard = guard;
-            if streams.lock().is_gone(id) {
+            let unread = streams.lock().has_unread();
+            if unread {
+                tokio::task::yield_now().await;
+            }
+            if !streams.lock().begin(id) {
                 return; // Reset, or the connection broken off, by what came with it.
             }
             let serving = app.process_new_http(ServerSession::new_custom(Box::new(session)), &signal);
@@ -165,10 +169,12 @@ where
         }
         let carrier = self.enter(id, true, priority);
         self.streams.lock().note_stored(id);
+        let streams = Arc::clone(&self.streams);
         let guard = Tasks::begin(&self.tasks);
         let writing = ready::write(ready, carrier, self.limits.write_timeout);
         tokio::spawn(async move {
             let _guard = guard;
+            streams.lock().begin(id);
             writing.await;
         });
     }

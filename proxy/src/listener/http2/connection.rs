@@ -159,6 +159,7 @@ where
         let faults = {
             let mut streams = self.streams.lock();
             streams.register(context);
+            streams.note_unread(false);
             streams.take_faults()
         };
         if let Err(reason) = (0..faults).try_for_each(|_| self.count_malformed()) {
@@ -187,6 +188,7 @@ where
                 return Poll::Pending;
             }
             if self.has_had_its_turn() {
+                self.streams.lock().note_unread(true);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -28,10 +28,10 @@ const CONTINUATIONS: u32 = 16;
 /// with 431, and for the table to stay in step.
 const SECTION_EXCESS: usize = 64 << 10;
 
-/// Frames without content as which a reset counts of what is answered already: beyond what a short answer earns, so that
-/// requests made to be cancelled (CVE-2023-44487) end the connection where answers are there at once, too. Honest ones
-/// cross the end of their answers by chance, a page's worth at a time.
-const ANSWERED_IN_VAIN: usize = 8;
+/// Frames without content as which a reset counts besides of what is answered already, or was not begun: beyond what a
+/// short answer earns, so that requests made to be cancelled (CVE-2023-44487) end the connection where answers are there at
+/// once, too. Honest ones cross the end of their answers by chance, a page's worth at a time.
+const IN_VAIN: usize = 8;
 
 /// How far the beginning of a connection is (RFC 9113 section 3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,7 +249,7 @@ where
             return Err(PROTOCOL);
         }
         let mut streams = self.streams.lock();
-        if streams.known(header.stream) == Known::Over && !self.credit.spend_all(ANSWERED_IN_VAIN, Instant::now()) {
+        if streams.is_reset_in_vain(header.stream) && !self.credit.spend_all(IN_VAIN, Instant::now()) {
             return Err(CALM);
         }
         streams.stopped(header.stream, Reason(code));

@@ -71,6 +71,8 @@ pub(super) struct Stream {
     lost_bytes: usize,
     /// Nothing is queued any more.
     end_queued: bool,
+    /// Somebody has begun to answer.
+    pub(super) begun: bool,
     /// All of the response is there, though it is queued piece by piece.
     pub(super) stored: bool,
     /// END_STREAM is on its way.
@@ -98,6 +100,7 @@ impl Stream {
             taken: 0,
             lost_bytes: 0,
             end_queued: false,
+            begun: false,
             stored: false,
             sent_end: false,
             progressed: false,

@@ -62,6 +62,8 @@ pub(super) struct Streams {
     /// Frames of streams that are no part of a response.
     control: Vec<u8>,
     driver: Option<Waker>,
+    /// The connection's task left something unread, and goes on with it next.
+    unread: bool,
     /// Requests whose bodies were not what they must be, which nobody has counted yet.
     faults: u32,
 }
@@ -80,6 +82,7 @@ impl Streams {
             receive_window: ReceiveWindow::new(CONNECTION_WINDOW),
             control: Vec::new(),
             driver: None,
+            unread: false,
             faults: 0,
         }
     }
@@ -87,6 +90,20 @@ impl Streams {
     /// Streams that are open as the client counts them.
     pub(super) fn open(&self) -> u32 {
         self.open
+    }
+
+    /// Begins to answer, unless nothing can come of it any more.
+    pub(super) fn begin(&mut self, id: u32) -> bool {
+        let stream = self.table.get_mut(&id).filter(|stream| stream.gone.is_none());
+        stream.map(|stream| stream.begun = true).is_some()
+    }
+
+    /// Whether a reset comes when all is answered, or before anybody could begin.
+    pub(super) fn is_reset_in_vain(&self, id: u32) -> bool {
+        match self.table.get(&id) {
+            Some(stream) => !stream.begun,
+            None => self.known(id) == Known::Over,
+        }
     }
 
     /// Whether no request holds a stream.
@@ -105,11 +122,6 @@ impl Streams {
             None if self.reset.contains(&id) => Known::Reset,
             None => Known::Over,
         }
-    }
-
-    /// Whether nothing can come of a stream any more.
-    pub(super) fn is_gone(&self, id: u32) -> bool {
-        self.table.get(&id).is_none_or(|stream| stream.gone.is_some())
     }
 
     /// What the client has taken of a stream, which waits for others if its own window lets it go on.
@@ -157,6 +169,15 @@ impl Streams {
             }
             self.place(id);
         }
+    }
+
+    /// Notes whether something that has come is left unread for now: it may be the reset of what was just begun.
+    pub(super) fn note_unread(&mut self, unread: bool) {
+        self.unread = unread;
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread
     }
 
     /// Who is woken when there is something to send.
