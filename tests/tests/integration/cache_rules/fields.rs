@@ -123,6 +123,7 @@ fn ages() -> Vec<Case> {
 /// Interim responses are passed on to all who wait, and never stored (RFC 9110 section 15.2).
 fn interim() -> Vec<Case> {
     const HINT: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
+    const PROCESSING: &str = "HTTP/1.1 102 Processing\r\n\r\n";
     const HEARD: &[&str] = &["103 | link: </a>; rel=preload"];
     let early = |head: &str| answer(FRESH).after_interim(head);
     let (source, hints) = ("RFC 9110 15.2", "RFC 8297 2");
@@ -131,12 +132,7 @@ fn interim() -> Vec<Case> {
     let both = |heads| [fetched(heads), hit(heads)];
     vec![
         Case::new("answer_behind_early_hints_is_stored_without_them", hints, [early(HINT)], both(HEARD)),
-        Case::new(
-            "answer_behind_processing_is_stored",
-            source,
-            [early("HTTP/1.1 102 Processing\r\n\r\n")],
-            both(&["102"]),
-        ),
+        Case::new("answer_behind_processing_is_stored", source, [early(PROCESSING)], both(&["102"])),
         Case::new(
             "interim_response_that_says_it_is_fresh_is_not_stored",
             source,
