@@ -1,15 +1,19 @@
 //! A client's TCP socket that gives up on a client who takes nothing.
 //!
 //! Owns the write time-out of a connection and the reset of one that is broken off, whatever is spoken on it: when the
-//! kernel accepted no byte for that long, or too few (see `slow_reader`), writing fails. It stands below TLS, so that it sees bytes on the wire and never mistakes a large response for a
+//! kernel accepted no byte for that long, or too few (see `slow_reader`), and the client has acknowledged none either,
+//! writing fails. The kernel takes more only when a third of its buffer is free, which on a slow line may take longer than
+//! the time-out. It stands below TLS, so that it sees bytes on the wire and never mistakes a large response for a
 //! stalled one. A write that succeeds at once costs nothing more than the system call.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pingora_core::protocols::l4::ext::get_tcp_info;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
@@ -29,45 +33,81 @@ pub(super) struct StallingSocket {
 struct Watch {
     patience: Duration,
     reader: SlowReader,
-    /// Bytes that the kernel accepted.
-    written: u64,
-    /// Present while the kernel's buffer is full: since when, and when to give up.
-    stalled: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Bytes that the kernel accepted, and that the client was seen to acknowledge while it accepted none.
+    taken: u64,
+    /// Present while the kernel's buffer is full.
+    stall: Option<Stall>,
+}
+
+#[derive(Debug)]
+struct Stall {
+    since: Instant,
+    /// Bytes that the client had acknowledged then.
+    acknowledged: u64,
+    /// When to give up, or to look closer.
+    end: Pin<Box<Sleep>>,
 }
 
 impl StallingSocket {
     pub(super) fn new(socket: TcpStream, patience: Duration, ending: Ending) -> Self {
         Self { socket, ending, watch: Watch::new(patience) }
     }
+
+    fn pass(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let socket = &self.socket;
+        // What the kernel does not tell is taken for nothing.
+        let acknowledged = || get_tcp_info(socket.as_raw_fd()).map_or(0, |facts| facts.tcpi_bytes_acked);
+        self.watch.pass(context, outcome, acknowledged)
+    }
 }
 
 impl Watch {
     fn new(patience: Duration) -> Self {
-        Self { patience, reader: SlowReader::default(), written: 0, stalled: None }
+        Self { patience, reader: SlowReader::default(), taken: 0, stall: None }
     }
 
     fn taken(&self) -> Taken {
-        Taken { own: self.written, all: self.written, turn: Turn::Client }
+        Taken { own: self.taken, all: self.taken, turn: Turn::Client }
     }
 
     /// Passes the outcome of a write on, unless too little could be written for too long.
-    fn pass(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let before = self.taken();
+    fn pass(
+        &mut self,
+        context: &mut Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+        acknowledged: impl Fn() -> u64,
+    ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = outcome {
-            self.written += written.as_ref().map_or(0, |written| *written as u64);
-            if let Some((since, _)) = self.stalled.take() {
-                self.reader.waited(since.elapsed(), before, self.taken());
-            }
+            self.resume(written.as_ref().map_or(0, |written| *written as u64));
             return Poll::Ready(written);
         }
-        let (patience, reader) = (self.patience, &mut self.reader);
-        let stalled = self.stalled.get_or_insert_with(|| {
-            let wait = reader.may_wait(patience, before);
-            (Instant::now(), Box::pin(sleep(wait)))
-        });
-        match stalled.1.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+        loop {
+            let stall = match &mut self.stall {
+                Some(stall) => stall,
+                None => self.begin(acknowledged()),
+            };
+            if stall.end.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            let passed = acknowledged().saturating_sub(stall.acknowledged);
+            self.resume(passed);
+            if !self.reader.goes_on(self.patience, self.taken()) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+    }
+
+    fn begin(&mut self, acknowledged: u64) -> &mut Stall {
+        let wait = self.reader.may_wait(self.patience, self.taken());
+        self.stall.insert(Stall { since: Instant::now(), acknowledged, end: Box::pin(sleep(wait)) })
+    }
+
+    /// The client has taken so much more.
+    fn resume(&mut self, bytes: u64) {
+        let before = self.taken();
+        self.taken += bytes;
+        if let Some(stall) = self.stall.take() {
+            self.reader.waited(stall.since.elapsed(), before, self.taken());
         }
     }
 }
@@ -88,7 +128,7 @@ impl AsyncWrite for StallingSocket {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let outcome = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.watch.pass(context, outcome)
+        self.pass(context, outcome)
     }
 
     fn poll_write_vectored(
@@ -100,7 +140,7 @@ impl AsyncWrite for StallingSocket {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let outcome = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.watch.pass(context, outcome)
+        self.pass(context, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -137,16 +177,18 @@ mod tests {
 
     use super::*;
 
-    /// Seconds after which a client is given up, of an hour, that takes so many bytes each time after so many seconds.
-    async fn given_up(every: u64, bytes: usize) -> Option<u64> {
+    /// Seconds after which a client is given up, of an hour, for which the kernel takes so many bytes each time after so many
+    /// seconds, while the client acknowledges so many each second.
+    async fn given_up(every: u64, bytes: usize, acknowledged: u64) -> Option<u64> {
         let (mut watch, begun) = (Watch::new(Duration::from_secs(60)), Instant::now());
+        let acknowledged = || begun.elapsed().as_secs() * acknowledged;
         while begun.elapsed() < Duration::from_secs(3_600) {
-            let full = poll_fn(|context| watch.pass(context, Poll::Pending));
+            let full = poll_fn(|context| watch.pass(context, Poll::Pending, acknowledged));
             if let Ok(outcome) = timeout(Duration::from_secs(every), full).await {
                 assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::TimedOut);
                 return Some(begun.elapsed().as_secs());
             }
-            let written = poll_fn(|context| watch.pass(context, Poll::Ready(Ok(bytes)))).await;
+            let written = poll_fn(|context| watch.pass(context, Poll::Ready(Ok(bytes)), acknowledged)).await;
             assert_eq!(written.unwrap(), bytes);
         }
         None
@@ -154,10 +196,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sockets_that_take_a_byte_now_and_then_are_given_up_and_slow_ones_are_not() {
-        assert_eq!(given_up(70, 1 << 20).await, Some(60));
-        assert_eq!(given_up(50, 1).await, Some(60));
-        assert_eq!(given_up(10, 100).await, Some(60));
-        assert_eq!(given_up(1, 8_000).await, None);
-        assert_eq!(given_up(50, 400_000).await, None);
+        assert_eq!(given_up(70, 1 << 20, 0).await, Some(60));
+        assert_eq!(given_up(50, 1, 0).await, Some(60));
+        assert_eq!(given_up(10, 100, 10).await, Some(60));
+        assert_eq!(given_up(1, 8_000, 8_000).await, None);
+        assert_eq!(given_up(50, 400_000, 8_000).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_empty_a_long_buffer_slowly_are_waited_for() {
+        assert_eq!(given_up(110, 880_000, 8_000).await, None);
+        assert_eq!(given_up(1_000, 300_000, 300).await, None);
+        assert_eq!(given_up(1_000, 100_000, 100).await, Some(60));
     }
 }
