@@ -11,6 +11,9 @@ use std::time::Duration;
 /// for hours for a picture.
 const LEAST_BYTES_PER_SECOND: u64 = 256;
 
+/// No wait is shorter: what is left of the patience may be next to nothing, over and over, while others move.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
 /// Who is to move next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Turn {
@@ -19,6 +22,8 @@ pub(super) enum Turn {
     Client,
     /// Others of the same connection, behind which this response waits.
     Others,
+    /// The connection's socket, which is full: whether the client takes anything is watched there, for all its responses.
+    Socket,
     /// The one or the other. A client that takes nothing at all of this response is not waiting for others.
     Unknown,
 }
@@ -48,13 +53,14 @@ impl SlowReader {
         if self.waited.is_zero() || taken.own.saturating_sub(self.begun.own) >= least(patience) {
             self.begin(taken);
         }
-        patience.saturating_sub(self.waited)
+        patience.saturating_sub(self.waited).max(SHORTEST_WAIT)
     }
 
     /// It has lasted so long.
     pub(super) fn waited(&mut self, time: Duration, before: Taken, after: Taken) {
-        let for_others = before.turn == Turn::Others && after.all.saturating_sub(before.all) >= least(time);
-        if !for_others {
+        let moved = after.all.saturating_sub(before.all);
+        let for_others = before.turn == Turn::Others && moved > 0 && moved >= least(time);
+        if !for_others && before.turn != Turn::Socket {
             self.waited += time;
         }
     }
@@ -65,12 +71,12 @@ impl SlowReader {
         let counts = match taken.turn {
             Turn::Client => own,
             Turn::Unknown if own == 0 => 0,
-            Turn::Others | Turn::Unknown => taken.all.saturating_sub(self.begun.all),
+            Turn::Others | Turn::Socket | Turn::Unknown => taken.all.saturating_sub(self.begun.all),
         };
         if counts >= least(patience) {
             self.begin(taken);
         }
-        self.waited < patience
+        taken.turn == Turn::Socket || self.waited < patience
     }
 
     fn begin(&mut self, taken: Taken) {
@@ -142,5 +148,41 @@ mod tests {
         check(1, 80, 7_900, Others, None);
         check(1, 80, 7_900, Unknown, None);
         check(1, 80, 7_900, Client, Some(60));
+    }
+
+    #[test]
+    fn socket_that_is_full_is_not_held_against_a_response() {
+        let full = Taken { turn: Turn::Socket, ..Taken::default() };
+        let mut reader = SlowReader::default();
+        for _ in 0..100 {
+            let wait = reader.may_wait(PATIENCE, full);
+            assert_eq!(wait, PATIENCE);
+            reader.waited(wait, full, full);
+            assert!(reader.goes_on(PATIENCE, full));
+        }
+        // From then on the client lets nothing go.
+        let closed = Taken { turn: Turn::Client, ..full };
+        let wait = reader.may_wait(PATIENCE, closed);
+        reader.waited(wait, closed, closed);
+        assert!(!reader.goes_on(PATIENCE, closed));
+    }
+
+    #[test]
+    fn next_to_no_patience_runs_out_as_well() {
+        let stuck = Taken { turn: Turn::Others, ..Taken::default() };
+        let mut reader = SlowReader::default();
+        reader.may_wait(PATIENCE, stuck);
+        reader.waited(PATIENCE - Duration::from_millis(2), stuck, stuck);
+        let wait = reader.may_wait(PATIENCE, stuck);
+        assert_eq!(wait, SHORTEST_WAIT);
+        reader.waited(wait, stuck, stuck);
+        assert!(!reader.goes_on(PATIENCE, stuck));
+        // Nor in rests that are too short for anything to be due.
+        let mut reader = SlowReader::default();
+        reader.may_wait(PATIENCE, stuck);
+        for _ in 0..60_000 {
+            reader.waited(Duration::from_millis(1), stuck, stuck);
+        }
+        assert!(!reader.goes_on(PATIENCE, stuck));
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct StallingSocket {
     socket: TcpStream,
     ending: Ending,
     watch: Watch,
+    /// The client took too little for too long.
+    given_up: bool,
 }
 
 /// How long nothing could be written.
@@ -50,14 +52,17 @@ struct Stall {
 
 impl StallingSocket {
     pub(super) fn new(socket: TcpStream, patience: Duration, ending: Ending) -> Self {
-        Self { socket, ending, watch: Watch::new(patience) }
+        Self { socket, ending, watch: Watch::new(patience), given_up: false }
     }
 
     fn pass(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let socket = &self.socket;
         // What the kernel does not tell is taken for nothing.
         let acknowledged = || get_tcp_info(socket.as_raw_fd()).map_or(0, |facts| facts.tcpi_bytes_acked);
-        self.watch.pass(context, outcome, acknowledged)
+        let stalled = matches!(outcome, Poll::Pending);
+        let passed = self.watch.pass(context, outcome, acknowledged);
+        self.given_up |= stalled && passed.is_ready();
+        passed
     }
 }
 
@@ -161,7 +166,8 @@ impl AsyncWrite for StallingSocket {
 
 impl Drop for StallingSocket {
     fn drop(&mut self) {
-        if self.ending.is_broken_off()
+        // What the kernel still holds for who takes nothing is megabytes, kept for long after an orderly end.
+        if (self.given_up || self.ending.is_broken_off())
             && let Err(error) = self.socket.set_zero_linger()
         {
             log::debug!(error:%; "a connection could not be reset");

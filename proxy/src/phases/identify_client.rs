@@ -1,7 +1,6 @@
 //! Who asks: a client over a connection, or the cache itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 use pingora_proxy::Session;
@@ -59,10 +58,8 @@ pub(super) fn identify_client(session: &mut Session, context: &mut RequestContex
     let request_id = context.arrival.request_id;
     let received = received_trace(&session.req_header().headers, request_id);
     context.arrival.trace = Some(received.unwrap_or_else(|| TraceContext::start(request_id)));
-    let limits = context.snapshot.limits();
-    let (body, write): (Duration, Duration) = (limits.body_timeout, limits.write_timeout);
-    session.set_read_timeout(Some(body));
-    session.set_write_timeout(Some(write));
+    session.set_read_timeout(Some(context.snapshot.limits().body_timeout));
+    // What the client does not take is watched by the listener, which sees more of it than one write.
 }
 
 /// Finds out who asks with these fields over this connection. Shared by both ways of a request.

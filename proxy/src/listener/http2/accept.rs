@@ -39,6 +39,8 @@ where
             return self.on_trailers(id, &section, end);
         }
         self.last_id = id;
+        // Whatever becomes of it: nothing is kept for a stream that was opened.
+        let updated = self.early.take(id);
         if self.is_beyond_goaway(id) {
             self.spend_credit()?;
             // The client sends it again elsewhere (RFC 9113 section 6.8); what follows of it is nothing to us.
@@ -57,7 +59,7 @@ where
             Ok(checked) if end && checked.content_length.is_some_and(|length| length > 0) => {
                 Err(Fault::Stream(Reason::PROTOCOL_ERROR))
             }
-            Ok(checked) => self.begin(id, checked, end),
+            Ok(checked) => self.begin(id, checked, end, updated),
             Err(Refused::Reset) => Err(Fault::Stream(Reason::PROTOCOL_ERROR)),
             Err(Refused::Answered(malformed)) => self.refuse(id, malformed, end),
         }
@@ -107,13 +109,13 @@ where
         if counts { self.count_malformed().map_err(Fault::Connection) } else { Ok(()) }
     }
 
-    fn begin(&mut self, id: u32, mut checked: Checked, end: bool) -> Result<(), Fault> {
+    fn begin(&mut self, id: u32, mut checked: Checked, end: bool, updated: Option<Signal>) -> Result<(), Fault> {
         if self.tasks.running() >= self.limits.streams as usize * TASKS_PER_STREAM {
             return self.turn_away(id);
         }
         let plain = end && checked.content_length.is_none() && checked.request.method == Method::GET;
         let asked = Signal::of(&checked.request.fields).unwrap_or_default();
-        let priority = Priority { asked, updated: self.early.take(id), ..Priority::default() };
+        let priority = Priority { asked, updated, ..Priority::default() };
         if plain && let Some(ready) = self.context.app.ready_stream(&mut checked.request, &self.info) {
             self.answer(id, ready, priority);
             return Ok(());

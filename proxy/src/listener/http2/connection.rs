@@ -70,7 +70,7 @@ pub(super) struct Connection<'a, A, S> {
     /// Something was written that is perhaps not sent.
     unflushed: bool,
     /// The client had to take something before more could be written.
-    blocked: bool,
+    pub(super) blocked: bool,
     pub(super) prefix: Prefix,
     pub(super) decoder: Decoder,
     pub(super) known_authority: KnownAuthority,
@@ -180,6 +180,7 @@ where
                 }
             }
             let Ok(written) = self.poll_write(context) else { return Poll::Ready(Ended::Gone) };
+            self.streams.lock().note_blocked(written == Moved::Blocked);
             let nothing_follows = self.half_closed && !self.streams.lock().await_more();
             if written == Moved::All && (nothing_follows || self.is_finished()) {
                 return Poll::Ready(Ended::Well);
@@ -257,9 +258,7 @@ where
                 Poll::Ready(Ok(count)) => {
                     self.output.advance(count);
                     self.credit.sent(count);
-                    if std::mem::take(&mut self.blocked) {
-                        self.note_alive();
-                    }
+                    self.note_unblocked();
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -272,11 +271,21 @@ where
         if self.unflushed {
             match Pin::new(&mut self.io).poll_flush(context) {
                 Poll::Ready(flushed) => flushed?,
-                Poll::Pending => return Ok(Moved::Blocked),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Ok(Moved::Blocked);
+                }
             }
+            self.note_unblocked();
             self.unflushed = false;
         }
         Ok(Moved::All)
+    }
+
+    fn note_unblocked(&mut self) {
+        if std::mem::take(&mut self.blocked) {
+            self.note_alive();
+        }
     }
 }
 

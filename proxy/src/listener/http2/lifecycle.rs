@@ -166,6 +166,11 @@ where
             return false;
         }
         self.life.ask_next = now + PING_INTERVAL;
+        if self.blocked {
+            // A PING would stand behind what a slow line takes minutes for. Who takes nothing is found by the socket.
+            self.life.asked = None;
+            return false;
+        }
         if self.life.asked.replace(now).is_some() {
             return true;
         }

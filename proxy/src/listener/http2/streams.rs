@@ -64,6 +64,8 @@ pub(super) struct Streams {
     driver: Option<Waker>,
     /// The connection's task left something unread, and goes on with it next.
     unread: bool,
+    /// The socket takes no more for now.
+    blocked: bool,
     /// Requests whose bodies were not what they must be, which nobody has counted yet.
     faults: u32,
 }
@@ -83,6 +85,7 @@ impl Streams {
             control: Vec::new(),
             driver: None,
             unread: false,
+            blocked: false,
             faults: 0,
         }
     }
@@ -124,13 +127,21 @@ impl Streams {
         }
     }
 
-    /// What the client has taken of a stream, which waits for others if its own window lets it go on.
+    /// What the client has taken of a stream, which waits for others or the socket if its own window lets it go on.
     pub(super) fn taken(&self, id: u32) -> Taken {
-        self.table.get(&id).map_or_else(Taken::default, |stream| Taken {
-            own: stream.taken(),
-            all: self.taken,
-            turn: if stream.turn.is_some() { slow_reader::Turn::Others } else { slow_reader::Turn::Client },
+        self.table.get(&id).map_or_else(Taken::default, |stream| {
+            let turn = match stream.turn {
+                None => slow_reader::Turn::Client,
+                Some(_) if self.blocked => slow_reader::Turn::Socket,
+                Some(_) => slow_reader::Turn::Others,
+            };
+            Taken { own: stream.taken(), all: self.taken, turn }
         })
+    }
+
+    /// Notes whether the socket takes no more for now.
+    pub(super) fn note_blocked(&mut self, blocked: bool) {
+        self.blocked = blocked;
     }
 
     /// How many streams requests hold.

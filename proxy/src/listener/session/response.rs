@@ -81,7 +81,9 @@ impl Response {
         }
     }
 
-    /// Queues the fields; interim responses (1xx) may precede the final one. A second final one is ignored.
+    /// Queues the fields; interim responses (1xx) may precede the final one. A second final one is ignored. An interim one
+    /// that cannot be sent is left out: the final one may well be small enough, and where the connection is gone it fails
+    /// by itself.
     pub(super) fn queue_header(
         &mut self,
         carrier: &mut impl Carrier,
@@ -108,8 +110,11 @@ impl Response {
                 carrier.decide(signal);
             }
         }
-        carrier.push_fields(&header).map_err(ResponseError::Fields)?;
-        if !interim {
+        let pushed = carrier.push_fields(&header);
+        if interim {
+            pushed.unwrap_or_else(|error| log::debug!("an interim response was not sent: {error}"));
+        } else {
+            pushed.map_err(ResponseError::Fields)?;
             self.stage = Stage::Body;
             self.header = Some(header);
             if end {

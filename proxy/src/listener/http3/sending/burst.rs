@@ -86,7 +86,8 @@ impl Future for Bursts {
         this.socket.begin_burst();
         let mut polled = Poll::Pending;
         for poll in 1..=BURST_POLLS {
-            this.call.state.store(POLLED, Ordering::Release);
+            // Takes note of whatever was done before it was woken.
+            this.call.state.swap(POLLED, Ordering::AcqRel);
             polled = this.task.as_mut().poll(&mut Context::from_waker(&this.waker));
             if polled.is_ready() || this.call.rest() {
                 break;

@@ -59,7 +59,8 @@ impl Application {
             "/long" => respond(session, 200, Some(4), b"more than that").await,
             "/no-content" => respond(session, 204, None, b"must not be sent").await,
             "/not-modified" => respond(session, 304, Some(1000), b"").await,
-            "/early-hints" => early_hints(session).await,
+            "/early-hints" => early_hints(session, 0).await,
+            "/large-hints" => early_hints(session, 8000).await,
             "/trailers" => trailers(session).await,
             "/panic" => panic!("a request that panics"),
             "/idle" => {
@@ -175,7 +176,13 @@ async fn through_tasks(session: &mut ServerSession) -> Result<()> {
     Ok(())
 }
 
-async fn early_hints(session: &mut ServerSession) -> Result<()> {
+/// Answers behind a hint, and behind one more before it where that is to have a field of some size.
+async fn early_hints(session: &mut ServerSession, size: usize) -> Result<()> {
+    if size > 0 {
+        let mut hints = ResponseHeader::build(103, None)?;
+        hints.insert_header("x-large", "x".repeat(size))?;
+        session.write_response_header(Box::new(hints)).await?;
+    }
     let mut hints = ResponseHeader::build(103, None)?;
     hints.insert_header("link", "</style.css>; rel=preload")?;
     session.write_response_header(Box::new(hints)).await?;

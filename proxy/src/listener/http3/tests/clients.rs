@@ -56,9 +56,16 @@ pub(super) type Exchange = RequestStream<BidiStream, Bytes>;
 
 impl Client {
     pub(super) async fn connect<A>(listening: &Listening<A>) -> Self {
+        Self::taking(listening, u64::from(u32::MAX)).await
+    }
+
+    /// A client that takes no larger field sections than this.
+    pub(super) async fn taking<A>(listening: &Listening<A>, field_section: u64) -> Self {
         let (endpoint, connection) = connect_quic(listening, &listening.certificate).await.unwrap();
         let adapter = Connection::new(connection.clone(), Role::Client);
-        let (mut driver, requests) = within("opening h3", h3::client::new(adapter)).await.unwrap();
+        let mut builder = h3::client::builder();
+        let opening = builder.max_field_section_size(field_section).build(adapter);
+        let (mut driver, requests) = within("opening h3", opening).await.unwrap();
         let driver = tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
         Self { requests, connection, driver, _endpoint: endpoint }
     }

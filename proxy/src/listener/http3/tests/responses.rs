@@ -45,6 +45,22 @@ async fn interim_responses_precede_the_final_one() {
 }
 
 #[tokio::test]
+async fn interim_response_that_is_too_large_for_the_client_is_left_out() {
+    for (limit, expected) in [(6000, vec!["link"]), (20_000, vec!["x-large", "link"])] {
+        let listening = listen("");
+        let client = Client::taking(&listening, limit).await;
+        // Behind an answer the server has read what the client takes.
+        assert_eq!(client.get("/").await.unwrap().body, b"hello");
+        let mut exchange = client.send(request("GET", "/large-hints"), &[]).await.unwrap();
+        for name in expected {
+            let hints = within("the hints", exchange.recv_response()).await.unwrap();
+            assert!(hints.status() == 103 && hints.headers().contains_key(name), "{limit}: {hints:?}");
+        }
+        assert_eq!(within("the answer", receive(&mut exchange)).await.unwrap().body, b"after", "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn trailers_arrive() {
     let listening = listen("");
     let client = Client::connect(&listening).await;

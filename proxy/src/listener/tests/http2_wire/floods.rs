@@ -157,6 +157,24 @@ async fn readers_on_slow_lines_get_all_of_it() {
     }
 }
 
+/// Windows are wide open and the socket is full: whether that client is gone is for who watches the socket.
+#[tokio::test(start_paused = true)]
+async fn responses_behind_a_full_socket_are_not_given_up() {
+    let mut wire = Wire::start(limits(), 20_000).await;
+    let requests = [get(1, "/large"), get(3, "/ready-large")].concat();
+    wire.send(&[initial_window(1 << 30), widen(0, 1 << 30), requests].concat()).await;
+    // A third of a long buffer takes a slow line more than a minute, in which nothing can be written.
+    tokio::time::sleep(Duration::from_secs(150)).await;
+    let mut left: HashMap<u32, usize> = [(1, 1 << 20), (3, 1 << 20)].into();
+    while left.values().any(|left| *left > 0) {
+        let frame = wire.next().await.expect("more of it");
+        assert!(!matches!(frame.kind, RST_STREAM | GOAWAY), "{frame:?} while {left:?} were left");
+        if frame.kind == DATA {
+            *left.get_mut(&frame.stream).unwrap() -= frame.payload.len();
+        }
+    }
+}
+
 /// However many requests one connection sends at once, the others of its thread have their turns in between.
 #[tokio::test(start_paused = true)]
 async fn requests_that_come_at_once_leave_others_their_turns() {

@@ -129,6 +129,20 @@ async fn priorities_of_more_streams_than_there_may_be_and_of_pushes_are_faults()
 }
 
 #[tokio::test(start_paused = true)]
+async fn priorities_of_requests_that_are_refused_are_forgotten() {
+    let mut limits = limits();
+    limits.streams = 2;
+    let mut wire = Wire::start(limits, WIDE).await;
+    for stream in [1, 5, 9] {
+        // An empty path is none, and answered by 400.
+        let refused = [get(stream, ""), get(stream + 2, "")].concat();
+        wire.send(&[update(stream, "u=1"), update(stream + 2, "u=1"), refused].concat()).await;
+        let answers = wire.answers().await;
+        assert_eq!(answers.iter().filter(|frame| frame.kind == HEADERS).count(), 2, "{answers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn small_answers_that_are_there_wait_for_nobody_while_the_window_lasts() {
     let mut wire = Wire::start(limits(), WIDE).await;
     wire.send(&[initial_window(1 << 30), get(1, "/large")].concat()).await;
