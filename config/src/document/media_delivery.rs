@@ -77,7 +77,7 @@ pub struct BlockingReloadFields {
     pub timeout: DurationText,
 }
 
-/// Cross-origin resource sharing (WHATWG Fetch section 3.2), answered by this node.
+/// Cross-origin resource sharing (WHATWG Fetch section 3.3), answered by this node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsFields {

@@ -69,7 +69,7 @@ pub struct BlockingReload {
     pub timeout: Duration,
 }
 
-/// Cross-origin resource sharing, answered by this node (WHATWG Fetch section 3.2).
+/// Cross-origin resource sharing, answered by this node (WHATWG Fetch section 3.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CorsRules {
