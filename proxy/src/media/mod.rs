@@ -10,7 +10,7 @@ mod recognise;
 pub use low_latency::Reload;
 pub use playlist::{
     Growth, LeftOut, Listing, Location, MAX_PLAYLIST_BYTES, NotFollowed, Piece, PieceKind, PlaylistFacts, Position,
-    Track, Unreadable, inspect, list,
+    Track, Unreadable, inspect, list, outline,
 };
 pub use recognise::{MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise, recognise_error};
 

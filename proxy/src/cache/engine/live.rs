@@ -5,17 +5,19 @@
 //! is held back is a fill like any other, only that its silence is no failure: it has a budget of its own, so that it
 //! takes no place from fills that work, and its own time.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 use moka::sync::Cache;
 
+use super::body::Body;
 use super::budget::{Admission, Budget};
+use super::clock;
 use super::fetch::FetchError;
 use super::held_places::{HeldPlace, HeldPlaces};
 use crate::cache::key::CacheKey;
-use crate::media::{Listing, PieceKind, Position, Presentation};
+use crate::media::{Listing, Location, PieceKind, PlaylistKind, Position, Presentation, outline};
 
 /// Requests held back at origins at the same time: a rendition has one for its playlist and one for its next part, so
 /// that this is enough for some hundred live channels. Each is a connection of its own over HTTP/1.1. Who may have how
@@ -26,6 +28,9 @@ const MAX_HELD: usize = 1024;
 /// HTTP/3 multiply them to.
 const MAX_WAITERS: usize = 65_536;
 
+/// Large playlists that are read at the same time.
+const MAX_READINGS: usize = 4;
+
 /// Bytes of what is known, by the lengths of names.
 const CAPACITY: u64 = 8 << 20;
 
@@ -34,6 +39,9 @@ const OVERHEAD: usize = 192;
 
 /// A live playlist that was not seen for so long is forgotten. Longer than target durations are by far.
 const MEMORY: Duration = Duration::from_secs(120);
+
+/// The longest freshness of a manifest that counts for how long its pace is believed.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a hinted part is expected, and a part counts as one at the live edge.
 const EXPECTED: Duration = Duration::from_secs(30);
@@ -77,6 +85,31 @@ pub struct KnownPlaylist {
     pub part_target: Option<Duration>,
 }
 
+/// How long the next piece takes to come, and until when that is believed.
+#[derive(Clone, Copy)]
+struct Pace {
+    pace: Duration,
+    until: SystemTime,
+}
+
+/// What a playlist has told, for when the origin says that it is still the same.
+#[derive(Clone)]
+struct Lesson {
+    of: Weak<Body>,
+    listing: Arc<Listing>,
+}
+
+/// Whose playlist is learned from, and for how long it is fresh.
+#[derive(Clone, Copy)]
+pub(super) struct Learned<'a> {
+    /// Its key.
+    pub(super) key: &'a CacheKey,
+    /// Its path.
+    pub(super) path: &'a str,
+    /// Its freshness: players and caches keep it as long.
+    pub(super) lifetime: Duration,
+}
+
 /// What is known of all of them.
 pub(super) struct LivePlaylists {
     playlists: Cache<Arc<str>, KnownPlaylist>,
@@ -84,9 +117,12 @@ pub(super) struct LivePlaylists {
     /// Parts that are at the live edge.
     edge: Cache<Arc<str>, ()>,
     /// Of directories with pieces of low latency, how long the next one takes to come.
-    paces: Cache<Arc<str>, Duration>,
+    paces: Cache<Arc<str>, Pace>,
+    /// By whole keys: another query may have another body.
+    lessons: Cache<Arc<str>, Lesson>,
     held: Arc<HeldPlaces>,
     waiters: Arc<Budget>,
+    readings: Arc<Budget>,
 }
 
 impl Default for LivePlaylists {
@@ -107,12 +143,25 @@ impl Default for LivePlaylists {
             .weigher(move |name: &Arc<str>, (): &()| weight(name))
             .time_to_live(EXPECTED)
             .build();
-        let paces = Cache::builder()
+        let paces =
+            Cache::builder().max_capacity(CAPACITY).weigher(move |name: &Arc<str>, _: &Pace| weight(name)).build();
+        let lessons = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(move |name: &Arc<str>, _: &Duration| weight(name))
-            .time_to_live(MEMORY)
+            .weigher(move |name: &Arc<str>, lesson: &Lesson| {
+                let kept = size_of::<Body>() + lesson.listing.weight(); // the place of a body lasts as long as whoever knows it
+                weight(name).saturating_add(u32::try_from(kept).unwrap_or(u32::MAX))
+            })
             .build();
-        Self { playlists, hints, edge, paces, held: HeldPlaces::new(MAX_HELD), waiters: Budget::new(MAX_WAITERS, 0) }
+        Self {
+            playlists,
+            hints,
+            edge,
+            paces,
+            lessons,
+            held: HeldPlaces::new(MAX_HELD),
+            waiters: Budget::new(MAX_WAITERS, 0),
+            readings: Budget::new(MAX_READINGS, 0),
+        }
     }
 }
 
@@ -134,18 +183,50 @@ impl LivePlaylists {
 
     /// How long the next piece takes to come where this one belongs, if that is a presentation of low latency.
     pub(super) fn pace(&self, key: &CacheKey) -> Option<Duration> {
-        self.paces.get(directory(key.without_query()))
+        self.paces
+            .get(directory(key.without_query()))
+            .filter(|known| known.until > clock::now())
+            .map(|known| known.pace)
     }
 
-    /// Learns from a playlist that has just come. `path` is its own.
-    pub(super) fn learn(&self, key: &CacheKey, path: &str, listing: &Listing) {
-        let name = key.without_query();
+    /// Notes that a piece has come: the pace of those beside it goes on to be believed, as players may go on for hours with
+    /// the manifest that they began with.
+    pub(super) fn has_come(&self, key: &CacheKey) {
+        let name = directory(key.without_query());
+        let (now, until) = (clock::now(), clock::now() + MEMORY);
+        if let Some(known) = self.paces.get(name).filter(|known| known.until > now && known.until < until) {
+            self.paces.insert(name.into(), Pace { until, ..known });
+        }
+    }
+
+    /// Learns once more from a playlist that the origin says is the same. Whether it was learned from before.
+    pub(super) fn learn_again(&self, of: Learned<'_>, body: &Arc<Body>) -> bool {
+        let known = self.lessons.get(of.key.as_str()).filter(|lesson| lesson.of.as_ptr() == Arc::as_ptr(body));
+        known.inspect(|lesson| self.learn(of, &lesson.listing)).is_some()
+    }
+
+    /// Learns from a playlist that has just come, and keeps what it has told.
+    pub(super) fn learn_from(&self, of: Learned<'_>, body: &Arc<Body>, kind: PlaylistKind, text: &[u8]) {
+        // Hosts have no part in it: pieces stay on their own, and those that do not are left out.
+        let Some(place) = Location::new("this.invalid", of.path) else { return };
+        let Ok(listing) = outline(kind, text, &place, SystemTime::now()) else { return };
+        self.learn(of, &listing);
+        self.lessons.insert(of.key.as_str().into(), Lesson { of: Arc::downgrade(body), listing: Arc::new(listing) });
+    }
+
+    /// Admits one more playlist that takes long to read.
+    pub(super) fn admit_reading(&self) -> Option<Admission> {
+        self.readings.admit()
+    }
+
+    fn learn(&self, of: Learned<'_>, listing: &Listing) {
+        let name = of.key.without_query();
         if listing.presentation != Presentation::Live {
             self.playlists.invalidate(name); // it has ended: nobody is held back any more
             return;
         }
-        let Some(site) = name.strip_suffix(path) else { return };
-        self.learn_pace(site, listing);
+        let Some(site) = name.strip_suffix(of.path) else { return };
+        self.learn_pace(site, listing, of.lifetime);
         let (Some(position), Some(target)) = (listing.position, listing.target_duration) else { return };
         let known = KnownPlaylist { position, at: Instant::now(), target, part_target: listing.part_target };
         self.playlists.insert(name.into(), known);
@@ -158,15 +239,21 @@ impl LivePlaylists {
         for piece in parts.rev().take(PARTS_AT_EDGE) {
             self.edge.insert(named(site, &piece.target), ());
         }
+        // Parts may be ranges of the segment that they make up: once it is whole, only who is behind asks for it.
+        let pieces = listing.tracks.iter().flat_map(|track| &track.pieces);
+        for piece in pieces.filter(|piece| piece.kind == PieceKind::Segment) {
+            self.edge.invalidate(&named(site, &piece.target));
+        }
     }
 
     /// Where the pieces of a presentation of low latency are, as far as they have directories of their own.
-    fn learn_pace(&self, site: &str, listing: &Listing) {
+    fn learn_pace(&self, site: &str, listing: &Listing, lifetime: Duration) {
         let Some(pace) = listing.part_target else { return };
+        let until = clock::now() + lifetime.clamp(MEMORY, LONGEST);
         let last = listing.tracks.iter().filter_map(|track| track.pieces.last()).map(|piece| &piece.target);
         for target in last.chain(&listing.hints) {
             let name = named(site, target);
-            self.paces.insert(directory(&name).into(), pace.max(FASTEST));
+            self.paces.insert(directory(&name).into(), Pace { pace: pace.max(FASTEST), until });
         }
     }
 
@@ -211,83 +298,4 @@ pub(super) fn too_many_waiters() -> FetchError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::*;
-    use crate::cache::key::Scheme;
-    use crate::media::{Location, PlaylistKind, list};
-
-    fn key(path: &str, query: Option<&str>) -> CacheKey {
-        CacheKey::new(Scheme::Https, "a.test", path, query.map(str::as_bytes))
-    }
-
-    fn learn(live: &LivePlaylists, body: &str) {
-        let place = Location::new("a.test", "/live/v.m3u8").unwrap();
-        let listing = list(PlaylistKind::Hls, body.as_bytes(), &place, SystemTime::now()).unwrap();
-        live.learn(&key("/live/v.m3u8", Some("_HLS_msn=1")), "/live/v.m3u8", &listing);
-    }
-
-    const LIVE: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-PART-INF:PART-TARGET=0.2\n#EXT-X-MEDIA-SEQUENCE:7\n\
-        #EXT-X-PART:DURATION=0.2,URI=\"p7.0.mp4\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"p7.1.mp4?x=1\"\n";
-
-    #[test]
-    fn playlist_is_known_whatever_its_query_and_so_is_the_part_that_it_hints_at() {
-        let live = LivePlaylists::default();
-        learn(&live, LIVE);
-        let known = live.playlist(&key("/live/v.m3u8", None)).unwrap();
-        assert_eq!((known.position, known.target), (Position { sequence: 7, parts: 1 }, Duration::from_secs(4)));
-        assert_eq!(live.hinted(&key("/live/p7.1.mp4", Some("x=1"))), Some(Duration::from_millis(200)));
-        assert_eq!(live.hinted(&key("/live/p7.0.mp4", None)), None);
-        assert_eq!(live.playlist(&key("/live/w.m3u8", None)), None);
-    }
-
-    #[test]
-    fn parts_at_the_live_edge_are_known_and_how_soon_the_next_one_comes() {
-        let live = LivePlaylists::default();
-        let parts: String = (0..40).map(|n| format!("#EXT-X-PART:DURATION=0.2,URI=\"a/p6.{n}.mp4?x\"\n")).collect();
-        learn(&live, &LIVE.replace("#EXT-X-PART:DURATION=0.2,URI=\"p7.0.mp4\"\n", &parts));
-        let check = |path: &str, edge: bool, pace: Option<u64>| {
-            let key = key(path, Some("session=1"));
-            assert_eq!((live.is_at_edge(&key), live.pace(&key)), (edge, pace.map(Duration::from_millis)), "{path}");
-        };
-        check("/live/p7.1.mp4", true, Some(200)); // announced
-        check("/live/a/p6.39.mp4", true, Some(200));
-        check("/live/a/p6.24.mp4", true, Some(200));
-        check("/live/a/p6.23.mp4", false, Some(200)); // whoever asks for it is behind
-        check("/live/a/p6.40.mp4", false, Some(200));
-        check("/live/b/p6.39.mp4", false, None);
-        check("/vod/p6.39.mp4", false, None);
-    }
-
-    #[test]
-    fn manifest_of_low_latency_tells_how_soon_the_next_chunk_comes() {
-        let check = |attributes: &str, expected: Option<u64>| {
-            let live = LivePlaylists::default();
-            let body = format!(
-                "<MPD type='dynamic' availabilityStartTime='2026-01-01T00:00:00Z'><Period><AdaptationSet>\
-                <SegmentTemplate timescale='1000' media='v/$Number$.m4s' {attributes}/><Representation id='1'/>\
-                </AdaptationSet></Period></MPD>"
-            );
-            let place = Location::new("a.test", "/live/x.mpd").unwrap();
-            let listing = list(PlaylistKind::Dash, body.as_bytes(), &place, SystemTime::now()).unwrap();
-            live.learn(&key("/live/x.mpd", None), "/live/x.mpd", &listing);
-            let pace = live.pace(&key("/live/v/99999999.m4s", None));
-            assert_eq!(pace, expected.map(Duration::from_millis), "{attributes}");
-        };
-        check("duration='2000'", None);
-        check("duration='2000' availabilityTimeOffset='1.5'", Some(500));
-        check("duration='2000' availabilityTimeOffset='1.999'", Some(100));
-        check("duration='2000' availabilityTimeOffset='INF'", None);
-        check("duration='2000' availabilityTimeOffset='-1'", None);
-        check("duration='2000' availabilityTimeOffset='x'", None);
-    }
-
-    #[test]
-    fn playlist_that_has_ended_is_forgotten() {
-        let live = LivePlaylists::default();
-        learn(&live, LIVE);
-        learn(&live, &format!("{LIVE}#EXT-X-ENDLIST\n"));
-        assert_eq!(live.playlist(&key("/live/v.m3u8", None)), None);
-    }
-}
+mod tests;

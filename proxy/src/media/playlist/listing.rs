@@ -25,6 +25,18 @@ const MAX_TRACKS: usize = 256;
 /// Most playlists kept of one multivariant playlist, for the same reason.
 const MAX_PLAYLISTS: usize = 256;
 
+/// Newest pieces of a track in an outline: a player of the shortest parts begins three seconds behind the live edge.
+pub(super) const OUTLINED: usize = 16;
+
+/// How much of what a playlist lists is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All, within the bounds.
+    Whole,
+    /// See [`outline`].
+    Outline,
+}
+
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PieceKind {
@@ -103,6 +115,19 @@ pub struct Listing {
     pub left_out: LeftOut,
 }
 
+impl Listing {
+    /// Bytes that it takes, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let pieces = self.tracks.iter().flat_map(|track| &track.pieces).map(|piece| &piece.target);
+        let reports = self.reports.iter().map(|(target, _)| target);
+        let targets = self.playlists.iter().chain(&self.hints).chain(reports).chain(pieces);
+        size_of::<Self>()
+            + self.tracks.len() * size_of::<Track>()
+            + targets.map(|target| size_of::<Piece>() + target.len()).sum::<usize>()
+    }
+}
+
 /// Why nothing could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
@@ -131,10 +156,23 @@ pub enum Unreadable {
 /// # Errors
 /// When it cannot be read. Single references that cannot be followed are counted, not errors.
 pub fn list(kind: PlaylistKind, body: &[u8], place: &Location, now: SystemTime) -> Result<Listing, Unreadable> {
+    read(kind, body, Collector::new(kind, place.clone(), Extent::Whole), now)
+}
+
+/// The same in outline: what a playlist says of itself, how far it is, and of each track no more than its newest pieces;
+/// of a manifest's, one that tells where they are. No playlists. What it takes follows from the length of the text alone,
+/// whatever window it stands for.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn outline(kind: PlaylistKind, body: &[u8], place: &Location, now: SystemTime) -> Result<Listing, Unreadable> {
+    read(kind, body, Collector::new(kind, place.clone(), Extent::Outline), now)
+}
+
+fn read(kind: PlaylistKind, body: &[u8], collector: Collector, now: SystemTime) -> Result<Listing, Unreadable> {
     if body.len() > MAX_PLAYLIST_BYTES {
         return Err(Unreadable::TooLarge);
     }
-    let collector = Collector::new(kind, place.clone());
     match kind {
         PlaylistKind::Hls => hls::list(body, collector),
         PlaylistKind::Dash => dash::list(body, collector, now),
@@ -145,12 +183,13 @@ pub fn list(kind: PlaylistKind, body: &[u8], place: &Location, now: SystemTime) 
 pub(super) struct Collector {
     pub(super) place: Location,
     pub(super) listing: Listing,
+    pub(super) extent: Extent,
     pieces: usize,
     bytes: usize,
 }
 
 impl Collector {
-    fn new(kind: PlaylistKind, place: Location) -> Self {
+    fn new(kind: PlaylistKind, place: Location, extent: Extent) -> Self {
         let listing = Listing {
             kind,
             presentation: Presentation::Unknown,
@@ -164,7 +203,7 @@ impl Collector {
             tracks: Vec::new(),
             left_out: LeftOut::default(),
         };
-        Self { place, listing, pieces: 0, bytes: 0 }
+        Self { place, listing, extent, pieces: 0, bytes: 0 }
     }
 
     /// How many pieces there is room for yet, if they are short enough.
@@ -203,6 +242,9 @@ impl Collector {
 
     /// Adds another playlist.
     pub(super) fn playlist(&mut self, reference: &str) {
+        if self.extent == Extent::Outline {
+            return;
+        }
         let Some(target) = self.own(reference) else { return };
         if self.listing.playlists.contains(&target) {
             return; // variants share audio

@@ -8,7 +8,7 @@ mod location;
 use std::time::Duration;
 
 pub use dash::Growth;
-pub use listing::{LeftOut, Listing, MAX_PLAYLIST_BYTES, Piece, PieceKind, Position, Track, Unreadable, list};
+pub use listing::{LeftOut, Listing, MAX_PLAYLIST_BYTES, Piece, PieceKind, Position, Track, Unreadable, list, outline};
 pub use location::{Location, NotFollowed};
 
 use super::{MediaClass, PlaylistKind, Presentation};

@@ -234,7 +234,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 object.body.finish();
                 let meta = StoredMeta { body_length: object.body.length(), ..object.meta.clone() };
                 let (body, origin) = (Arc::clone(&object.body), object.origin.clone());
-                self.store(self.finalized(Object { meta, body, not_stored: None, origin }));
+                let object = self.finalized(Object { meta, body, not_stored: None, origin });
+                self.store(Arc::clone(&object));
+                self.learn(&object);
                 FillOutcome::Stored
             }
             (Written::Whole { kept: false }, not_stored) => {

@@ -204,6 +204,6 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Looks into a complete playlist for how long it stays fresh.
     fn finalized(&self, object: Object) -> Arc<Object> {
-        Arc::new(self.learned(self.appraisal().finalized(object)))
+        Arc::new(self.reloaded(self.appraisal().finalized(object)))
     }
 }

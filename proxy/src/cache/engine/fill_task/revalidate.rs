@@ -40,7 +40,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
         self.guard.withdraw(); // from now on it is a hit
-        self.fill.publish(Head::Ready { object, revalidated: true, stored: true });
+        self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: true, stored: true });
+        self.learn(&object);
     }
 
     /// The origin confirmed the body and forbade to keep it: it answers the request that asked, and is gone.

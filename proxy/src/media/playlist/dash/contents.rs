@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::super::listing::{Collector, Listing, PieceKind, Track, Unreadable};
+use super::super::listing::{Collector, Extent, Listing, PieceKind, Track, Unreadable};
 use super::super::location::Location;
 use super::duration;
 use super::growth::Growth;
@@ -35,12 +35,12 @@ const MAX_BASE: usize = 4096;
 #[derive(Clone)]
 struct Level {
     /// `None` where its base URL leads elsewhere: then nothing below it is followed.
-    base: Option<Location>,
+    base: Option<Arc<Location>>,
     /// Whether this level has a base URL of its own: further ones are alternatives.
     has_own_base: bool,
     /// Shared, as lists may be long and every level has them.
     template: Option<Arc<Template>>,
-    initialization: Option<String>,
+    initialization: Option<Arc<str>>,
     segments: Arc<Vec<String>>,
     id: String,
     bandwidth: String,
@@ -85,7 +85,7 @@ pub(in crate::media::playlist) fn list(
 ) -> Result<Listing, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::Malformed)?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
-    let place = collector.place.clone();
+    let place = Arc::new(collector.place.clone());
     let root = Level {
         base: Some(place),
         has_own_base: false,
@@ -165,15 +165,18 @@ impl Manifest {
             "S" => {
                 let run = (attribute(element, "t"), attribute(element, "d"), attribute(element, "r"));
                 let room = self.collector.room();
-                self.with_template(|template| template.run(run, room));
+                match self.collector.extent {
+                    Extent::Whole => self.with_template(|template| template.run(run, room)),
+                    Extent::Outline => self.with_template(|template| template.last_run(run)),
+                }
             }
             "Initialization" => {
                 let url = attribute(element, "sourceURL");
-                self.below_list(|level| level.initialization = url);
+                self.below_list(|level| level.initialization = url.map(Arc::from));
             }
             "SegmentURL" => {
                 if let Some(media) = attribute(element, "media") {
-                    let room = self.collector.room();
+                    let room = self.room();
                     self.below_list(|level| {
                         if level.segments.len() < room {
                             Arc::make_mut(&mut level.segments).push(media);
@@ -258,7 +261,7 @@ impl Manifest {
         level.has_own_base = true;
         let joined = level.base.as_ref().map(|base| base.join(text.trim()));
         level.base = match joined {
-            Some(Ok(base)) => Some(base),
+            Some(Ok(base)) => Some(Arc::new(base)),
             Some(Err(_)) => {
                 self.collector.listing.left_out.foreign += 1;
                 None
@@ -276,13 +279,7 @@ impl Manifest {
             if let Some(initialization) = template.initialization(names) {
                 self.collector.piece(&mut track, base, &initialization, PieceKind::Init);
             }
-            let room = self.collector.room();
-            let (segments, beyond) = template.segments(names, &self.period, room);
-            self.collector.beyond(beyond);
-            for segment in segments {
-                self.collector.piece(&mut track, base, &segment, PieceKind::Segment);
-            }
-            track.growth = Growth::of(base, template, names, &self.period).map(Arc::new);
+            self.of_template(&mut track, base, template, names);
             let parts = &mut self.collector.listing.part_target;
             *parts = parts.iter().copied().chain(template.chunk()).min();
         } else if level.segments.is_empty() {
@@ -297,6 +294,29 @@ impl Manifest {
         }
         self.collector.track(track);
         self.sorts.0.resize(self.collector.listing.tracks.len(), level.sort);
+    }
+
+    fn of_template(&mut self, track: &mut Track, base: &Location, template: &Arc<Template>, names: (&str, &str)) {
+        if self.collector.extent == Extent::Outline {
+            if let Some(segment) = template.any_segment(names) {
+                self.collector.piece(track, base, &segment, PieceKind::Segment);
+            }
+            return;
+        }
+        let (segments, beyond) = template.segments(names, &self.period, self.collector.room());
+        self.collector.beyond(beyond);
+        for segment in segments {
+            self.collector.piece(track, base, &segment, PieceKind::Segment);
+        }
+        track.growth = Growth::of(base, template, names, &self.period).map(Arc::new);
+    }
+
+    /// Segments of a list that there is room for.
+    fn room(&self) -> usize {
+        match self.collector.extent {
+            Extent::Whole => self.collector.room(),
+            Extent::Outline => self.collector.room().min(1),
+        }
     }
 
     /// Which track is played for certain is known at the end alone: where there is one of its sort.

@@ -1,5 +1,6 @@
 //! Segment templates (ISO/IEC 23009-1 section 5.3.9): names made of numbers or times.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::contents::MAX_PRESENTATION;
@@ -20,6 +21,19 @@ struct Run {
     repeat: Option<u64>,
 }
 
+impl Run {
+    /// Reads `t`, `d` and `r`.
+    fn read((start, duration, repeat): (Option<String>, Option<String>, Option<String>)) -> Option<Self> {
+        let number = |text: Option<String>| text.and_then(|text| text.trim().parse::<u64>().ok());
+        let duration = number(duration).filter(|duration| *duration > 0)?;
+        let repeat = match repeat.as_deref().map(str::trim) {
+            None => Some(0),
+            Some(text) => text.parse().ok(), // negative: open
+        };
+        Some(Self { start: number(start), duration, repeat })
+    }
+}
+
 /// A template with what it inherited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Template {
@@ -32,7 +46,8 @@ pub(super) struct Template {
     offset: u64,
     /// How long before its end a segment can be asked for (`availabilityTimeOffset`): its first chunks are there then.
     early: Duration,
-    timeline: Option<Vec<Run>>,
+    /// Shared, as those who inherit it may be many.
+    timeline: Option<Arc<Vec<Run>>>,
 }
 
 /// When a period is, and what of it is there.
@@ -45,6 +60,25 @@ pub(super) struct Period {
     presentation: Option<Duration>,
     start: Duration,
     length: Option<Duration>,
+}
+
+/// How long a period is for now.
+#[derive(Debug, Clone, Copy)]
+enum PeriodEnd {
+    /// So much of it has come. A segment is there when all of it is over, or its first chunks are.
+    Come(Duration),
+    /// It ends there, and so does its last segment, however short.
+    Told(Duration),
+}
+
+impl PeriodEnd {
+    /// How many segments of this duration are there after so many ticks.
+    fn segments(self, ticks: impl Fn(Duration) -> u64, after: u64, duration: u64) -> u64 {
+        match self {
+            Self::Come(length) => ticks(length).saturating_sub(after) / duration,
+            Self::Told(length) => ticks(length).saturating_sub(after).div_ceil(duration),
+        }
+    }
 }
 
 impl Period {
@@ -82,13 +116,14 @@ impl Period {
         Self { now, ..self }
     }
 
-    /// Its length, as far as it is known or has come; what comes so much later counts as here.
-    fn length(&self, early: Duration) -> Option<Duration> {
+    /// Its end, as far as it is known or has come; what comes so much later counts as here.
+    fn end_of(&self, early: Duration) -> Option<PeriodEnd> {
         let told = self.length.or_else(|| self.presentation.map(|whole| whole.saturating_sub(self.start)));
         let come = self.elapsed().filter(|_| self.is_dynamic).map(|come| come.saturating_add(early));
         match (told, come) {
-            (Some(told), Some(come)) => Some(told.min(come)),
-            (told, come) => told.or(come),
+            (Some(told), Some(come)) if come < told => Some(PeriodEnd::Come(come)),
+            (None, Some(come)) => Some(PeriodEnd::Come(come)),
+            (told, _) => told.map(PeriodEnd::Told),
         }
     }
 
@@ -114,21 +149,29 @@ impl Template {
     }
 
     pub(super) fn begin_timeline(&mut self) {
-        self.timeline = Some(Vec::new());
+        self.timeline = Some(Arc::default());
     }
 
     /// Adds an element `S`: its `t`, `d` and `r`.
     pub(super) fn run(&mut self, run: (Option<String>, Option<String>, Option<String>), room: usize) {
-        let (start, duration, repeat) = run;
-        let number = |text: Option<String>| text.and_then(|text| text.trim().parse::<u64>().ok());
-        let Some(duration) = number(duration).filter(|duration| *duration > 0) else { return };
-        let repeat = match repeat.as_deref().map(str::trim) {
-            None => Some(0),
-            Some(text) => text.parse().ok(), // negative: open
-        };
+        let Some(run) = Run::read(run) else { return };
         if let Some(timeline) = self.timeline.as_mut().filter(|timeline| timeline.len() < room) {
-            timeline.push(Run { start: number(start), duration, repeat });
+            Arc::make_mut(timeline).push(run);
         }
+    }
+
+    /// The same where no more than the last one is wanted.
+    pub(super) fn last_run(&mut self, run: (Option<String>, Option<String>, Option<String>)) {
+        let Some(run) = Run::read(run) else { return };
+        if let Some(timeline) = self.timeline.as_mut() {
+            *timeline = Arc::new(vec![run]);
+        }
+    }
+
+    /// The name that some segment has, there or not: it tells where all of them are.
+    pub(super) fn any_segment(&self, names: (&str, &str)) -> Option<String> {
+        let time = self.timeline.as_ref().and_then(|runs| runs.last()).and_then(|run| run.start);
+        fill_in(self.media.as_deref()?, names, Some((self.start_number.unwrap_or(1), time.unwrap_or(self.offset))))
     }
 
     pub(super) fn initialization(&self, names: (&str, &str)) -> Option<String> {
@@ -195,15 +238,14 @@ impl Template {
     fn by_timeline(&self, timeline: &[Run], period: &Period, room: usize) -> (Vec<(u64, u64)>, usize) {
         let mut places = Vec::new();
         let (mut number, mut time) = (self.start_number.unwrap_or(1), 0_u64);
-        let end = |early| period.length(early).map(|length| self.offset.saturating_add(self.ticks(length)));
+        let ticks = |length| self.offset.saturating_add(self.ticks(length));
         for (index, run) in timeline.iter().enumerate() {
             time = run.start.unwrap_or(time);
             let next = timeline.get(index + 1).and_then(|next| next.start);
-            let count = match (run.repeat, next, end(self.early(run.duration))) {
+            let count = match (run.repeat, next, period.end_of(self.early(run.duration))) {
                 (Some(repeat), ..) => repeat.saturating_add(1),
-                // Of a dynamic presentation a segment is there when all of it is over.
-                (None, None, Some(end)) if period.is_dynamic => end.saturating_sub(time) / run.duration,
-                (None, Some(until), _) | (None, None, Some(until)) => until.saturating_sub(time).div_ceil(run.duration),
+                (None, Some(until), _) => until.saturating_sub(time).div_ceil(run.duration),
+                (None, None, Some(end)) => end.segments(ticks, time, run.duration),
                 (None, None, None) => 1,
             };
             for step in 0..count {
@@ -220,11 +262,9 @@ impl Template {
 
     fn by_number(&self, period: &Period, room: usize) -> (Vec<(u64, u64)>, usize) {
         let Some(duration) = self.duration else { return (Vec::new(), 0) };
-        let Some(length) = period.length(self.early(duration)) else { return (Vec::new(), 0) };
+        let Some(end) = period.end_of(self.early(duration)) else { return (Vec::new(), 0) };
         let first = self.start_number.unwrap_or(1);
-        // Of a dynamic presentation a segment is there when all of it is over, or its first chunks are.
-        let whole = self.ticks(length);
-        let mut count = if period.is_dynamic { whole / duration } else { whole.div_ceil(duration) };
+        let mut count = end.segments(|length| self.ticks(length), 0, duration);
         if let Some(end) = self.end_number {
             count = count.min(end.saturating_sub(first).saturating_add(1));
         }

@@ -1,10 +1,11 @@
 //! What an HLS playlist lists (RFC 8216 section 4, RFC 8216bis section 4.4).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::attributes::{Attributes, integer};
 use crate::media::Presentation;
-use crate::media::playlist::listing::{Collector, Listing, PieceKind, Position, Track, Unreadable};
+use crate::media::playlist::listing::{Collector, Extent, Listing, OUTLINED, PieceKind, Position, Track, Unreadable};
 
 /// Longest line read. Attributes hold keys and session data, but no tag that is read here comes near.
 const MAX_LINE: usize = 16 * 1024;
@@ -24,10 +25,43 @@ enum Expected {
     Nothing,
 }
 
-struct Reader {
+/// Pieces as they are read. Of an outline no more than the newest are kept, and resolved at the end.
+#[derive(Default)]
+struct Pieces<'b> {
+    track: Track,
+    newest: VecDeque<(&'b str, PieceKind)>,
+}
+
+impl<'b> Pieces<'b> {
+    fn add(&mut self, uri: &'b str, kind: PieceKind, collector: &mut Collector) {
+        match collector.extent {
+            Extent::Whole => {
+                let place = collector.place.clone();
+                collector.piece(&mut self.track, &place, uri, kind);
+            }
+            Extent::Outline if self.newest.back().is_some_and(|(last, _)| *last == uri) => {} // another range of it
+            Extent::Outline => {
+                if self.newest.len() == OUTLINED {
+                    self.newest.pop_front();
+                }
+                self.newest.push_back((uri, kind));
+            }
+        }
+    }
+
+    fn finish(mut self, collector: &mut Collector) {
+        let place = collector.place.clone();
+        for (uri, kind) in self.newest {
+            collector.piece(&mut self.track, &place, uri, kind);
+        }
+        collector.track(self.track);
+    }
+}
+
+struct Reader<'b> {
     collector: Collector,
-    segments: Track,
-    parts: Track,
+    segments: Pieces<'b>,
+    parts: Pieces<'b>,
     expected: Expected,
     first: u64,
     count: u64,
@@ -45,8 +79,8 @@ pub(in crate::media::playlist) fn list(body: &[u8], collector: Collector) -> Res
     }
     let mut reader = Reader {
         collector,
-        segments: Track::default(),
-        parts: Track::default(),
+        segments: Pieces::default(),
+        parts: Pieces::default(),
         expected: Expected::Nothing,
         first: 0,
         count: 0,
@@ -64,8 +98,8 @@ pub(in crate::media::playlist) fn list(body: &[u8], collector: Collector) -> Res
     Ok(reader.finish())
 }
 
-impl Reader {
-    fn tag(&mut self, line: &str) {
+impl<'b> Reader<'b> {
+    fn tag(&mut self, line: &'b str) {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         match name {
             "#EXTINF" if self.expected != Expected::Gap => self.expect(Expected::Segment),
@@ -79,7 +113,7 @@ impl Reader {
         }
     }
 
-    fn attributed(&mut self, name: &str, attributes: &Attributes<'_>) {
+    fn attributed(&mut self, name: &str, attributes: &Attributes<'b>) {
         let listing = &mut self.collector.listing;
         match name {
             "#EXT-X-PART-INF" => listing.part_target = attributes.seconds("PART-TARGET"),
@@ -119,16 +153,14 @@ impl Reader {
         self.count = self.count.saturating_add(segments);
     }
 
-    fn init(&mut self, uri: &str) {
-        let place = self.collector.place.clone();
-        self.collector.piece(&mut self.segments, &place, uri, PieceKind::Init);
+    fn init(&mut self, uri: &'b str) {
+        self.segments.add(uri, PieceKind::Init, &mut self.collector);
     }
 
-    fn part(&mut self, attributes: &Attributes<'_>) {
+    fn part(&mut self, attributes: &Attributes<'b>) {
         self.parts_of_last = self.parts_of_last.saturating_add(1);
         let Some(uri) = attributes.get("URI").filter(|_| !attributes.is_yes("GAP")) else { return };
-        let place = self.collector.place.clone();
-        self.collector.piece(&mut self.parts, &place, uri, PieceKind::Part);
+        self.parts.add(uri, PieceKind::Part, &mut self.collector);
     }
 
     fn hint(&mut self, attributes: &Attributes<'_>) {
@@ -150,13 +182,12 @@ impl Reader {
         self.collector.listing.reports.push((target, Position { sequence, parts }));
     }
 
-    fn uri(&mut self, uri: &str) {
+    fn uri(&mut self, uri: &'b str) {
         match std::mem::replace(&mut self.expected, Expected::Nothing) {
             Expected::Playlist => self.collector.playlist(uri),
             Expected::Segment => {
                 self.segment_ended();
-                let place = self.collector.place.clone();
-                self.collector.piece(&mut self.segments, &place, uri, PieceKind::Segment);
+                self.segments.add(uri, PieceKind::Segment, &mut self.collector);
             }
             Expected::Gap => self.segment_ended(),
             Expected::Nothing => self.collector.malformed(),
@@ -176,10 +207,10 @@ impl Reader {
         self.parts_of_last = 0;
     }
 
-    fn finish(mut self) -> Listing {
+    fn finish(self) -> Listing {
         let mut collector = self.collector;
-        collector.track(std::mem::take(&mut self.segments));
-        collector.track(std::mem::take(&mut self.parts));
+        self.segments.finish(&mut collector);
+        self.parts.finish(&mut collector);
         let mut listing = collector.listing;
         listing.presentation = match (self.is_media, self.ended) {
             (_, true) => Presentation::OnDemand,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::media::{Listing, Location, MAX_PLAYLIST_BYTES, PieceKind, Position, Unreadable, list};
+use crate::media::{Listing, Location, MAX_PLAYLIST_BYTES, PieceKind, Position, Unreadable, list, outline};
 
 /// One minute after the presentation of the dynamic manifests here began.
 fn now() -> SystemTime {
@@ -355,4 +355,70 @@ fn what_is_kept_of_a_playlist_is_bounded_in_bytes() {
         assert!((1 << 20..=16 << 20).contains(&bytes), "{bytes} bytes of {kind:?}");
         assert_eq!(count + listing.left_out.beyond, 10_000, "{kind:?}");
     }
+}
+
+/// A manifest of six representations with a year of two-second segments, and a timeline of its own.
+#[test]
+fn outline_of_a_manifest_is_no_longer_for_all_that_it_stands_for() {
+    let place = Location::new("media.example", "/live/index").unwrap();
+    let check = |template: &str, expected: &[&str], parts: Option<u64>| {
+        let body = format!(
+            "<MPD type='dynamic' availabilityStartTime='2020-01-01T00:00:00Z'><Period><AdaptationSet contentType='video'>\
+            {template}<Representation id='a'/><Representation id='b'/></AdaptationSet></Period></MPD>"
+        );
+        let listing = outline(PlaylistKind::Dash, body.as_bytes(), &place, now()).unwrap();
+        let found: Vec<_> = targets(&listing).concat();
+        assert_eq!(found, expected, "{template}");
+        assert_eq!(listing.part_target, parts.map(Duration::from_millis), "{template}");
+        assert!(listing.tracks.iter().all(|track| track.growth.is_none() && !track.is_alone), "{template}");
+        assert_eq!(listing.presentation, Presentation::Live);
+    };
+    let numbers = "<SegmentTemplate duration='2' startNumber='7' availabilityTimeOffset='1.5' \
+        media='$RepresentationID$/$Number$.m4s'/>";
+    check(numbers, &["/live/a/7.m4s", "/live/b/7.m4s"], Some(500));
+    let runs = "<S t='0' d='4'/><S t='4' d='2' r='99999999'/><S t='200000002' d='2'/>";
+    let times = format!(
+        "<SegmentTemplate availabilityTimeOffset='1.5' media='$RepresentationID$/$Time$.m4s'><SegmentTimeline>{runs}\
+        </SegmentTimeline></SegmentTemplate>"
+    );
+    check(&times, &["/live/a/200000002.m4s", "/live/b/200000002.m4s"], Some(500));
+    let list: String = (0..1000).map(|n| format!("<SegmentURL media='{n}.m4s'/>")).collect();
+    check(&format!("<SegmentList>{list}</SegmentList>"), &["/live/0.m4s", "/live/0.m4s"], None);
+}
+
+#[test]
+fn outline_of_a_playlist_has_its_newest_pieces_and_says_how_far_it_is() {
+    let place = Location::new("media.example", "/live/index").unwrap();
+    let segments: String = (0..1800).map(|n| format!("#EXTINF:2,\ns{n}.mp4\n")).collect();
+    let parts: String = (0..40).map(|n| format!("#EXT-X-PART:DURATION=0.2,URI=\"p{n}.mp4\"\n")).collect();
+    let body = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:100\n{segments}{parts}");
+    let listing = outline(PlaylistKind::Hls, body.as_bytes(), &place, now()).unwrap();
+    let newest = |prefix: &str, until: u32| -> Vec<String> {
+        (until - 16..until).map(|n| format!("/live/{prefix}{n}.mp4")).collect()
+    };
+    assert_eq!(targets(&listing), [newest("s", 1800), newest("p", 40)]);
+    assert_eq!(listing.position, Some(Position { sequence: 1900, parts: 40 }));
+    let whole = hls(&body);
+    assert_eq!((whole.position, whole.target_duration), (listing.position, listing.target_duration));
+    let main = outline(PlaylistKind::Hls, b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n", &place, now());
+    assert!(main.unwrap().playlists.is_empty());
+}
+
+/// A minute after the beginning, of periods of ten seconds in segments of four.
+#[test]
+fn short_last_segment_of_a_period_that_has_ended_is_there() {
+    let check = |template: &str, expected: &[&str]| {
+        let listing = dash(&format!(
+            "<MPD type='dynamic' availabilityStartTime='2026-01-01T00:00:00Z'><Period start='PT0S' duration='PT10S'>\
+            <AdaptationSet>{template}<Representation id='a'/></AdaptationSet></Period>\
+            <Period start='PT50S'><AdaptationSet>{template}<Representation id='b'/></AdaptationSet></Period></MPD>"
+        ));
+        assert_eq!(targets(&listing).concat(), expected, "{template}");
+    };
+    let timeline = "<SegmentTemplate media='$RepresentationID$$Time$'><SegmentTimeline><S t='0' d='4' r='-1'/>\
+        </SegmentTimeline></SegmentTemplate>";
+    // Of the second period, which goes on, two segments are over.
+    check(timeline, &["/live/a0", "/live/a4", "/live/a8", "/live/b0", "/live/b4"]);
+    let numbers = "<SegmentTemplate duration='4' media='$RepresentationID$$Number$'/>";
+    check(numbers, &["/live/a1", "/live/a2", "/live/a3", "/live/b1", "/live/b2"]);
 }
