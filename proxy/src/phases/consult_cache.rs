@@ -72,7 +72,14 @@ pub(super) async fn consult_cache(
         match ask(proxy, session, context, matched, &Asking { key: &key, facts: &facts, hold }, &mut hearing).await {
             ControlFlow::Break(answered) => break answered,
             // Not while it is asked: what is half written when time is up would spoil what follows.
-            ControlFlow::Continue(heads) => relay_interim(session, heads).await?,
+            ControlFlow::Continue(heads) => {
+                if let Err(gone) = relay_interim(session, heads).await {
+                    // It goes on for whoever else waits.
+                    context.cache.key = Some(key);
+                    context.cache.outcome = CacheOutcome::Miss;
+                    return Err(gone);
+                }
+            }
         }
     };
     context.cache.told = told;

@@ -1,7 +1,7 @@
 //! Interim responses (RFC 9110 section 15.2) on their way to clients: of fills, and of what passes.
 
 use http::{StatusCode, Version};
-use pingora_error::Result;
+use pingora_error::{Error, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
@@ -26,10 +26,11 @@ pub(super) fn hearing_of(session: &Session) -> Hearing {
     if knows_interim(session) { Hearing::of_all() } else { Hearing::of_none() }
 }
 
-/// Writes those of a fill.
+/// Writes those of a fill. An error is the client's, who has left.
 pub(super) async fn relay_interim(session: &mut Session, heads: Vec<InterimHead>) -> Result<()> {
     for InterimHead { status, fields } in heads {
-        session.write_response_header(Box::new(head_of(status, fields)?), false).await?;
+        let head = Box::new(head_of(status, fields)?);
+        session.write_response_header(head, false).await.map_err(Error::into_down)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::bell::Bell;
 use super::fetch::{FetchError, InterimListener};
@@ -55,10 +56,10 @@ pub(super) enum Others {
     LookAgain,
 }
 
-/// What those who wait for a fill are told next.
+/// What the request that started a fill is told next.
 pub(super) enum News {
-    /// Interim responses that they have not heard yet; never none.
-    Interim(Vec<Arc<InterimHead>>),
+    /// Interim responses that it has not heard yet; never none.
+    Interim(Vec<InterimHead>),
     /// What it has found, which is no longer [`Head::Pending`].
     Head(Head),
 }
@@ -81,8 +82,10 @@ pub(super) struct AskedKey {
 pub(super) struct Fill {
     pub(super) asked: AskedKey,
     found: Mutex<Found>,
-    /// Rung when there is more of that.
+    /// Rung when the head is found.
     news: Bell,
+    /// Wakes the one who hears what comes before.
+    hinted: Notify,
     /// What only the request may have that the response was fetched with, until it takes it: a response that may not be
     /// shared, or one with fields that may not.
     own: Mutex<Option<Arc<Object>>>,
@@ -103,6 +106,7 @@ impl Fill {
             asked,
             found: Mutex::new(Found { interim: InterimHeads::default(), head: Head::Pending }),
             news: Bell::default(),
+            hinted: Notify::new(),
             own: Mutex::new(None),
             request_fields,
             audience,
@@ -156,20 +160,28 @@ impl Fill {
         self.outdated.load(Ordering::Acquire)
     }
 
-    /// Waits for the head, or for interim responses behind the first so many, which come first. A count of none waits for
-    /// the head alone.
-    pub(super) async fn news(&self, heard: Option<usize>) -> News {
-        self.news
-            .until(|| {
-                let found = self.found.lock();
-                let interim = heard.map(|heard| found.interim.behind(heard)).unwrap_or_default();
-                match (interim, &found.head) {
-                    ([], Head::Pending) => None,
-                    ([], head) => Some(News::Head(head.clone())),
-                    (interim, _) => Some(News::Interim(interim.to_vec())),
-                }
-            })
-            .await
+    /// Waits for the head.
+    pub(super) async fn head(&self) -> Head {
+        let found = || Some(self.found.lock().head.clone()).filter(|head| !matches!(head, Head::Pending));
+        self.news.until(found).await
+    }
+
+    /// Waits for the head, or for interim responses, which come first. Only for the request that started the fill: what an
+    /// origin says before the final response is for the client whose request it got. Cancel-safe.
+    pub(super) async fn news(&self) -> News {
+        loop {
+            let head = tokio::select! {
+                () = self.hinted.notified() => None,
+                head = self.head() => Some(head),
+            };
+            // Behind the head nothing is kept any more: what is there came before it.
+            let heads = self.found.lock().interim.take();
+            match head {
+                _ if !heads.is_empty() => return News::Interim(heads),
+                Some(head) => return News::Head(head),
+                None => {}
+            }
+        }
     }
 }
 
@@ -191,7 +203,7 @@ impl InterimListener for Fill {
                 return;
             }
         }
-        self.news.ring();
+        self.hinted.notify_one();
     }
 }
 
@@ -334,7 +346,7 @@ mod tests {
         fill.publish(Head::Unshared(Others::Pass));
         let status = StatusCode::BAD_GATEWAY;
         fill.fail_pending(FetchError { status, reason: "late".to_owned() });
-        assert!(matches!(fill.news(None).await, News::Head(Head::Unshared(Others::Pass))));
+        assert!(matches!(fill.head().await, Head::Unshared(Others::Pass)));
     }
 
     #[tokio::test]
@@ -348,14 +360,16 @@ mod tests {
         for (status, line) in [(100, "a: 0"), (102, "a: 1"), (103, "connection: x"), (101, "a: 0")] {
             hear(status, line);
         }
-        let News::Interim(heads) = fill.news(Some(0)).await else { panic!("a head without any") };
+        let News::Interim(heads) = fill.news().await else { panic!("a head without any") };
         let told: Vec<_> = heads.iter().map(|head| (head.status.as_u16(), head.fields.len())).collect();
         assert_eq!(told, [(102, 1), (103, 0)]);
-        fill.publish(Head::Unshared(Others::Pass));
         hear(103, "a: 2");
-        let News::Interim(heads) = fill.news(Some(1)).await else { panic!("the head goes first") };
+        fill.publish(Head::Unshared(Others::Pass));
+        hear(103, "a: 3");
+        assert!(matches!(fill.head().await, Head::Unshared(Others::Pass)), "the others have the head alone");
+        let News::Interim(heads) = fill.news().await else { panic!("the head goes first") };
+        assert_eq!(heads[0].fields["a"], "2");
         assert_eq!(heads.len(), 1);
-        assert!(matches!(fill.news(Some(2)).await, News::Head(_)));
-        assert!(matches!(fill.news(None).await, News::Head(_)));
+        assert!(matches!(fill.news().await, News::Head(_)));
     }
 }

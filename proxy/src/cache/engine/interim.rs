@@ -1,7 +1,5 @@
-//! Interim responses (RFC 9110 section 15.2) that come before the head of a fill: how many are kept for those who wait,
-//! and how far each of these has heard them. Nothing of them is stored.
-
-use std::sync::Arc;
+//! Interim responses (RFC 9110 section 15.2) that come before the head of a fill: how many are kept for the request that
+//! started it. They are for that one alone, whatever the final response will say of sharing, and never stored.
 
 use http::{HeaderMap, StatusCode};
 
@@ -26,26 +24,30 @@ pub struct InterimHead {
 /// Those of one fill, in the order in which they came.
 #[derive(Default)]
 pub(super) struct InterimHeads {
-    heads: Vec<Arc<InterimHead>>,
+    /// Not taken yet.
+    waiting: Vec<InterimHead>,
+    /// How many there were.
+    heads: usize,
+    /// Bytes of their fields.
     bytes: usize,
 }
 
 impl InterimHeads {
-    /// Keeps one, unless that is too much: then those who wait do without.
+    /// Keeps one, unless that is too much: then who waits does without.
     pub(super) fn keep(&mut self, head: InterimHead) -> bool {
         let size = head.fields.iter().map(|(name, value)| name.as_str().len() + value.len());
         let bytes = self.bytes + size.sum::<usize>();
-        let fits = self.heads.len() < MOST_HEADS && bytes <= MOST_BYTES;
+        let fits = self.heads < MOST_HEADS && bytes <= MOST_BYTES;
         if fits {
-            self.bytes = bytes;
-            self.heads.push(Arc::new(head));
+            (self.heads, self.bytes) = (self.heads + 1, bytes);
+            self.waiting.push(head);
         }
         fits
     }
 
-    /// Those behind the first so many.
-    pub(super) fn behind(&self, heard: usize) -> &[Arc<InterimHead>] {
-        self.heads.get(heard..).unwrap_or_default()
+    /// Takes those that nobody has taken.
+    pub(super) fn take(&mut self) -> Vec<InterimHead> {
+        std::mem::take(&mut self.waiting)
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
         let check = |sizes: &[usize], kept: &[usize]| {
             let mut heads = InterimHeads::default();
             let fitting = sizes.iter().filter(|size| heads.keep(head(**size))).count();
-            let found: Vec<_> = heads.behind(0).iter().map(|head| head.fields["link"].len() + 4).collect();
+            let found: Vec<_> = heads.take().iter().map(|head| head.fields["link"].len() + 4).collect();
             assert_eq!((found.as_slice(), fitting), (kept, kept.len()), "{sizes:?}");
         };
         check(&[5, 6, 5], &[5, 6, 5]);
@@ -100,9 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_not_heard_is_told() {
+    fn each_is_taken_once_and_what_was_taken_counts_into_the_bounds() {
         let mut heads = InterimHeads::default();
         assert!(heads.keep(head(5)) && heads.keep(head(6)));
-        assert_eq!([0, 1, 2, usize::MAX].map(|heard| heads.behind(heard).len()), [2, 1, 0, 0]);
+        assert_eq!([heads.take().len(), heads.take().len()], [2, 0]);
+        let kept = (0..1000).filter(|_| heads.keep(head(5))).count();
+        assert_eq!((kept, heads.take().len()), (MOST_HEADS - 2, MOST_HEADS - 2));
+        assert!(!heads.keep(head(5)));
     }
 }

@@ -11,11 +11,9 @@ use super::fetch::FetchRequest;
 use super::fills::{Fill, Head, News, Others};
 use super::interim::{Hearing, InterimHead};
 use super::object::Object;
-use super::recollection::Audience;
 use super::search_rules::is_for;
 use super::{CacheEngine, usable_stale};
 use crate::cache::rules::decide::{FetchReason, OriginFailure, Part, WhyStale, may_read};
-use crate::cache::rules::interim::for_others;
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
 
@@ -27,8 +25,6 @@ pub(super) struct Waiting {
     reason: FetchReason,
     /// What is stored, and stale.
     stored: Option<Arc<Object>>,
-    /// How many of the fill's interim responses it has heard.
-    heard: usize,
     /// Its own among those who wait for what an origin holds back.
     _place: Option<Admission>,
 }
@@ -41,18 +37,7 @@ impl Waiting {
         stored: Option<Arc<Object>>,
         place: Option<Admission>,
     ) -> Self {
-        Self { fill, part, reason, stored, heard: 0, _place: place }
-    }
-
-    /// What this request may have of an interim response. Not yet is it known whether others may have the response that
-    /// follows: where it may be one client's own, what precedes it is as well.
-    fn may_have(&self, head: &InterimHead, lookup: &Lookup<'_>) -> Option<InterimHead> {
-        if self.part == Part::Starter {
-            return Some(head.clone());
-        }
-        let (fields, vary) = for_others(&head.fields, lookup.policy)?;
-        let selected = same_variant(&vary, &self.fill.request_fields, lookup.fields);
-        (self.fill.audience == Audience::Anyone && selected).then_some(InterimHead { status: head.status, fields })
+        Self { fill, part, reason, stored, _place: place }
     }
 }
 
@@ -74,24 +59,21 @@ impl From<Option<Answer>> for Heard {
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// Waits for a fill: for its head, or for what comes before.
-    pub(super) async fn wait_for(&self, lookup: &Lookup<'_>, mut waiting: Waiting, hearing: &mut Hearing) -> Heard {
+    pub(super) async fn wait_for(&self, lookup: &Lookup<'_>, waiting: Waiting, hearing: &mut Hearing) -> Heard {
         let guard = self.metrics.fills().wait();
-        let head = loop {
-            // Who comes behind the head has missed what came before it.
-            let hears = hearing.left > 0 && waiting.part != Part::Late;
-            match waiting.fill.news(hears.then_some(waiting.heard)).await {
-                News::Head(head) => break head,
-                News::Interim(heads) => {
-                    waiting.heard += heads.len();
-                    let heads = heads.iter().filter_map(|head| waiting.may_have(head, lookup));
-                    let heads: Vec<_> = heads.take(hearing.left).collect();
-                    if !heads.is_empty() {
-                        hearing.left -= heads.len();
-                        hearing.waiting = Some(waiting);
-                        return Heard::Interim(heads);
-                    }
+        // Others than the starter do without what precedes the head: nobody knows yet whether they may have that, and
+        // anything that their requests differ in may be what the origin has answered.
+        let head = match waiting.part {
+            Part::Starter if hearing.left > 0 => match waiting.fill.news().await {
+                News::Head(head) => head,
+                News::Interim(mut heads) => {
+                    heads.truncate(hearing.left);
+                    hearing.left -= heads.len();
+                    hearing.waiting = Some(waiting);
+                    return Heard::Interim(heads);
                 }
-            }
+            },
+            Part::Starter | Part::Early | Part::Late => waiting.fill.head().await,
         };
         drop(guard);
         let answer = self.answer_by(lookup, &waiting, head);

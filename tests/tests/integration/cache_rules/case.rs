@@ -40,8 +40,6 @@ pub(super) struct Ask {
     pub(super) fields: Vec<(&'static str, Field)>,
     /// Interim responses that it hears before, as `103 | link: </a>`.
     pub(super) hears: Vec<&'static str>,
-    /// The same where it joins the fill of the request before.
-    pub(super) hears_joined: Vec<&'static str>,
     /// Seconds of freshness left, from the first to the second, that Cache-Status tells.
     pub(super) fresh_for: Option<(i64, i64)>,
     /// Fields of what the origin is asked by it.
@@ -189,7 +187,6 @@ impl Ask {
             content: None,
             fields: Vec::new(),
             hears: Vec::new(),
-            hears_joined: Vec::new(),
             fresh_for: None,
             asking: Vec::new(),
             asking_by: None,
@@ -292,15 +289,9 @@ impl Ask {
         self.sees(name, Field::Is(value.to_owned()))
     }
 
-    /// Hears these interim responses before it sees anything, from store or not.
+    /// Hears these interim responses before it sees anything.
     pub(super) fn hears(mut self, heads: &[&'static str]) -> Self {
         self.hears = heads.to_vec();
-        self.joined_hears(heads)
-    }
-
-    /// Hears these where it joins the fill of the request before.
-    pub(super) fn joined_hears(mut self, heads: &[&'static str]) -> Self {
-        self.hears_joined = heads.to_vec();
         self
     }
 

@@ -36,14 +36,13 @@ impl Run<'_> {
 
     /// Interim responses other than those that it is to hear. The edge tells its own name in each.
     fn wrongly_heard(&self, ask: &Ask, response: &Response) -> Option<String> {
-        let expected = if self.mode == Mode::Joined { &ask.hears_joined } else { &ask.hears };
         let fields = |interim: &Interim| {
             let fields = interim.fields.iter().filter(|(name, _)| name != "via");
             fields.map(|(name, value)| format!(" | {name}: {value}")).collect::<String>()
         };
         let line = |interim: &Interim| interim.status.to_string() + &fields(interim);
         let heard: Vec<_> = response.interim.iter().map(line).collect();
-        (heard != *expected).then(|| format!("heard {heard:?} instead of {expected:?}"))
+        (heard != ask.hears).then(|| format!("heard {heard:?} instead of {:?}", ask.hears))
     }
 
     fn wrong_content(&self, ask: &Ask, response: &Response, version: usize) -> Vec<String> {

@@ -6,9 +6,11 @@ use tidegate_tests::client::{Interim, Protocol, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig};
 use tidegate_tests::origin::{Origin, Script, Step};
 use tidegate_tests::within;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::waiters::waiting;
+use super::waiters::{waiters, waiting};
 use super::{ALL, edge_and_origin};
 use crate::assert_whole;
 
@@ -30,35 +32,85 @@ async fn next(heard: &mut UnboundedReceiver<Interim>, what: &str) -> String {
 }
 
 #[tokio::test]
-async fn early_hints_reach_all_who_wait_before_the_head_comes() {
+async fn early_hints_reach_the_client_whose_request_was_sent_before_the_head_comes() {
     for protocol in ALL {
         let (edge, origin) = edge_and_origin().await;
         let script = Script::cacheable(1000).before(hint("</a>")).before(Step::Gate("more".to_owned()));
         origin.on("/a", script.before(hint("</b>")).before(Step::Gate("head".to_owned())));
         let client = edge.client(protocol).await;
-        let ((first, mut first_heard), (second, mut second_heard)) = (listening("/a"), listening("/a"));
+        let (first, mut heard) = listening("/a");
         let play = async {
-            assert_eq!(next(&mut first_heard, "the first hint").await, "</a>");
+            assert_eq!(next(&mut heard, "the first hint").await, "</a>");
             let joining = async {
-                assert_eq!(next(&mut second_heard, "the first hint to who joins").await, "</a>");
+                waiters(&edge, 2).await;
                 origin.gate("more").open();
-                for heard in [&mut first_heard, &mut second_heard] {
-                    assert_eq!(next(heard, "the second hint").await, "</b>");
-                }
+                assert_eq!(next(&mut heard, "the second hint").await, "</b>");
                 origin.gate("head").open();
             };
-            tokio::join!(client.request(second), joining).0
+            tokio::join!(client.get("/a"), joining).0
         };
         let (first, second) = within("both", async { tokio::join!(client.request(first), play) }).await;
-        for response in [first.unwrap(), second.unwrap()] {
+        for (response, hints) in [(first.unwrap(), 2), (second.unwrap(), 0)] {
             assert_whole(&response, 1000, "behind hints");
-            assert_eq!(response.interim.len(), 2, "{protocol:?}");
+            assert_eq!(response.interim.len(), hints, "{protocol:?}");
         }
         edge.until_fills_end().await;
         let later = within("a hit", client.get("/a")).await.unwrap();
         assert_whole(&later, 1000, "a hit");
         assert_eq!((later.interim.len(), origin.requests("/a").len()), (0, 1), "{protocol:?}");
     }
+}
+
+/// Two clients at one URL, of which the first asks first; each must hear its own and nothing of the other.
+async fn check_apart(paths: [&str; 2], field: &str, last: Script) {
+    let (edge, origin) = edge_and_origin().await;
+    origin.on("/s", Script::cacheable(10).field("no-vary-search", "params=(\"user\")"));
+    within("a rule", edge.client(Protocol::Http2).await.get("/s?v=0")).await.unwrap();
+    let path = paths[0].split('?').next().unwrap();
+    let told = |user: &str| last.clone().before(hint(&format!("</u/{user}.js?sig={user}>")));
+    origin.on(path, told("alice").before(Step::Gate("alice".to_owned())));
+    let ask = |number: usize| Request::get(paths[number]).field(field, ["alice", "bob"][number]);
+    let (hints, mut heard) = unbounded_channel();
+    let first = edge.client(Protocol::Http2).await;
+    let (ask, other) = (ask(0).hints(hints), ask(1));
+    let first = tokio::spawn(async move { first.request(ask).await.unwrap() });
+    assert_eq!(next(&mut heard, "the hint to the first").await, "</u/alice.js?sig=alice>");
+    let second = edge.client(Protocol::Http2).await;
+    let second = tokio::spawn(async move { second.request(other).await.unwrap() });
+    waiters(&edge, 2).await;
+    origin.on(path, told("bob"));
+    origin.gate("alice").open();
+    for (answer, user) in [(first, "alice"), (second, "bob")] {
+        let response = within("an answer", answer).await.unwrap();
+        let links: Vec<_> = response.interim.iter().map(|interim| interim.field("link").unwrap().to_owned()).collect();
+        assert_eq!((response.status, links), (200, vec![format!("</u/{user}.js?sig={user}>")]), "{paths:?} {field}");
+    }
+}
+
+#[tokio::test]
+async fn who_joins_hears_nothing_of_what_an_origin_tells_another_client() {
+    let private = || Script::status(200).pattern(0, 10).field("cache-control", "private");
+    for field in ["x-api-key", "authorization", "cookie"] {
+        check_apart(["/me", "/me"], field, private()).await;
+    }
+    check_apart(["/s?v=1&user=alice", "/s?v=1&user=bob"], "x-unused", Script::cacheable(10)).await;
+}
+
+#[tokio::test]
+async fn client_that_leaves_at_a_hint_is_logged_as_gone() {
+    let (edge, origin) = edge_and_origin().await;
+    let script = Script::cacheable(1000).before(Step::Gate("left".to_owned()));
+    origin.on("/a", script.before(hint("</a>")).before(hint("</b>")));
+    let mut socket = TcpStream::connect(edge.target(Protocol::PlainHttp1).address).await.unwrap();
+    socket.set_zero_linger().unwrap();
+    let head = format!("GET /a HTTP/1.1\r\nhost: {}\r\n\r\n", tidegate_tests::edge::HOST);
+    socket.write_all(head.as_bytes()).await.unwrap();
+    origin.arrived("/a", 1).await;
+    drop(socket); // with a reset
+    origin.gate("left").open();
+    let entries = edge.access_log(1, |entry| entry["path"] == "/a").await;
+    assert_eq!((entries[0]["status"].as_u64(), entries[0]["cache"].as_str()), (Some(499), Some("miss")));
+    assert!(edge.metric("tidegate_requests_total", &[("status", "5xx")]).await.abs() < 0.5);
 }
 
 #[tokio::test]
@@ -76,8 +128,8 @@ async fn client_of_http_1_0_gets_no_interim_response() {
     }
 }
 
-/// Clients of an origin that begins with these words: what each is answered, and how many it hears before. What comes just
-/// before a failure may be lost with it.
+/// Clients of an origin that begins with these words: what each is answered, and how many the one hears before whose request
+/// the origin has. What comes just before a failure may be lost with it.
 async fn check(before: Vec<Step>, status: u16, heard: RangeInclusive<usize>) {
     let told: String = format!("{before:?}").chars().take(100).collect();
     let origin = Origin::start().await;
@@ -87,11 +139,14 @@ async fn check(before: Vec<Step>, status: u16, heard: RangeInclusive<usize>) {
     origin.on("/a", script);
     let waiting = waiting(&edge, vec![Request::get("/a"); 6]).await;
     origin.gate("held").open();
+    let mut counts = Vec::new();
     for answer in waiting {
         let response = within("an answer", answer).await.unwrap();
-        let count = response.interim.len();
-        assert!(response.status == status && heard.contains(&count), "{} and {count}: {told}", response.status);
+        assert_eq!(response.status, status, "{told}");
+        counts.push(response.interim.len());
     }
+    assert!(heard.contains(counts.iter().max().unwrap()), "{counts:?}: {told}");
+    assert!(counts.iter().filter(|count| **count > 0).count() <= 1, "{counts:?}: {told}");
     assert_eq!(origin.requests("/a").len(), 1, "{told}");
 }
 

@@ -22,13 +22,18 @@ pub(super) async fn waiting(edge: &Edge, asks: Vec<Request>) -> Vec<JoinHandle<R
         let client = edge.client(Protocol::SECURE[number % Protocol::SECURE.len()]).await;
         waiting.push(tokio::spawn(async move { client.request(ask).await.unwrap() }));
     }
+    waiters(edge, count).await;
+    waiting
+}
+
+/// Returns once so many requests wait for the head of a fill.
+pub(super) async fn waiters(edge: &Edge, count: usize) {
     let all_wait = async {
         while (edge.metric("tidegate_fill_waiters", &[]).await - count as f64).abs() > 0.5 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     within("all to wait for the head", all_wait).await;
-    waiting
 }
 
 fn gated(script: Script, gate: &str) -> Script {

@@ -10,7 +10,7 @@ fn rig() -> Rig {
     Rig::bounded(bounds, Handle::current())
 }
 
-fn ahead(rig: &Rig, path: &'static str) -> Ahead {
+pub(super) fn ahead(rig: &Rig, path: &'static str) -> Ahead {
     let (key, fields) = (key(path), HeaderMap::new());
     let facts = RequestFacts::new(&Method::GET, &fields);
     let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy: &rig.policy, path, may_fill: true };

@@ -1,5 +1,6 @@
-//! Interim responses before the head of a fill: who hears which of them.
+//! Interim responses before the head of a fill: the client whose request was sent hears them, and nobody else.
 
+use super::ahead::ahead;
 use super::*;
 
 const FRESH: &[&str] = &["cache-control: max-age=60"];
@@ -24,7 +25,7 @@ async fn hear(asking: &mut Asking) {
 }
 
 #[tokio::test]
-async fn all_who_wait_hear_each_once_and_in_order_and_who_comes_late_none() {
+async fn who_started_the_fill_hears_each_once_and_in_order_and_who_joins_or_comes_late_none() {
     let rig = Rig::new();
     let (mut first, first_told) = rig.listening(get("/a"));
     let exchange = rig.accept().await;
@@ -34,10 +35,10 @@ async fn all_who_wait_hear_each_once_and_in_order_and_who_comes_late_none() {
     let (mut second, second_told) = rig.listening(get("/a"));
     exchange.interim(102, &[]);
     exchange.interim(103, &["link: </b>"]);
-    hear(&mut first).await;
     hear(&mut second).await;
+    hear(&mut first).await;
     let all = [early("</a>"), (102, String::new()), early("</b>")];
-    assert_eq!((links(&first_told), links(&second_told)), (all.to_vec(), all.to_vec()));
+    assert_eq!((links(&first_told), links(&second_told)), (all.to_vec(), vec![]));
     exchange.head(200, FRESH);
     let (mut first, second) = (soon("the first", first).await.object(), soon("the second", second).await.object());
     let late_told = Told::default();
@@ -47,7 +48,7 @@ async fn all_who_wait_hear_each_once_and_in_order_and_who_comes_late_none() {
     exchange.end();
     assert_eq!(first.read().await, Ok(Some("hello".into())));
     assert_eq!((second.text().await.as_deref(), late.text().await.as_deref()), (Ok("hello"), Ok("hello")));
-    assert_eq!((links(&first_told).len(), links(&late_told).len()), (3, 0));
+    assert_eq!((links(&first_told).len(), links(&second_told).len(), links(&late_told).len()), (3, 0, 0));
     assert!(matches!(first.outcome, Outcome::Miss { collapsed: false, .. }), "it started the fill");
     rig.idle().await;
     assert!(!rig.stored("/a", &[]).unwrap().meta.headers.contains_key("link"));
@@ -65,30 +66,76 @@ async fn what_came_with_the_head_is_heard_before_it() {
     assert_eq!(links(&told), [early("</a>")]);
 }
 
+/// Two who wait for one fill: the first hears all of it, the second none, whatever the response behind it says.
+async fn check_alone(rig: &Rig, first: Ask, second: Ask, lines: &[&str]) {
+    let what = format!("{:?}, then {:?}: {lines:?}", first.fields, second.fields);
+    let told = &["link: </u/alice.js?sig=1>", "x-user: alice", "set-cookie: a=b"];
+    let ((first, first_told), fetches) = (rig.listening(first), rig.fetches());
+    let (mut second, second_told) = rig.listening(second);
+    let exchange = rig.accept().await;
+    assert_eq!(rig.fetches(), fetches + 1, "{what}: they do not wait for one fill");
+    exchange.interim(103, told);
+    hear(&mut second).await;
+    exchange.answer(200, lines, "hello");
+    assert_eq!(soon("the first", first).await.object().text().await.as_deref(), Ok("hello"), "{what}");
+    assert_eq!(first_told.lock().iter().map(|head| &head.fields).collect::<Vec<_>>(), [&fields(told)], "{what}");
+    // It is answered, or goes on by itself.
+    let _answered = second.as_mut().now_or_never();
+    assert_eq!(*second_told.lock(), [], "{what}");
+}
+
 #[tokio::test]
-async fn what_is_one_clients_own_is_told_to_it_alone() {
-    let check = async |ask: Ask, line: &str, others: &[&str]| {
-        let rig = Rig::new();
-        let (first, first_told) = rig.listening(ask.clone());
+async fn interim_responses_are_for_the_client_whose_request_was_sent_whatever_tells_it_apart() {
+    const PRIVATE: &[&str] = &["cache-control: private"];
+    for credential in ["x-api-key", "authorization", "cookie", "x-forwarded-user", "accept-language"] {
+        let ask = |value: &str| get_with("/me", &[&format!("{credential}: {value}")]);
+        for lines in [PRIVATE, FRESH, &["cache-control: public, max-age=60", &format!("vary: {credential}")]] {
+            check_alone(&Rig::new(), ask("alice"), ask("bob"), lines).await;
+            check_alone(&Rig::new(), ask("alice"), get("/me"), lines).await;
+            check_alone(&Rig::new(), get("/me"), ask("bob"), lines).await;
+        }
+    }
+    check_alone(&Rig::new(), get("/me"), get("/me"), PRIVATE).await;
+}
+
+#[tokio::test]
+async fn who_joined_by_a_search_rule_that_is_withdrawn_hears_nothing_of_the_other_query() {
+    let rig = Rig::new();
+    rig.store(get("/s?v=1&user=carol"), &[FRESH[0], "no-vary-search: params=(\"user\")"], "carol").await;
+    check_alone(&rig, get("/s?v=2&user=alice"), get("/s?v=2&user=bob"), FRESH).await;
+}
+
+#[tokio::test]
+async fn who_joined_and_goes_on_by_a_fill_of_its_own_hears_what_comes_before_that() {
+    let rig = Rig::new();
+    let (first, first_told) = rig.listening(get_with("/a", &["accept-language: de"]));
+    let (second, second_told) = rig.listening(get_with("/a", &["accept-language: en"]));
+    let lines = &[FRESH[0], "vary: accept-language"];
+    for (mut asking, link, body) in [(first, "</de>", "hallo"), (second, "</en>", "hello")] {
+        hear(&mut asking).await;
         let exchange = rig.accept().await;
-        let (second, second_told) = rig.listening(get("/a"));
-        exchange.interim(103, &["link: </a>", line]);
-        exchange.answer(200, FRESH, "hello");
-        soon("the first", first).await.object();
-        soon("the second", second).await.object();
-        assert_eq!(first_told.lock()[0].fields, fields(&["link: </a>", line]), "{line}");
-        let told: Vec<_> = second_told.lock().iter().map(|head| head.fields.clone()).collect();
-        let expected: Vec<_> = if others.is_empty() { vec![] } else { vec![fields(others)] };
-        assert_eq!(told, expected, "{line}");
-    };
-    let cookie = get_with("/a", &["cookie: session=1"]);
-    let german = get_with("/a", &["accept-language: de"]);
-    check(get("/a"), "x: 1", &["link: </a>", "x: 1"]).await;
-    check(get("/a"), "set-cookie: a=b", &["link: </a>"]).await;
-    check(get("/a"), "cache-control: private", &[]).await;
-    check(cookie, "x: 1", &[]).await;
-    check(german.clone(), "x: 1", &["link: </a>", "x: 1"]).await;
-    check(german, "vary: accept-language", &[]).await;
+        exchange.interim(103, &[&format!("link: {link}")]);
+        exchange.answer(200, lines, body);
+        assert_eq!(soon(link, asking).await.object().text().await.as_deref(), Ok(body));
+    }
+    assert_eq!((links(&first_told), links(&second_told)), (vec![early("</de>")], vec![early("</en>")]));
+}
+
+#[tokio::test]
+async fn nobody_hears_a_fill_that_no_request_has_started() {
+    let rig = Rig::new();
+    rig.store(get("/a"), &["cache-control: max-age=0, stale-while-revalidate=60"], "stale").await;
+    assert_eq!(rig.ask(get("/a")).await.object().text().await.as_deref(), Ok("stale"));
+    assert_eq!(ahead(&rig, "/b"), Ahead::Started);
+    let (joining, told) = rig.listening(get("/b"));
+    for _ in 0..2 {
+        let exchange = rig.accept().await;
+        exchange.listener.iter().for_each(|listener| listener.hear(StatusCode::EARLY_HINTS, fields(&["link: </a>"])));
+        exchange.answer(200, FRESH, "fresh");
+    }
+    assert_eq!(soon("the answer", joining).await.object().text().await.as_deref(), Ok("fresh"));
+    assert_eq!(*told.lock(), []);
+    rig.idle().await;
 }
 
 #[tokio::test]
