@@ -44,6 +44,9 @@ pub(crate) enum CommandError {
     /// A node could not be asked, or refused.
     #[error("{0}")]
     Node(String),
+    /// A node does not know, or no longer, what it was asked about.
+    #[error("{0}")]
+    Unknown(String),
     /// What was to be told could not be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),

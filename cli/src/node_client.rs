@@ -41,6 +41,7 @@ impl NodeOption {
 }
 
 /// Asks one node.
+#[derive(Clone)]
 pub(crate) struct NodeClient {
     authority: String,
     token: Option<String>,
@@ -96,7 +97,8 @@ impl NodeClient {
             return Ok(value);
         }
         let message = value["error"]["message"].as_str().unwrap_or("no reason given");
-        Err(CommandError::Node(format!("the node at {} answered {status}: {message}", self.authority)))
+        let refused = format!("the node at {} answered {status}: {message}", self.authority);
+        Err(if status == StatusCode::NOT_FOUND { CommandError::Unknown(refused) } else { CommandError::Node(refused) })
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), String> {

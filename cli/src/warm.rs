@@ -2,16 +2,19 @@
 //!
 //! The work is done on the node, through its own routes and cache; this follows it and tells how it goes.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+mod interruption;
+mod progress_lines;
+
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CommandError;
 use crate::node_client::{NodeClient, NodeOption};
-use crate::output::{OutputFormat, OutputOption, print, print_json, tell};
+use crate::output::{OutputFormat, OutputOption, print, print_json};
+use interruption::{ENDING, Interruption};
+use progress_lines::ProgressLines;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +29,7 @@ How far it is stands on standard error; with --output json, as a line of JSON on
 which has another state than \"running\".
 
 Exit code 1 when anything could not be fetched or is not stored. A command that is interrupted ends the node's job, and one
-that is killed does so half a minute later; what is stored by then stays. POST /cache/warm of the operator's listener begins
+that is killed, or hung up on, does so a minute and a half later; what is stored by then stays. With nohup it goes on. POST /cache/warm of the operator's listener begins
 jobs that nobody need follow.";
 
 /// Between two questions how far it is.
@@ -38,8 +41,9 @@ const TELLING: Duration = Duration::from_secs(2);
 /// Between two lines of JSON.
 const LINES: Duration = Duration::from_secs(1);
 
-/// How long a job that was ended may take to say so.
-const ENDING: Duration = Duration::from_secs(5);
+/// How long a node that does not answer, or cannot, is asked on: by then it has ended the job itself, as one that nobody
+/// follows any more.
+const UNANSWERED: Duration = Duration::from_secs(90);
 
 /// A job that lasts longer than this is no more waited for; the largest one has 100,000 URLs.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,13 +68,14 @@ pub(crate) struct WarmArguments {
 
 /// Begins the job and follows it to its end.
 pub(crate) fn run(arguments: &WarmArguments) -> Result<(), CommandError> {
-    let interrupted = interruptions()?;
     let client = arguments.node.client()?;
+    let interruption = Interruption::listen(client.clone())?;
     let WarmArguments { url, concurrency, limit, .. } = arguments;
     let order = json!({ "url": url, "concurrency": concurrency, "limit": limit, "followed": true });
     let begun = client.post("/cache/warm", &order)?;
     let mut teller = Teller::new(arguments.output.format);
-    let job = follow(&client, begun, &interrupted, &mut teller)?;
+    let job = follow(&client, begun, &interruption, &mut teller)?;
+    teller.lines.finish();
     match arguments.output.format {
         OutputFormat::Json => print_json(&job)?,
         OutputFormat::Text => print(&summary(&job))?,
@@ -83,54 +88,33 @@ pub(crate) fn run(arguments: &WarmArguments) -> Result<(), CommandError> {
 fn follow(
     client: &NodeClient,
     begun: Value,
-    interrupted: &Receiver<()>,
+    interruption: &Interruption,
     teller: &mut Teller,
 ) -> Result<Value, CommandError> {
     let path = format!("/cache/warm/{}", begun["id"].as_str().unwrap_or_default());
+    interruption.ends(&path);
     let mut end = Instant::now() + LONGEST;
+    let mut answered = Instant::now();
     let mut job = begun;
     while job["state"] == "running" && Instant::now() < end {
-        match interrupted.recv_timeout(PAUSE) {
-            Ok(()) => {
-                client.delete(&path)?;
-                end = end.min(Instant::now() + ENDING);
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        if interruption.has_come_within(PAUSE) {
+            end = end.min(Instant::now() + ENDING);
         }
-        job = client.get(&path)?;
-        teller.tell(&job)?;
+        job = match client.get(&path) {
+            Ok(job) => job,
+            // One answer that fails or is late says nothing about the job, which goes on.
+            Err(CommandError::Node(_)) if answered.elapsed() < UNANSWERED => continue,
+            Err(error) => return Err(error),
+        };
+        answered = Instant::now();
+        teller.tell(&job);
     }
     Ok(job)
 }
 
-/// Hears of the signals that end a command. Listens before the job begins, so that none leaves it behind.
-fn interruptions() -> Result<Receiver<()>, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::System)?;
-    let (mut interrupt, mut terminate, mut hangup) = {
-        let _inside = runtime.enter();
-        let listen = |kind| signal(kind).map_err(CommandError::System);
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?)
-    };
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
-                if sender.send(()).is_err() {
-                    return;
-                }
-            }
-        });
-    });
-    Ok(receiver)
-}
-
 /// Tells how far the job is, not more often than anybody reads.
 struct Teller {
+    lines: ProgressLines,
     format: OutputFormat,
     /// Counts, and the whole line.
     told: (String, String),
@@ -139,27 +123,27 @@ struct Teller {
 
 impl Teller {
     fn new(format: OutputFormat) -> Self {
-        Self { format, told: Default::default(), at: None }
+        Self { lines: ProgressLines::on(format), format, told: Default::default(), at: None }
     }
 
-    fn tell(&mut self, job: &Value) -> Result<(), CommandError> {
+    fn tell(&mut self, job: &Value) {
         let passed = |pause| self.at.is_none_or(|at| at.elapsed() >= pause);
         match self.format {
-            OutputFormat::Json if job["state"] == "running" && passed(LINES) => print_json(job)?,
+            OutputFormat::Json if job["state"] == "running" && passed(LINES) => drop(self.lines.offer(job.to_string())),
             OutputFormat::Text => {
                 let counts = progress(job);
                 let line = counts.clone() + &being_read(job);
                 let bytes_alone = counts == self.told.0;
                 if line == self.told.1 || bytes_alone && !passed(TELLING) {
-                    return Ok(());
+                    return;
                 }
-                tell(&line);
-                self.told = (counts, line);
+                if self.lines.offer(line.clone()) {
+                    self.told = (counts, line);
+                }
             }
-            OutputFormat::Json => return Ok(()),
+            OutputFormat::Json => return,
         }
         self.at = Some(Instant::now());
-        Ok(())
     }
 }
 

@@ -31,9 +31,10 @@ const MAX_REMEMBERED: usize = 64;
 /// How long one URL may take: the longest films come within, at the speed of a television.
 const MAX_TARGET_TIME: Duration = Duration::from_secs(30 * 60);
 
-/// How long a job that is followed goes on while nobody asks about it: its command asks several times a second, and one
-/// that was killed, or has lost its way to the node, must not leave a film on its way.
-const UNFOLLOWED: Duration = Duration::from_secs(30);
+/// How long a job that is followed goes on while nobody asks about it: its command asks several times a second, waits half a
+/// minute for an answer, and asks again after one that failed. One that was killed, or has lost its way to the node, must
+/// not leave a film on its way.
+const UNFOLLOWED: Duration = Duration::from_secs(90);
 
 /// What came of one URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
