@@ -34,12 +34,12 @@ struct Node {
 impl Node {
     /// `answers` has status and body for each request line.
     fn start(mut answers: impl FnMut(&str) -> (u16, String) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
         let (sender, asked) = channel();
         spawn(move || {
             for stream in listener.incoming().take(MAX_REQUESTS) {
-                let mut stream = stream.unwrap();
+                let mut stream = stream.expect("a connection");
                 let request = read_request(&stream);
                 let (status, body) = answers(&request);
                 let length = body.len();
@@ -62,7 +62,12 @@ impl Node {
         let program = env!("CARGO_BIN_EXE_tidegate");
         let node = format!("http://{}", self.address);
         let line = format!("{before} exec {program} warm https://media.example/a --node {node} --output json");
-        Command::new("sh").args(["-c", &line]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+        Command::new("sh")
+            .args(["-c", &line])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program can be started")
     }
 }
 
@@ -75,15 +80,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn read_request(stream: &TcpStream) -> String {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
-    reader.read_line(&mut first).unwrap();
+    reader.read_line(&mut first).expect("a request");
     let mut length = 0;
     let mut line = String::new();
-    while reader.read_line(&mut line).unwrap() > 2 {
+    while reader.read_line(&mut line).expect("its fields") > 2 {
         let lower = line.to_ascii_lowercase();
-        length = lower.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+        length = lower.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().expect("a length"));
         line.clear();
     }
-    reader.take(length).read_to_end(&mut Vec::new()).unwrap();
+    reader.take(length).read_to_end(&mut Vec::new()).expect("its body");
     first
 }
 
@@ -92,19 +97,19 @@ fn job(state: &str) -> String {
 }
 
 fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
+    kill_process(Pid::from_child(child), signal).expect("it runs");
 }
 
 /// Its exit code; none where a signal ended it.
 fn ended(child: &mut Child) -> Option<i32> {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Some(status) = child.try_wait().expect("its state") {
             return status.code();
         }
         sleep(Duration::from_millis(20));
     }
-    child.kill().unwrap();
+    child.kill().expect("it runs");
     panic!("the command goes on");
 }
 
