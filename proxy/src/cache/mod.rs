@@ -3,4 +3,5 @@
 pub mod compression;
 pub mod engine;
 pub mod key;
+pub mod purge;
 pub mod rules;

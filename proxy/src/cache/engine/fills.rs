@@ -17,6 +17,7 @@ use super::memory::FullKey;
 use super::object::Object;
 use super::recollection::Audience;
 use crate::cache::key::CacheKey;
+use crate::cache::purge::Generation;
 use crate::cache::rules::decide::OriginFailure;
 use crate::cache::rules::interim;
 
@@ -76,6 +77,8 @@ pub(super) struct AskedKey {
     pub(super) key: CacheKey,
     /// Epoch of that at the time.
     pub(super) epoch: u64,
+    /// The latest purge when the fetch began.
+    pub(super) born: Generation,
 }
 
 /// One fill, seen by those who wait for it.
@@ -296,7 +299,7 @@ mod tests {
     }
 
     fn fill() -> Arc<Fill> {
-        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0 }, HeaderMap::new(), Audience::Anyone, false)
+        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0, born: Generation::default() }, HeaderMap::new(), Audience::Anyone, false)
     }
 
     fn nothing() -> Option<()> {

@@ -50,6 +50,7 @@ pub use memory::MemoryFigures;
 pub use object::Object;
 
 use super::key::CacheKey;
+use super::purge::Generation;
 use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error};
 use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
@@ -227,7 +228,7 @@ impl<R: FetchRequest> CacheEngine<R> {
                 return Joined::Refused(why);
             }
         };
-        let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key) };
+        let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key), born: Generation::default() };
         let fill = Fill::new(asked, request.fields().clone(), lookup.audience(), held);
         match self.fills.enter(key, &fill, || self.stored(lookup, clock::now())) {
             Entered::Existing(fill) => Joined::existing(fill),

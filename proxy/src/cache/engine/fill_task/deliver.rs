@@ -19,6 +19,7 @@ use super::interest::Interest;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::key::CacheKey;
+use crate::cache::purge::{Provenance, Tags};
 use crate::cache::rules::arrival::{Subject, is_personal, supersedes};
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::freshness::StoredTimes;
@@ -49,12 +50,15 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
         self.guard.body = Some(Arc::clone(&body));
         let mut fields = response.fields;
+        let tags = Tags::default();
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         drop_odd_length(&mut fields, length);
         let mut meta = StoredMeta::new(response.status, fields, times, length);
         meta.at_live_edge = self.engine.live.is_at_edge(&self.guard.key.primary);
         self.announce_variant(&meta);
-        let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: None, origin: response.origin });
+        let provenance = self.provenance(&meta, tags);
+        let (origin, shared) = (response.origin, Arc::clone(&body));
+        let object = Arc::new(Object { meta, body: shared, not_stored: None, origin, provenance });
         self.keep_own(&object, withheld);
         self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: false, stored: keeps });
         let written = self.write(&body, arrival, keeps).await;
@@ -72,7 +76,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
             meta.headers.append(name, value.clone());
         }
         let (body, origin) = (Arc::clone(&shared.body), shared.origin.clone());
-        self.fill.keep_own(Arc::new(Object { meta, body, not_stored: shared.not_stored, origin }));
+        let (not_stored, provenance) = (shared.not_stored, shared.provenance.clone());
+        self.fill.keep_own(Arc::new(Object { meta, body, not_stored, origin, provenance }));
     }
 
     /// Whether the body will be kept. Memory for a declared length is reserved, any other reserves as it grows.
@@ -138,8 +143,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
         hop_by_hop::strip_from_response(&mut fields);
         drop_odd_length(&mut fields, length);
         let meta = StoredMeta::new(response.status, fields, no_times(response.response_time), length);
-        let object = Object { meta, body: Arc::clone(&body), not_stored: Some(why), origin: response.origin };
-        let object = Arc::new(object);
+        let (provenance, origin) = (self.provenance(&meta, Tags::default()), response.origin);
+        let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: Some(why), origin, provenance });
         self.fill.publish_unshared(Arc::clone(&object), others);
         let written = self.write(&body, arrival, false).await;
         self.close(written, &object);
@@ -234,7 +239,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 object.body.finish();
                 let meta = StoredMeta { body_length: object.body.length(), ..object.meta.clone() };
                 let (body, origin) = (Arc::clone(&object.body), object.origin.clone());
-                let object = self.finalized(Object { meta, body, not_stored: None, origin });
+                let provenance = object.provenance.clone();
+                let object = self.finalized(Object { meta, body, not_stored: None, origin, provenance });
                 self.store(Arc::clone(&object));
                 self.learn(&object);
                 FillOutcome::Stored
@@ -263,6 +269,11 @@ impl<R: FetchRequest> FillTask<'_, R> {
         if self.fill.is_outdated() {
             self.engine.memory.invalidate(&primary); // it came in between
         }
+    }
+
+    /// What purges look at of a response of this fill.
+    pub(super) fn provenance(&self, meta: &StoredMeta, tags: Tags) -> Provenance {
+        Provenance::new(self.primary(meta), self.fill.asked.born, tags)
     }
 
     /// The key that a response belongs under: that of the request, or one that it shares with others by what the

@@ -16,6 +16,7 @@ use super::super::slices::{Fetching, Part, Run, Sliced};
 use super::arrival::Arrival;
 use super::response::Response;
 use super::{FillTask, Starter};
+use crate::cache::purge::Tags;
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::freshness::StoredTimes;
@@ -169,7 +170,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.announce_variant(&meta);
         let key = self.engine.memory.place(&self.primary(&meta), &meta.vary, &self.fill.request_fields).key;
         let body = Body::sliced(Arc::clone(run.sliced()));
-        let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin });
+        let provenance = self.provenance(&meta, Tags::default());
+        let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin, provenance });
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
         self.fill.publish(Head::Ready { object, revalidated: false, stored: true });

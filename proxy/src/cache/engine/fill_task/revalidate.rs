@@ -35,7 +35,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let mut fields = response.fields;
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
-        let object = Object { meta, body: Arc::clone(&stale.body), not_stored: None, origin: response.origin };
+        let provenance = self.provenance(&meta, stale.provenance.tags.clone());
+        let (body, origin) = (Arc::clone(&stale.body), response.origin);
+        let object = Object { meta, body, not_stored: None, origin, provenance };
         let object = self.finalized(object);
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
@@ -52,7 +54,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
         hop_by_hop::strip_from_response(&mut fields);
         let times = no_times(response.response_time);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
-        let object = Object { meta, body: Arc::clone(&stale.body), not_stored: Some(why), origin: response.origin };
+        let provenance = self.provenance(&meta, stale.provenance.tags.clone());
+        let (body, origin) = (Arc::clone(&stale.body), response.origin);
+        let object = Object { meta, body, not_stored: Some(why), origin, provenance };
         self.mark_unshareable(response.status);
         if self.order.starter == Starter::Waits {
             self.fill.publish_unshared(Arc::new(object), Others::Pass);

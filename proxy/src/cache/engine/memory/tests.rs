@@ -14,6 +14,7 @@ use super::super::body::Body;
 use super::super::coded::Workshop;
 use super::*;
 use crate::cache::key::Scheme;
+use crate::cache::purge::{Generation, Provenance, Tags};
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
 
@@ -45,7 +46,8 @@ fn object(vary: &str, length: usize) -> Arc<Object> {
     };
     let headers = if vary.is_empty() { HeaderMap::new() } else { fields(&[("vary", vary)]) };
     let meta = StoredMeta::new(StatusCode::OK, headers, times, Some(length as u64));
-    Arc::new(Object { meta, body, not_stored: None, origin: None })
+    let provenance = Provenance::new(key("/"), Generation::default(), Tags::default());
+    Arc::new(Object { meta, body, not_stored: None, origin: None, provenance })
 }
 
 fn tier(capacity: u64) -> MemoryTier {
