@@ -5,8 +5,20 @@
 //! what becomes of those that are purged, is for [`super::engine`].
 
 mod generation;
+mod generations;
+mod ledger;
+mod marks;
 mod place;
 mod provenance;
+mod record;
+mod scope;
+mod secret;
+#[cfg(test)]
+mod tests;
 
 pub use generation::{Generation, Lineage};
+pub use generations::{Generations, Purged, Verdict};
 pub use provenance::{MOST_TAGS, Provenance, Tags};
+pub use record::PurgeRecord;
+pub use scope::{Mode, Scope, ScopeKind};
+pub use secret::Secret;

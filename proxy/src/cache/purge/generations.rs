@@ -1,0 +1,282 @@
+//! The table of purges, and what it says of an object.
+//!
+//! To note a purge costs the same however much is stored, and so does holding an object against all purges; an object that
+//! was, costs one comparison until something is purged that may concern it. The table is exact up to a number of purges;
+//! what was purged before these takes more with it than it was meant to, and never less.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use super::generation::Generation;
+use super::ledger::{Ledger, Prefix};
+use super::marks::Marks;
+use super::place::{PARTS, Place};
+use super::provenance::{Provenance, Tags};
+use super::record::{PurgeRecord, Stamp, Subject};
+use super::scope::{Mode, Scope, ScopeKind};
+use super::secret::{Named, Secret};
+
+/// Names whose purges by operators are told apart: 16 MiB of them where all are used. At a thousand purges a minute, of
+/// names that are not the same ones again, what was stored more than four hours ago begins to be purged with others.
+const MOST_PURGED: usize = 1 << 18;
+
+/// The same of what clients changed by unsafe methods; 4 MiB.
+const MOST_CHANGED: usize = 1 << 16;
+
+/// The purge that concerns an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purged {
+    /// Its number.
+    pub generation: Generation,
+    /// What it was about.
+    pub by: ScopeKind,
+    /// When it was, in Unix seconds; of hard ones nobody asks.
+    pub at: u32,
+}
+
+/// What purges say of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// None concerns it.
+    Current,
+    /// It is stale.
+    Stale(Purged),
+    /// It must not be served.
+    Gone(Purged),
+}
+
+/// All purges.
+pub struct Generations {
+    secret: Secret,
+    /// The latest purge that may concern what is in each part of all places.
+    parts: Box<[AtomicU64]>,
+    latest: AtomicU64,
+    table: RwLock<Table>,
+}
+
+struct Table {
+    everything: Marks,
+    /// The latest purge of whichever tag.
+    some_tag: Marks,
+    purged: Ledger,
+    changed: Ledger,
+    latest: Generation,
+}
+
+/// Whom a purge may concern.
+enum Concern {
+    All,
+    Part(u16),
+}
+
+impl Generations {
+    /// A table without purges, whose numbers begin behind `latest`.
+    #[must_use]
+    pub fn new(secret: Secret, latest: Generation) -> Self {
+        Self::telling_apart(secret, latest, MOST_PURGED, MOST_CHANGED)
+    }
+
+    pub(super) fn telling_apart(secret: Secret, latest: Generation, purged: usize, changed: usize) -> Self {
+        let table = Table {
+            everything: Marks::default(),
+            some_tag: Marks::default(),
+            purged: Ledger::telling_apart(purged),
+            changed: Ledger::telling_apart(changed),
+            latest,
+        };
+        let parts = (0..PARTS).map(|_| AtomicU64::new(latest.0)).collect();
+        Self { secret, parts, latest: AtomicU64::new(latest.0), table: RwLock::new(table) }
+    }
+
+    /// The key of its hashes.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The latest purge. What begins to be fetched now is of no concern to it, nor to those before.
+    #[must_use]
+    pub fn latest(&self) -> Generation {
+        Generation(self.latest.load(Ordering::Acquire))
+    }
+
+    /// Names that are told apart.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        let table = self.table.read();
+        table.purged.len() + table.changed.len()
+    }
+
+    /// The tags of an object as they are kept.
+    #[must_use]
+    pub fn tags<'t>(&self, tags: impl IntoIterator<Item = &'t str>) -> Tags {
+        let mut hashes: Vec<u64> = tags.into_iter().map(|tag| self.secret.hash(Named::Tag, tag)).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Tags::Listed(hashes.into())
+    }
+
+    /// Purges, at once: who asks after this returns gets nothing that is older and concerned. The record is to be kept.
+    pub fn purge(&self, scope: &Scope, mode: Mode, at: u32) -> PurgeRecord {
+        let (subject, concern) = self.subject(scope);
+        let mut table = self.table.write();
+        let generation = Generation(table.latest.0 + 1);
+        let record = PurgeRecord { stamp: Stamp { generation, mode, at }, subject };
+        table.note(&record);
+        self.announce(generation, &concern);
+        record
+    }
+
+    /// Notes purges of an earlier run, in any order and as often as one likes.
+    pub fn restore(&self, records: impl IntoIterator<Item = PurgeRecord>) {
+        let mut table = self.table.write();
+        for record in records {
+            table.note(&record);
+        }
+        self.announce(table.latest, &Concern::All);
+    }
+
+    /// Gives out no number up to this one any more.
+    pub fn skip_to(&self, generation: Generation) {
+        let mut table = self.table.write();
+        table.latest = table.latest.max(generation);
+        self.announce(table.latest, &Concern::All);
+    }
+
+    /// All that the table knows, as records.
+    #[must_use]
+    pub fn records(&self) -> Vec<PurgeRecord> {
+        let table = self.table.read();
+        let latest = Stamp { generation: table.latest, mode: Mode::Hard, at: 0 };
+        let mut records = vec![PurgeRecord { stamp: latest, subject: Subject::Nothing }];
+        let mut add = |subject: Subject, marks: Marks| {
+            records.extend(marks.stamps().map(|stamp| PurgeRecord { stamp, subject }));
+        };
+        add(Subject::Everything, table.everything);
+        add(Subject::SomeTag, table.some_tag);
+        table.purged.slots().for_each(|(slot, marks)| add(Subject::Slot(slot), marks));
+        table.changed.slots().for_each(|(slot, marks)| add(Subject::ChangedSlot(slot), marks));
+        for (hash, prefix, marks) in table.purged.entries() {
+            let of_prefix = |Prefix { host, length }| Subject::Prefix { hash, host, length };
+            add(prefix.map_or(Subject::Named(hash), of_prefix), marks);
+        }
+        table.changed.entries().for_each(|(hash, _, marks)| add(Subject::Changed(hash), marks));
+        records
+    }
+
+    /// What purges say of an object.
+    #[must_use]
+    pub fn judge(&self, object: &Provenance) -> Verdict {
+        let latest = Generation(self.parts[object.part()].load(Ordering::Acquire));
+        if latest <= object.checked() {
+            return Verdict::Current;
+        }
+        let verdict = self.table.read().judge(&self.secret, object);
+        if verdict == Verdict::Current {
+            object.note_checked(latest);
+        }
+        verdict
+    }
+
+    /// What is stale by a purge has been made so: that one, and those before, are done with.
+    pub fn note_softened(&self, object: &Provenance, by: Purged) {
+        object.note_checked(by.generation);
+    }
+
+    fn subject(&self, scope: &Scope) -> (Subject, Concern) {
+        let part = |path: &str| Concern::Part(Place::of_url(path).part());
+        match scope {
+            Scope::Everything => (Subject::Everything, Concern::All),
+            Scope::Host(host) => (Subject::Named(self.secret.hash(Named::Host, host)), Concern::All),
+            Scope::Tag(tag) => (Subject::Tag(self.secret.hash(Named::Tag, tag)), Concern::All),
+            Scope::Path(path) => (Subject::Named(self.secret.hash(Named::Path, path)), part(path)),
+            Scope::Url(url) => (Subject::Named(self.secret.hash(Named::Url, url)), part(url)),
+            Scope::Changed(path) => (Subject::Changed(self.secret.hash(Named::Path, path)), part(path)),
+            Scope::Prefix(prefix) => {
+                let host = self.secret.hash(Named::Host, Place::of_url(prefix).host());
+                let length = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+                (Subject::Prefix { hash: self.secret.prefix(prefix), host, length }, Concern::All)
+            }
+        }
+    }
+
+    /// With the table locked: whoever sees the number sees what it is about.
+    fn announce(&self, latest: Generation, concern: &Concern) {
+        match concern {
+            Concern::Part(part) => self.parts[usize::from(*part)].store(latest.0, Ordering::Release),
+            Concern::All => self.parts.iter().for_each(|part| part.store(latest.0, Ordering::Release)),
+        }
+        self.latest.store(latest.0, Ordering::Release);
+    }
+}
+
+impl Table {
+    fn note(&mut self, record: &PurgeRecord) {
+        let PurgeRecord { stamp, subject } = *record;
+        self.latest = self.latest.max(stamp.generation);
+        match subject {
+            Subject::Nothing => {}
+            Subject::Everything => self.everything.merge(Marks::of(stamp)),
+            Subject::SomeTag => self.some_tag.merge(Marks::of(stamp)),
+            Subject::Named(hash) => self.purged.mark(hash, None, stamp),
+            Subject::Tag(hash) => {
+                self.some_tag.merge(Marks::of(stamp));
+                self.purged.mark(hash, None, stamp);
+            }
+            Subject::Prefix { hash, host, length } => self.purged.mark(hash, Some(Prefix { host, length }), stamp),
+            Subject::Changed(hash) => self.changed.mark(hash, None, stamp),
+            Subject::Slot(slot) => self.purged.mark_slot(slot, stamp),
+            Subject::ChangedSlot(slot) => self.changed.mark_slot(slot, stamp),
+        }
+    }
+
+    fn judge(&self, secret: &Secret, object: &Provenance) -> Verdict {
+        let mut found = Worst { outlived: object.checked(), gone: None, stale: None };
+        found.add(self.everything, ScopeKind::Everything);
+        let place = Place::of(&object.key);
+        let host = secret.hash(Named::Host, place.host());
+        found.add(self.purged.of(host), ScopeKind::Host);
+        found.add(self.purged.of_prefixes(secret, host, &place), ScopeKind::Prefix);
+        let path = secret.hash(Named::Path, place.path());
+        found.add(self.purged.of(path), ScopeKind::Path);
+        found.add(self.purged.of(secret.hash(Named::Url, place.url)), ScopeKind::Url);
+        found.add(self.changed.of(path), ScopeKind::Changed);
+        match &object.tags {
+            Tags::All => found.add(self.some_tag, ScopeKind::Tag),
+            Tags::Listed(tags) if self.some_tag.latest() > object.checked() => {
+                tags.iter().for_each(|tag| found.add(self.purged.of(*tag), ScopeKind::Tag));
+            }
+            Tags::Listed(_) => {}
+        }
+        found.verdict()
+    }
+}
+
+/// The purges that concern an object most.
+struct Worst {
+    /// Those up to this one are done with: they do not concern it, or it is stale by them already.
+    outlived: Generation,
+    gone: Option<Purged>,
+    stale: Option<Purged>,
+}
+
+impl Worst {
+    fn add(&mut self, marks: Marks, by: ScopeKind) {
+        let Marks { hard, soft, soft_at } = marks;
+        if hard > self.outlived && self.gone.is_none_or(|known| hard > known.generation) {
+            self.gone = Some(Purged { generation: hard, by, at: 0 });
+        }
+        if soft > self.outlived && self.stale.is_none_or(|known| soft > known.generation) {
+            self.stale = Some(Purged { generation: soft, by, at: soft_at });
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match (self.gone, self.stale) {
+            (Some(gone), _) => Verdict::Gone(gone),
+            (None, Some(stale)) => Verdict::Stale(stale),
+            (None, None) => Verdict::Current,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a purge is about.
+
+/// How much is purged. Texts are canonical, without scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All that is stored.
+    Everything,
+    /// All of one host.
+    Host(String),
+    /// All whose `host/path` begins with this.
+    Prefix(String),
+    /// All whose `host/path` is this, with any query.
+    Path(String),
+    /// All variants of `host/path?query`.
+    Url(String),
+    /// All that has this tag.
+    Tag(String),
+    /// What an unsafe method changed (RFC 9111 section 4.4): as [`Self::Path`], and noted apart, so that what clients send
+    /// never makes the node forget what operators purged.
+    Changed(String),
+}
+
+/// The kinds of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScopeKind {
+    /// All that is stored.
+    Everything,
+    /// One host.
+    Host,
+    /// What begins alike.
+    Prefix,
+    /// A URL with any query.
+    Path,
+    /// A URL.
+    Url,
+    /// A tag.
+    Tag,
+    /// The target of an unsafe method.
+    Changed,
+}
+
+impl Scope {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ScopeKind {
+        match self {
+            Self::Everything => ScopeKind::Everything,
+            Self::Host(_) => ScopeKind::Host,
+            Self::Prefix(_) => ScopeKind::Prefix,
+            Self::Path(_) => ScopeKind::Path,
+            Self::Url(_) => ScopeKind::Url,
+            Self::Tag(_) => ScopeKind::Tag,
+            Self::Changed(_) => ScopeKind::Changed,
+        }
+    }
+}
+
+impl ScopeKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Everything, Self::Host, Self::Prefix, Self::Path, Self::Url, Self::Tag, Self::Changed];
+
+    /// Its name, for metrics, logs and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Host => "host",
+            Self::Prefix => "prefix",
+            Self::Path => "url_any_query",
+            Self::Url => "url",
+            Self::Tag => "tag",
+            Self::Changed => "unsafe_method",
+        }
+    }
+}
+
+/// What becomes of what is purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is never served again.
+    Hard,
+    /// It is stale since then: validated, and served as stale responses may be.
+    Soft,
+}
+
+impl Mode {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The table of purges against a list of them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cache::key::{CacheKey, Scheme};
+
+const HOSTS: [&str; 3] = ["a.test", "a.test.b", "b.test"];
+const PATHS: [&str; 6] = ["/", "/a", "/a/", "/a/b", "/ab", "/\u{e9}/1.ts"];
+const QUERIES: [Option<&str>; 3] = [None, Some(""), Some("v=1")];
+const TAGS: [&str; 4] = ["red", "Red", "green", "a.test"];
+
+#[derive(Debug, Clone)]
+struct Thing {
+    host: usize,
+    path: usize,
+    query: usize,
+    https: bool,
+    /// The tags of [`TAGS`] that it has, by bit; or all.
+    tags: Option<u8>,
+}
+
+impl Thing {
+    fn url(&self) -> String {
+        let path = format!("{}{}", HOSTS[self.host], PATHS[self.path]);
+        QUERIES[self.query].map_or(path.clone(), |query| format!("{path}?{query}"))
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        let tags = self.tags.unwrap_or_default();
+        (0..TAGS.len()).filter(|bit| tags & (1 << bit) != 0).map(|bit| TAGS[bit]).collect()
+    }
+
+    fn fetched(&self, generations: &Generations) -> Provenance {
+        let scheme = if self.https { Scheme::Https } else { Scheme::Http };
+        let query = QUERIES[self.query].map(str::as_bytes);
+        let key = CacheKey::new(scheme, HOSTS[self.host], PATHS[self.path], query);
+        let tags = if self.tags.is_some() { generations.tags(self.names()) } else { Tags::All };
+        Provenance::new(key, generations.latest(), tags)
+    }
+
+    fn is_concerned(&self, scope: &Scope) -> bool {
+        let path = format!("{}{}", HOSTS[self.host], PATHS[self.path]);
+        match scope {
+            Scope::Everything => true,
+            Scope::Host(host) => HOSTS[self.host] == host,
+            Scope::Prefix(prefix) => path.starts_with(prefix),
+            Scope::Path(purged) | Scope::Changed(purged) => path == *purged,
+            Scope::Url(url) => self.url() == *url,
+            Scope::Tag(tag) => self.tags.is_none() || self.names().contains(&tag.as_str()),
+        }
+    }
+}
+
+fn things() -> impl Strategy<Value = Thing> {
+    let tags = prop_oneof![9 => any::<u8>().prop_map(Some), 1 => Just(None)];
+    (0..HOSTS.len(), 0..PATHS.len(), 0..QUERIES.len(), any::<bool>(), tags)
+        .prop_map(|(host, path, query, https, tags)| Thing { host, path, query, https, tags })
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    let path = |thing: &Thing| format!("{}{}", HOSTS[thing.host], PATHS[thing.path]);
+    prop_oneof![
+        1 => Just(Scope::Everything),
+        2 => (0..HOSTS.len()).prop_map(|host| Scope::Host(HOSTS[host].to_owned())),
+        6 => (things(), 0..8_usize).prop_map(move |(thing, cut)| {
+            let path = path(&thing);
+            let end = HOSTS[thing.host].len() + 1 + cut;
+            Scope::Prefix(path.get(..end).unwrap_or(&path).to_owned())
+        }),
+        4 => things().prop_map(move |thing| Scope::Path(path(&thing))),
+        4 => things().prop_map(move |thing| Scope::Changed(path(&thing))),
+        6 => things().prop_map(|thing| Scope::Url(thing.url())),
+        6 => (0..TAGS.len()).prop_map(|tag| Scope::Tag(TAGS[tag].to_owned())),
+    ]
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Fetch(Thing),
+    Purge(Scope, Mode),
+    Judge,
+    /// The node starts again.
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let mode = prop_oneof![Just(Mode::Hard), Just(Mode::Soft)];
+    let step = prop_oneof![
+        6 => things().prop_map(Step::Fetch),
+        6 => (scopes(), mode).prop_map(|(scope, mode)| Step::Purge(scope, mode)),
+        2 => Just(Step::Judge),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+/// What a list of all purges says of something that was fetched when there were so many.
+fn by_list(thing: &Thing, purges: &[(Scope, Mode)]) -> Option<Mode> {
+    let concerning = || purges.iter().filter(|(scope, _)| thing.is_concerned(scope));
+    concerning().map(|(_, mode)| *mode).find(|mode| *mode == Mode::Hard).or(concerning().map(|(_, mode)| *mode).next())
+}
+
+fn mode_of(verdict: Verdict) -> Option<Mode> {
+    match verdict {
+        Verdict::Current => None,
+        Verdict::Stale(_) => Some(Mode::Soft),
+        Verdict::Gone(_) => Some(Mode::Hard),
+    }
+}
+
+fn is_as_bad(verdict: Option<Mode>, expected: Option<Mode>) -> bool {
+    verdict == expected || verdict == Some(Mode::Hard) || expected.is_none()
+}
+
+/// Runs steps against a table that tells so many names apart; `exact`: it says just what the list does.
+fn check(steps: Vec<Step>, bound: usize, exact: bool) -> Result<(), TestCaseError> {
+    let secret = Secret::random();
+    let mut generations = Generations::telling_apart(secret, Generation(5), bound, bound);
+    let mut purges: Vec<(Scope, Mode)> = Vec::new();
+    let mut fetched: Vec<(Thing, Provenance, usize)> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Fetch(thing) => {
+                let provenance = thing.fetched(&generations);
+                fetched.push((thing, provenance, purges.len()));
+            }
+            Step::Purge(scope, mode) => {
+                let before = generations.latest();
+                let record = generations.purge(&scope, mode, 7);
+                prop_assert!(record.generation() > before && generations.latest() == record.generation());
+                purges.push((scope, mode));
+            }
+            Step::Restart => {
+                let mut records = generations.records();
+                // In any order, and some twice.
+                records.reverse();
+                records.extend_from_within(..records.len() / 2);
+                let again = Generations::telling_apart(secret, Generation::default(), bound, bound);
+                again.restore(records);
+                prop_assert_eq!(again.latest(), generations.latest());
+                generations = again;
+                for (_, provenance, _) in &mut fetched {
+                    let mut bytes = Vec::new();
+                    provenance.encode(secret.lineage(), &mut bytes);
+                    *provenance = Provenance::decode(&mut &bytes[..], provenance.key.clone(), secret.lineage()).unwrap();
+                }
+            }
+            Step::Judge => {
+                for (thing, provenance, born) in &fetched {
+                    let verdict = mode_of(generations.judge(provenance));
+                    let expected = by_list(thing, &purges[*born..]);
+                    prop_assert!(is_as_bad(verdict, expected), "{thing:?}: {verdict:?}, not {expected:?}");
+                    prop_assert!(!exact || verdict == expected, "{thing:?}: {verdict:?}, not {expected:?}");
+                }
+            }
+        }
+        prop_assert!(generations.names() <= 2 * bound);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn table_says_what_a_list_of_all_purges_says(mut steps in steps()) {
+        steps.push(Step::Judge);
+        check(steps, 1000, true)?;
+    }
+
+    #[test]
+    fn full_table_purges_more_and_never_less(mut steps in steps(), bound in 1..6_usize) {
+        steps.push(Step::Judge);
+        check(steps, bound, false)?;
+    }
+}
+
+#[test]
+fn soft_purge_is_over_once_it_was_applied_and_a_later_one_is_not() {
+    let generations = Generations::new(Secret::random(), Generation::default());
+    let thing = Thing { host: 0, path: 1, query: 0, https: true, tags: Some(1) };
+    let object = thing.fetched(&generations);
+    generations.purge(&Scope::Tag("red".to_owned()), Mode::Soft, 10);
+    let Verdict::Stale(purged) = generations.judge(&object) else { panic!("not stale") };
+    assert_eq!((purged.by, purged.at), (ScopeKind::Tag, 10));
+    let softened = object.clone();
+    generations.note_softened(&softened, purged);
+    assert_eq!(generations.judge(&softened), Verdict::Current);
+    assert!(matches!(generations.judge(&object), Verdict::Stale(_)), "the copy alone was softened");
+    generations.purge(&Scope::Host("a.test".to_owned()), Mode::Soft, 20);
+    assert!(matches!(generations.judge(&softened), Verdict::Stale(later) if later.at == 20));
+    generations.purge(&Scope::Url("a.test/a".to_owned()), Mode::Hard, 20);
+    assert!(matches!(generations.judge(&softened), Verdict::Gone(gone) if gone.by == ScopeKind::Url));
+}
+
+#[test]
+fn purges_of_one_url_make_hardly_another_object_look_at_the_table() {
+    let generations = Generations::new(Secret::random(), Generation::default());
+    let objects: Vec<_> = (0..1000)
+        .map(|number| CacheKey::new(Scheme::Https, "a.test", &format!("/{number}"), None))
+        .map(|key| Provenance::new(key, generations.latest(), Tags::default()))
+        .collect();
+    generations.purge(&Scope::Url("a.test/7".to_owned()), Mode::Hard, 0);
+    let latest = |object: &&Provenance| generations.judge(object) == Verdict::Current && object.checked() > object.born;
+    let looked = objects.iter().filter(latest).count();
+    assert!(looked < 50, "{looked} of 1000");
+    assert!(matches!(generations.judge(&objects[7]), Verdict::Gone(_)));
+}
+
+#[test]
+fn many_purges_take_bounded_memory_and_many_lengths_of_prefixes_are_all_found() {
+    let generations = Generations::telling_apart(Secret::random(), Generation::default(), 4096, 64);
+    let long = format!("a.test/{}", "x".repeat(4000));
+    let key = CacheKey::new(Scheme::Https, "a.test", &long["a.test".len()..], None);
+    for end in (8..long.len()).rev() {
+        let object = Provenance::new(key.clone(), generations.latest(), Tags::default());
+        generations.purge(&Scope::Prefix(long[..end].to_owned()), Mode::Hard, 0);
+        assert!(matches!(generations.judge(&object), Verdict::Gone(gone) if gone.by == ScopeKind::Prefix));
+    }
+    for number in 0..100_000 {
+        generations.purge(&Scope::Url(format!("b.test/{number}")), Mode::Hard, 0);
+        generations.purge(&Scope::Changed("b.test/changed".to_owned()), Mode::Hard, 0);
+    }
+    assert!(generations.names() <= 4096 + 64);
+}
