@@ -9,7 +9,7 @@ use super::fetch::FetchRequest;
 use super::fill_task::Starter;
 use super::interim::{Hearing, InterimHead};
 use super::live::too_many_waiters;
-use super::memory::FullKey;
+use super::memory::{Found, FullKey};
 use super::object::Object;
 use super::recollection::Mark;
 use super::waiting::{Heard, Waiting};
@@ -66,10 +66,13 @@ impl<R: FetchRequest> CacheEngine<R> {
         for _ in 0..MAX_HOPS {
             let waiting = match hearing.waiting.take() {
                 Some(waiting) => waiting,
-                None => match self.find_or_join(lookup, make_request) {
-                    Ok(waiting) => waiting,
-                    Err(answer) => return ControlFlow::Break(answer),
-                },
+                None => {
+                    let found = self.look(lookup).await;
+                    match self.find_or_join(lookup, found, make_request) {
+                        Ok(waiting) => waiting,
+                        Err(answer) => return ControlFlow::Break(answer),
+                    }
+                }
             };
             match self.wait_for(lookup, waiting, hearing).await {
                 Heard::Interim(heads) => return ControlFlow::Continue(heads),
@@ -84,9 +87,9 @@ impl<R: FetchRequest> CacheEngine<R> {
     fn find_or_join(
         self: &Arc<Self>,
         lookup: &Lookup<'_>,
+        found: Found,
         make_request: &(impl Fn() -> R + Sync),
     ) -> Result<Waiting, Answer> {
-        let found = self.find(lookup);
         let stored = found.object.as_ref().map(|object| &object.meta);
         let decision = decide(lookup.facts, stored, clock::now(), lookup.policy);
         let (reason, stored) = match (decision, found.object) {

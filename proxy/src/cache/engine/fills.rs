@@ -299,7 +299,12 @@ mod tests {
     }
 
     fn fill() -> Arc<Fill> {
-        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0, born: Generation::default() }, HeaderMap::new(), Audience::Anyone, false)
+        Fill::new(
+            AskedKey { key: key("/", b"").primary, epoch: 0, born: Generation::default() },
+            HeaderMap::new(),
+            Audience::Anyone,
+            false,
+        )
     }
 
     fn nothing() -> Option<()> {

@@ -5,8 +5,8 @@
 
 mod shelf;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
@@ -17,14 +17,15 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::body::Body;
+use super::disk::{Beneath, fresh_number};
 use super::object::Object;
 use super::slices::Sliced;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::vary::VaryRule;
 use crate::telemetry::{EvictionCause, Metrics};
 
-use shelf::Orphans;
-pub(super) use shelf::Shelf;
+pub(super) use shelf::{Deposited, Shelf};
+use shelf::{Depot, Orphans};
 
 /// A key together with the request fields that select one of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,11 +57,13 @@ enum Entry {
 
 /// How a key varies.
 #[derive(Clone)]
-struct Variation {
+pub(super) struct Variation {
     rule: VaryRule,
     /// Part of every variant's key: once the rule is forgotten, variants stored under it are out of reach for good,
     /// also when the same rule is learnt again.
     generation: u64,
+    /// Until when it is written on disk; zero where it is not.
+    written_until: Arc<AtomicU64>,
 }
 
 /// Selecting fields up to this many bytes stand in the key themselves, longer ones (a `Vary` on Cookie) as a digest.
@@ -70,7 +73,16 @@ const MAX_VARIANT_TEXT: usize = 96;
 const DIGEST_MARK: u8 = 0xff;
 
 impl Variation {
-    fn key(&self, primary: CacheKey, fields: &HeaderMap) -> FullKey {
+    fn new(rule: &VaryRule, generation: u64) -> Self {
+        Self { rule: rule.clone(), generation, written_until: Arc::default() }
+    }
+
+    /// One that is written on disk, until when it is of use.
+    pub(super) fn known(rule: VaryRule, generation: u64, expires: u64) -> Self {
+        Self { rule, generation, written_until: Arc::new(AtomicU64::new(expires)) }
+    }
+
+    pub(super) fn key(&self, primary: CacheKey, fields: &HeaderMap) -> FullKey {
         let mut variant = self.generation.to_be_bytes().to_vec();
         let prefix = variant.len();
         self.rule.write_variant_key(fields, &mut variant);
@@ -104,6 +116,8 @@ pub(super) struct MemoryTier {
     heads: Cache<FullKey, Arc<Object>, ahash::RandomState>,
     orphans: Orphans,
     next_generation: AtomicU64,
+    /// What is stored on disk, where anything is.
+    beneath: OnceLock<Arc<Beneath>>,
 }
 
 /// Weighs entries whose weight has changed.
@@ -183,7 +197,21 @@ impl MemoryTier {
             })
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(ahash::RandomState::new());
-        Self { entries, heads, orphans: Orphans::default(), next_generation: AtomicU64::new(0) }
+        // Numbers of another run may be on disk.
+        let next_generation = AtomicU64::new(fresh_number());
+        Self { entries, heads, orphans: Orphans::default(), next_generation, beneath: OnceLock::new() }
+    }
+
+    /// Says what lies beneath; once, before anything is stored.
+    pub(super) fn set_beneath(&self, beneath: Arc<Beneath>) {
+        if self.beneath.set(beneath).is_err() {
+            log::warn!("there is a store beneath memory already; the second one is not used");
+        }
+    }
+
+    /// What lies beneath, where anything does.
+    pub(super) fn beneath(&self) -> Option<&Arc<Beneath>> {
+        self.beneath.get()
     }
 
     /// What is stored for this key and these request fields.
@@ -195,15 +223,17 @@ impl MemoryTier {
                 Found { key: plain, object, varies: false }
             }
             Some(Entry::Stored(object)) => Found { key: plain, object: Some(object), varies: false },
-            Some(Entry::Varies(variation)) => {
-                let key = variation.key(plain.primary, fields);
-                let object = match self.entries.get(&key) {
-                    Some(Entry::Stored(object)) => Some(object),
-                    _ => self.heads.get(&key),
-                };
-                Found { key, object, varies: true }
-            }
+            Some(Entry::Varies(variation)) => self.find_variant(variation.key(plain.primary, fields)),
         }
+    }
+
+    /// What is stored for one variant.
+    pub(super) fn find_variant(&self, key: FullKey) -> Found {
+        let object = match self.entries.get(&key) {
+            Some(Entry::Stored(object)) => Some(object),
+            _ => self.heads.get(&key),
+        };
+        Found { key, object, varies: true }
     }
 
     /// Where a response that varies like this, to a request with these fields, belongs.
@@ -216,7 +246,7 @@ impl MemoryTier {
             }
             _ => {
                 let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
-                let news = Variation { rule: rule.clone(), generation };
+                let news = Variation::new(rule, generation);
                 Place { key: news.key(plain.primary, fields), news: Some(news) }
             }
         }
@@ -234,6 +264,10 @@ impl MemoryTier {
     pub(super) fn store(&self, primary: &CacheKey, fields: &HeaderMap, object: Arc<Object>) {
         let place = self.place(primary, &object.meta.vary, fields);
         self.learn(&place);
+        if let Some(beneath) = self.beneath() {
+            self.keep_rule(beneath, &place.key, &object);
+            beneath.keep(&place.key, &object);
+        }
         object.body.forms.stored_at(&place.key);
         if object.body.in_slices().is_some() {
             self.heads.insert(place.key.clone(), object);
@@ -244,10 +278,37 @@ impl MemoryTier {
         }
     }
 
+    /// Writes how the key of an object varies, unless it is written for long enough.
+    fn keep_rule(&self, beneath: &Beneath, key: &FullKey, object: &Object) {
+        let plain = FullKey::plain(key.primary.clone());
+        let (true, Some(until)) = (plain != *key, beneath.worth(&object.meta.times)) else { return };
+        let Some(Entry::Varies(known)) = self.entries.get(&plain) else { return };
+        if known.written_until.load(Ordering::Relaxed) < until || !beneath.may_have(&plain) {
+            let until = beneath.keep_rule(&plain, &known.rule, known.generation, until);
+            known.written_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Stores what comes from disk, unless something newer is there.
+    pub(super) fn promote(&self, key: &FullKey, object: &Arc<Object>) {
+        object.body.forms.stored_at(key);
+        if object.body.in_slices().is_some() {
+            self.heads.entry(key.clone()).or_insert_with(|| Arc::clone(object));
+        } else {
+            self.entries.entry(key.clone()).or_insert_with(|| Entry::Stored(Arc::clone(object)));
+        }
+    }
+
+    /// The same for how a key varies.
+    pub(super) fn promote_rule(&self, key: &FullKey, variation: &Variation) {
+        self.entries.entry(key.clone()).or_insert_with(|| Entry::Varies(variation.clone()));
+    }
+
     /// Forgets one version of an object in slices, if it is still the one that is stored.
     pub(super) fn forget_version(&self, key: &FullKey, version: &Arc<Sliced>) {
         let stored = self.heads.get(key);
         if stored.is_some_and(|object| object.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version))) {
+            self.forget_beneath(key);
             self.heads.invalidate(key);
         }
     }
@@ -262,6 +323,9 @@ impl MemoryTier {
         let stored = self.heads.get(key);
         let stored = stored.filter(|it| it.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version)));
         if let Some(object) = stored.and_then(|stored| renewed(&stored)) {
+            if let Some(beneath) = self.beneath() {
+                beneath.renew_head(key, &object);
+            }
             self.heads.insert(key.clone(), Arc::new(object));
         }
     }
@@ -273,10 +337,16 @@ impl MemoryTier {
 
     /// A place for the slices of a new version of an object.
     pub(super) fn shelf(&self, primary: &CacheKey) -> Shelf {
-        self.clear_away();
         let version = self.next_generation.fetch_add(1, Ordering::Relaxed);
+        self.shelf_of(primary, version)
+    }
+
+    /// The place for the slices of a known version.
+    pub(super) fn shelf_of(&self, primary: &CacheKey, version: u64) -> Shelf {
+        self.clear_away();
         let (entries, orphans) = (self.entries.clone(), Arc::clone(&self.orphans));
-        Shelf { entries, orphans, primary: primary.clone(), version, stored: Mutex::default() }
+        let beneath = self.beneath().cloned().map(Depot::new);
+        Shelf { entries, orphans, primary: primary.clone(), version, stored: Mutex::default(), depot: beneath }
     }
 
     /// Takes out slices of versions that nobody can ask for any more.
@@ -289,6 +359,7 @@ impl MemoryTier {
 
     /// Forgets one variant.
     pub(super) fn remove(&self, key: &FullKey) {
+        self.forget_beneath(key);
         self.entries.invalidate(key);
         self.heads.invalidate(key);
     }
@@ -296,8 +367,16 @@ impl MemoryTier {
     /// Forgets what is stored for a key. All variants get out of reach: their rule is gone with the plain entry.
     pub(super) fn invalidate(&self, primary: &CacheKey) {
         let plain = FullKey::plain(primary.clone());
+        self.forget_beneath(&plain);
         self.entries.invalidate(&plain);
         self.heads.invalidate(&plain);
+    }
+
+    /// First of all: what is read from disk from now on must not bring it back.
+    fn forget_beneath(&self, key: &FullKey) {
+        if let Some(beneath) = self.beneath() {
+            beneath.forget(key);
+        }
     }
 
     /// Figures for metrics. Brings moka's pending bookkeeping up to date first.

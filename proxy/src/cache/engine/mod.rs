@@ -13,6 +13,7 @@ mod body;
 mod budget;
 mod clock;
 mod coded;
+mod disk;
 mod epochs;
 mod explanation;
 mod fetch;
@@ -32,7 +33,7 @@ mod tests;
 mod waiting;
 
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use tidegate_config::model::{CacheMemory, Coding};
@@ -42,6 +43,8 @@ pub use ahead::Ahead;
 pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
+pub use disk::fuzz_stored_head;
+pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
 pub use explanation::{Explanation, NotStoredNote, SliceCounts};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
 pub use interim::{Hearing, InterimHead};
@@ -50,12 +53,13 @@ pub use memory::MemoryFigures;
 pub use object::Object;
 
 use super::key::CacheKey;
-use super::purge::Generation;
+use super::purge::{Generation, Lineage};
 use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error};
 use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
 use budget::Budget;
 use coded::Workshop;
+use disk::Beneath;
 use epochs::Epochs;
 use fill_task::{FillOrder, Guard, Starter};
 use fills::{AskedKey, Entered, Fill, FillsInFlight};
@@ -145,6 +149,20 @@ impl<R: FetchRequest> CacheEngine<R> {
         }
     }
 
+    /// Says what is stored on disk, beneath memory; once, while the node is put together. What is of use for less than
+    /// `min_lifetime` is not written.
+    pub fn set_disk(&self, tier: Arc<dyn DiskTier>, min_lifetime: Duration) {
+        let beneath = Beneath::new(tier, self.lineage(), min_lifetime, self.runtime.clone());
+        self.memory.set_beneath(beneath);
+    }
+
+    /// From now on what is of use for less than this is not written on disk.
+    pub fn set_min_lifetime_on_disk(&self, min_lifetime: Duration) {
+        if let Some(beneath) = self.memory.beneath() {
+            beneath.set_min_lifetime(min_lifetime);
+        }
+    }
+
     /// Figures for metrics.
     #[must_use]
     pub fn figures(&self) -> MemoryFigures {
@@ -171,10 +189,25 @@ impl<R: FetchRequest> CacheEngine<R> {
         if found.object.is_some() || found.varies || !lookup.policy.key.no_vary_search {
             return found;
         }
-        match self.search_rules.shared(lookup.key, self.epochs.of(lookup.key)) {
+        match self.shared_key(lookup) {
             Some(shared) => self.memory.find(&shared, lookup.fields),
             None => found,
         }
+    }
+
+    /// The key that a request shares with others by what is known of its path (`No-Vary-Search`).
+    fn shared_key(&self, lookup: &Lookup<'_>) -> Option<CacheKey> {
+        self.search_rules.shared(lookup.key, self.epochs.of(lookup.key))
+    }
+
+    fn lineage(&self) -> Lineage {
+        Lineage(0)
+    }
+
+    /// What was found under a key, unless it was purged since.
+    fn outlived(&self, key: &FullKey, object: Arc<Object>) -> Option<Arc<Object>> {
+        let _ = key;
+        Some(object)
     }
 
     /// Takes note of what an origin answered to a GET that passed because its like could not share: if that can be, the
@@ -228,7 +261,8 @@ impl<R: FetchRequest> CacheEngine<R> {
                 return Joined::Refused(why);
             }
         };
-        let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key), born: Generation::default() };
+        let asked =
+            AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key), born: Generation::default() };
         let fill = Fill::new(asked, request.fields().clone(), lookup.audience(), held);
         match self.fills.enter(key, &fill, || self.stored(lookup, clock::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
@@ -275,7 +309,7 @@ impl<R: FetchRequest> CacheEngine<R> {
 
     /// The target duration of parts, where the one that is asked for was announced by a playlist.
     #[must_use]
-    pub fn hinted_part(&self, key: &CacheKey) -> Option<std::time::Duration> {
+    pub fn hinted_part(&self, key: &CacheKey) -> Option<Duration> {
         self.live.hinted(key)
     }
 

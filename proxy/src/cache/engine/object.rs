@@ -51,7 +51,9 @@ impl Object {
         let others = [self.body.trailers(), self.body.in_slices().map(|sliced| sliced.request_fields())];
         let others: usize = others.into_iter().flatten().map(section_weight).sum();
         let fields = texts + written + headers.capacity() * FIELD_PLACE + others;
-        self.body.length().unwrap_or(0) + self.body.forms.weight() + (fields + self.provenance.tags.weight() + OVERHEAD) as u64
+        self.body.length().unwrap_or(0)
+            + self.body.forms.weight()
+            + (fields + self.provenance.tags.weight() + OVERHEAD) as u64
     }
 }
 

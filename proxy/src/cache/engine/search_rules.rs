@@ -47,6 +47,19 @@ impl SearchRules {
         Some(shared_key(own, &rule, epoch))
     }
 
+    /// Whether anything is known of the path.
+    pub(super) fn knows(&self, own: &CacheKey) -> bool {
+        self.any.load(Ordering::Acquire) && self.by_path.contains_key(own.without_query())
+    }
+
+    /// Learns what a response with these fields has said of the path, unless something is known of it.
+    pub(super) fn learn(&self, own: &CacheKey, fields: &HeaderMap) {
+        if let Some(rule) = SearchRule::from_headers(fields) {
+            self.by_path.entry(own.without_query().into()).or_insert_with(|| Arc::new(rule));
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
     /// Where a response with these fields belongs that was fetched for this key. What it says holds for its path from
     /// now on; also that it says nothing, where it is of success: errors seldom say what pages do.
     pub(super) fn place(&self, own: &CacheKey, fields: &HeaderMap, success: bool, epoch: u64) -> CacheKey {

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::bell::Bell;
 use super::coded::Forms;
+use super::disk::Deposit;
 use blocks::Whole;
 use growth::{Growth, Keeping, Room};
 
@@ -60,6 +61,8 @@ pub struct Body {
     whole: OnceLock<Whole>,
     /// The same content in other codings.
     pub(super) forms: Forms,
+    /// What is known of its place on disk.
+    pub(super) deposit: Deposit,
     /// Trailer fields, set before the end.
     trailers: OnceLock<Box<HeaderMap>>,
     /// Of an object in slices: these have its bytes, and nothing above is used.
@@ -95,6 +98,7 @@ impl Body {
             next_reader: AtomicUsize::new(0),
             whole: OnceLock::new(),
             forms: Forms::new(),
+            deposit: Deposit::default(),
             trailers: OnceLock::new(),
             sliced,
         })

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 
 use super::super::body::{Body, Retention};
+use super::super::disk::site_tag;
 use super::super::explanation::NotStoredNote;
 use super::super::fetch::FetchRequest;
 use super::super::fills::{Head, Others};
@@ -23,6 +24,7 @@ use crate::cache::purge::{Provenance, Tags};
 use crate::cache::rules::arrival::{Subject, is_personal, supersedes};
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::freshness::StoredTimes;
+use crate::cache::rules::no_vary_search::NO_VARY_SEARCH;
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::{hop_by_hop, stored_fields, trailers};
 use crate::telemetry::FillOutcome;
@@ -48,6 +50,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         }
         let keeps = self.is_kept(&response, length);
         let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
+        body.deposit.belongs_to(site_tag(self.order.request.site()));
         self.guard.body = Some(Arc::clone(&body));
         let mut fields = response.fields;
         let tags = Tags::default();
@@ -265,6 +268,12 @@ impl<R: FetchRequest> FillTask<'_, R> {
             return;
         }
         let primary = self.primary(&object.meta);
+        if let Some(beneath) = self.engine.memory.beneath()
+            && object.meta.headers.contains_key(NO_VARY_SEARCH)
+            && primary != self.fill.asked.key
+        {
+            beneath.keep_search_rule(&primary, &object);
+        }
         self.engine.memory.store(&primary, &self.fill.request_fields, object);
         if self.fill.is_outdated() {
             self.engine.memory.invalidate(&primary); // it came in between

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use http::{HeaderValue, StatusCode, header};
 
 use super::super::body::Body;
+use super::super::disk::site_tag;
 use super::super::fetch::FetchRequest;
 use super::super::fills::{Head, Others};
 use super::super::object::Object;
@@ -170,6 +171,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.announce_variant(&meta);
         let key = self.engine.memory.place(&self.primary(&meta), &meta.vary, &self.fill.request_fields).key;
         let body = Body::sliced(Arc::clone(run.sliced()));
+        body.deposit.belongs_to(site_tag(self.order.request.site()));
         let provenance = self.provenance(&meta, Tags::default());
         let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin, provenance });
         self.keep_own(&object, withheld);

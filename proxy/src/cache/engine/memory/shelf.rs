@@ -3,11 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use super::{Entries, Entry, FullKey};
 use crate::cache::engine::body::Body;
+use crate::cache::engine::disk::Beneath;
 use crate::cache::key::CacheKey;
 
 /// Keys of slices that nobody can ask for any more, until they are taken out. They are not taken out where they become so:
@@ -18,6 +22,9 @@ pub(super) type Orphans = Arc<Mutex<Vec<FullKey>>>;
 /// that never comes to have this byte in front.
 const SLICE_MARK: u8 = 0xfe;
 
+/// Slices that are counted for operators; of larger objects no more are looked for.
+const MOST_COUNTED: u64 = 1 << 16;
+
 /// The slices of one version.
 pub(in crate::cache::engine) struct Shelf {
     pub(super) entries: Entries,
@@ -27,6 +34,42 @@ pub(in crate::cache::engine) struct Shelf {
     pub(super) version: u64,
     /// Slices that were stored here; evicted ones may be among them.
     pub(super) stored: Mutex<BTreeSet<u64>>,
+    /// Where they are on disk, where they are.
+    pub(super) depot: Option<Depot>,
+}
+
+/// The slices of one version on disk.
+pub(super) struct Depot {
+    beneath: Arc<Beneath>,
+    site: AtomicU32,
+    /// Until when they are of use; zero where that is too short to write them.
+    until: AtomicU64,
+    /// Those that could not be read: they are fetched.
+    unreadable: Mutex<BTreeSet<u64>>,
+}
+
+impl Depot {
+    pub(super) fn new(beneath: Arc<Beneath>) -> Self {
+        Self { beneath, site: AtomicU32::new(0), until: AtomicU64::new(0), unreadable: Mutex::default() }
+    }
+}
+
+/// A slice on disk.
+pub(in crate::cache::engine) struct Deposited {
+    beneath: Arc<Beneath>,
+    key: FullKey,
+}
+
+impl Deposited {
+    /// Its bytes, all of them and no more.
+    pub(in crate::cache::engine) async fn read(&self, length: u64) -> Option<Vec<Bytes>> {
+        self.beneath.slice(&self.key, length).await
+    }
+
+    /// Where it is read.
+    pub(in crate::cache::engine) fn runtime(&self) -> Handle {
+        self.beneath.runtime.clone()
+    }
 }
 
 impl Shelf {
@@ -46,21 +89,72 @@ impl Shelf {
         }
     }
 
-    /// Whether a slice is still there; counts as no use of it.
+    /// Whether a slice is still there, in memory or on disk; counts as no use of it.
     pub(in crate::cache::engine) fn contains(&self, index: u64) -> bool {
+        self.is_in_memory(index) || self.deposited(index).is_some()
+    }
+
+    pub(in crate::cache::engine) fn is_in_memory(&self, index: u64) -> bool {
         self.entries.contains_key(&self.key(index))
+    }
+
+    /// A slice on disk, where it is there and can be read.
+    pub(in crate::cache::engine) fn deposited(&self, index: u64) -> Option<Deposited> {
+        let depot = self.depot.as_ref()?;
+        let key = self.key(index);
+        let is_there = depot.beneath.may_have(&key) && !depot.unreadable.lock().contains(&index);
+        is_there.then(|| Deposited { beneath: Arc::clone(&depot.beneath), key })
+    }
+
+    /// Notes that a slice cannot be had from disk.
+    pub(in crate::cache::engine) fn give_up(&self, index: u64) {
+        if let Some(depot) = &self.depot {
+            depot.unreadable.lock().insert(index);
+        }
+    }
+
+    /// Until when slices are of use, and whose they are; those of before are not written.
+    pub(in crate::cache::engine) fn keep_until(&self, until: u64, site: u32) {
+        if let Some(depot) = &self.depot {
+            depot.until.store(until, Ordering::Relaxed);
+            depot.site.store(site, Ordering::Relaxed);
+        }
+    }
+
+    /// Until when what is written of it is of use.
+    pub(in crate::cache::engine) fn kept_until(&self) -> u64 {
+        self.depot.as_ref().map_or(0, |depot| depot.until.load(Ordering::Relaxed))
+    }
+
+    pub(in crate::cache::engine) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Stores a complete slice.
     pub(in crate::cache::engine) fn put(&self, index: u64, body: Arc<Body>) {
+        if let Some(depot) = &self.depot
+            && let until @ 1.. = depot.until.load(Ordering::Relaxed)
+        {
+            depot.beneath.keep_slice(&self.key(index), &body, until, depot.site.load(Ordering::Relaxed));
+            depot.unreadable.lock().remove(&index);
+        }
+        self.put_back(index, body);
+    }
+
+    /// Stores a slice that comes from disk.
+    pub(in crate::cache::engine) fn put_back(&self, index: u64, body: Arc<Body>) {
         self.stored.lock().insert(index);
         self.entries.insert(self.key(index), Entry::Slice(body));
     }
 
-    /// Slices that are there.
-    pub(in crate::cache::engine) fn count(&self) -> u64 {
+    /// How many of the slices are there, of so many that there could be.
+    pub(in crate::cache::engine) fn count(&self, all: u64) -> u64 {
+        if self.depot.is_some() {
+            // Those of another run are known to the store alone.
+            return (0..all.min(MOST_COUNTED)).filter(|index| self.contains(*index)).count() as u64;
+        }
         let stored = self.stored.lock();
-        stored.iter().filter(|index| self.contains(**index)).count() as u64
+        stored.iter().filter(|index| self.is_in_memory(**index)).count() as u64
     }
 }
 

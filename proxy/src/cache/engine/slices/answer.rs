@@ -29,7 +29,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         if !lookup.may_fill {
             return Some(Answer::Pass(Passage::OtherSpelling));
         }
-        let key = self.find(lookup).key;
+        let key = self.look(lookup).await.key;
         sliced.fetch_by(Arc::new(Fetching::new(self, lookup, key, make_request())));
         let Some(range) = first_read(lookup, &object) else { return Some(Answer::Object { object, reader, outcome }) };
         let complete = object.body.in_slices().is_some_and(|sliced| sliced.has(range));

@@ -9,6 +9,7 @@ mod fetching;
 mod flights;
 mod freshening;
 mod moov;
+mod raise;
 mod reader;
 mod run;
 
@@ -26,8 +27,10 @@ use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
 
+use super::disk::Laid;
 pub(super) use fetching::Fetching;
 use flights::{Flights, LEAST_AHEAD, MOST_AHEAD, Place, Wish};
+use raise::Raise;
 pub(super) use reader::SlicedReader;
 pub(super) use run::{Part, Run};
 
@@ -60,6 +63,8 @@ pub(super) struct Sliced {
 enum Opened {
     /// It is stored.
     Stored(Reader),
+    /// It is stored on disk, and comes into memory by this, which is now to be started.
+    Deposited(Raise, Reader),
     /// It is on its way.
     Arriving(Reader),
     /// It will be fetched by this run, which is now to be started.
@@ -117,7 +122,23 @@ impl Sliced {
 
     /// How many slices are stored, and how many there are.
     pub(super) fn present(&self) -> (u64, u64) {
-        (self.shelf.count(), self.layout.count())
+        (self.shelf.count(self.layout.count()), self.layout.count())
+    }
+
+    /// Where its bytes are, for what is written of it on disk.
+    pub(super) fn laid(&self) -> Laid {
+        let (version, size) = (self.shelf.version(), self.layout.range(0).length());
+        Laid::Slices { version, size, request: self.fields.clone() }
+    }
+
+    /// Until when slices on disk are of use, and whose they are.
+    pub(super) fn keep_until(&self, until: u64, site: u32) {
+        self.shelf.keep_until(until, site);
+    }
+
+    /// Until when they are.
+    pub(super) fn kept_until(&self) -> u64 {
+        self.shelf.kept_until()
     }
 
     /// Whether all slices are stored; not known of very large objects, which counts as no.
@@ -156,6 +177,9 @@ impl Sliced {
         }
         if let Some(reader) = self.shelf.get(index).and_then(|body| body.reader(offset)) {
             return Opened::Stored(reader);
+        }
+        if let Some((raise, body)) = self.raise(&mut flights, index) {
+            return body.reader(offset).map_or(Opened::NoMemory, |reader| Opened::Deposited(raise, reader));
         }
         if self.is_gone() {
             return Opened::Gone;

@@ -58,6 +58,13 @@ impl Drop for Run {
     }
 }
 
+/// Where a slice came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    Origin,
+    Disk,
+}
+
 /// What a run finds of its next slice.
 enum Verdict {
     /// It is to be filled.
@@ -159,9 +166,12 @@ impl Run {
     }
 
     /// A slice has all its bytes.
-    pub(super) fn complete(&mut self, body: &Arc<Body>) {
+    pub(super) fn complete(&mut self, body: &Arc<Body>, by: Provider) {
         body.finish();
-        self.sliced.shelf.put(self.next, Arc::clone(body));
+        match by {
+            Provider::Origin => self.sliced.shelf.put(self.next, Arc::clone(body)),
+            Provider::Disk => self.sliced.shelf.put_back(self.next, Arc::clone(body)),
+        }
         self.sliced.flights.lock().complete(self.next, self.sliced.layout);
         self.next += 1;
     }

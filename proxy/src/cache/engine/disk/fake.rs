@@ -1,0 +1,93 @@
+//! A store in memory that stands in for the one on disk in tests: it outlives engines, and can be told to misbehave.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{DiskRecord, DiskTier, Kind, NotTaken};
+
+/// How a store behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::cache::engine) enum Mood {
+    #[default]
+    Well,
+    /// It says that it has what it cannot read.
+    ReadsNothing,
+    /// It takes nothing more.
+    TakesNothing,
+    /// Reads wait until they are let go.
+    Holds,
+}
+
+#[derive(Default)]
+pub(in crate::cache::engine) struct FakeDisk {
+    records: Mutex<HashMap<Bytes, DiskRecord>>,
+    mood: Mutex<Mood>,
+    go: Notify,
+    pub(in crate::cache::engine) reads: AtomicUsize,
+    pub(in crate::cache::engine) writes: AtomicUsize,
+}
+
+impl FakeDisk {
+    pub(in crate::cache::engine) fn become_(&self, mood: Mood) {
+        *self.mood.lock() = mood;
+        self.go.notify_waiters();
+    }
+
+    pub(in crate::cache::engine) fn kinds(&self) -> Vec<Kind> {
+        let mut kinds: Vec<_> = self.records.lock().values().map(|record| record.kind).collect();
+        kinds.sort_by_key(|kind| *kind as u8);
+        kinds
+    }
+
+    /// Changes records as if something had happened to them.
+    pub(in crate::cache::engine) fn spoil(&self, mut how: impl FnMut(&mut DiskRecord)) {
+        self.records.lock().values_mut().for_each(&mut how);
+    }
+}
+
+impl DiskTier for Arc<FakeDisk> {
+    fn may_have(&self, key: &[u8]) -> bool {
+        self.records.lock().contains_key(key)
+    }
+
+    fn was_asked(&self, _: &[u8]) {}
+
+    fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>> {
+        let disk = Arc::clone(self);
+        async move {
+            disk.reads.fetch_add(1, Ordering::AcqRel);
+            let found = disk.records.lock().get(&key).cloned();
+            loop {
+                let told = disk.go.notified();
+                let mood = *disk.mood.lock();
+                match mood {
+                    Mood::ReadsNothing => return None,
+                    Mood::Holds => told.await,
+                    Mood::Well | Mood::TakesNothing => return found,
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn write(&self, record: DiskRecord) -> Result<(), NotTaken> {
+        if *self.mood.lock() == Mood::TakesNothing {
+            self.records.lock().remove(&record.key);
+            return Err(NotTaken);
+        }
+        self.writes.fetch_add(1, Ordering::AcqRel);
+        self.records.lock().insert(record.key.clone(), record);
+        Ok(())
+    }
+
+    fn remove(&self, key: &[u8]) {
+        self.records.lock().remove(key);
+    }
+}

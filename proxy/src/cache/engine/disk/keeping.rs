@@ -1,0 +1,173 @@
+//! What is written, and when.
+//!
+//! Everything that is stored is, but what is of use for a moment only, as segments of a live stream are: it would be written
+//! and never read. Nothing here waits. What the store does not take is not on disk, and what was there before it goes.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::body::Body;
+use super::super::clock;
+use super::super::memory::FullKey;
+use super::super::object::Object;
+use super::codec::{HeadRecord, Laid, encode_rule, encode_search};
+use super::tier::{DiskRecord, Kind, LARGEST_BODY, NotTaken};
+use super::{Beneath, Parts, fresh_number, key, seconds};
+use crate::cache::key::CacheKey;
+use crate::cache::rules::freshness::StoredTimes;
+use crate::cache::rules::vary::VaryRule;
+
+/// Bodies up to this length are written together with their head: one read brings all. Of longer ones the head alone is
+/// written again when the origin confirms them.
+const INLINE: u64 = 1 << 20;
+
+/// Longest body that is written, unless in slices: a quarter of the queue of a device at most, and so little that all of it
+/// can be read and verified before the first byte is served.
+pub(super) const LONGEST: u64 = 32 << 20;
+
+/// For how long what is stale is kept for origins that fail, where nothing was said of it; at most as long as it was fresh.
+const UNSTATED_USE: Duration = Duration::from_secs(60 * 60);
+
+/// The least time that a record is of use: it takes as long to be sure that it was not in vain.
+const LEAST_USE: Duration = Duration::from_secs(60);
+
+/// Parts and slices outlive their head by this much at least, so that a head which is renewed again and again need not have
+/// them written each time.
+pub(super) const SLACK: u64 = 24 * 60 * 60;
+
+impl Beneath {
+    /// Writes a stored object, which replaces what is written under its key.
+    pub(in crate::cache::engine) fn keep(&self, place: &FullKey, object: &Object) {
+        let key = key::of_full_key(place);
+        self.loads.outdate(&key);
+        let written = self.record(place, key.clone(), object).is_some_and(|record| self.tier.write(record).is_ok());
+        if !written {
+            self.tier.remove(&key);
+        }
+    }
+
+    /// Until when an object is of use; nothing where that is too short to write it.
+    pub(in crate::cache::engine) fn worth(&self, times: &StoredTimes) -> Option<u64> {
+        let now = clock::now();
+        let stated = times.stale_while_revalidate.max(times.stale_if_error.unwrap_or_default());
+        let used_for = if times.no_cache { Duration::ZERO } else { times.lifetime.saturating_add(stated) };
+        let left = used_for.saturating_sub(times.current_age(now));
+        if left.as_secs() < self.min_lifetime.load(Ordering::Relaxed) {
+            return None;
+        }
+        let unstated = times.lifetime.min(UNSTATED_USE).saturating_sub(stated);
+        Some(seconds(now).saturating_add(left.saturating_add(unstated).max(LEAST_USE).as_secs()))
+    }
+
+    fn record(&self, place: &FullKey, key: Bytes, object: &Object) -> Option<DiskRecord> {
+        let expires = self.worth(&object.meta.times)?;
+        let site = object.body.deposit.site();
+        let (kind, laid, body) = match object.body.in_slices() {
+            Some(sliced) => {
+                sliced.keep_until(expires.saturating_add(SLACK), site);
+                (Kind::Head, sliced.laid(), Vec::new())
+            }
+            None => match object.body.length()? {
+                0..=INLINE => (Kind::Object, Laid::Inline, object.body.blocks().to_vec()),
+                length if length <= LONGEST => {
+                    (Kind::Object, Laid::Parts(self.keep_parts(place, &object.body, expires)?), Vec::new())
+                }
+                _ => return None,
+            },
+        };
+        let head = HeadRecord {
+            meta: object.meta.clone(),
+            trailers: object.body.trailers().cloned(),
+            origin: object.origin.clone(),
+            provenance: object.provenance.clone(),
+            laid,
+        };
+        let head = head.encode(self.lineage)?.into();
+        Some(DiskRecord { key, kind, head, body, expires, site })
+    }
+
+    /// Writes a body in parts, unless it is; the number of these.
+    fn keep_parts(&self, place: &FullKey, body: &Body, expires: u64) -> Option<u64> {
+        let mut parts = body.deposit.parts.lock();
+        if let Some(known) = parts.filter(|known| known.expires >= expires) {
+            return Some(known.version);
+        }
+        let (version, site) = (fresh_number(), body.deposit.site());
+        let expires = expires.saturating_add(SLACK);
+        let bodies = body.blocks().chunks(LARGEST_BODY / (1 << 20)).map(<[Bytes]>::to_vec);
+        for (index, body) in (0..).zip(bodies) {
+            let key = key::of_part(&place.primary, version, index);
+            let record = DiskRecord { key, kind: Kind::Part, head: Bytes::new(), body, expires, site };
+            if self.tier.write(record).is_err() {
+                (0..index).for_each(|index| self.tier.remove(&key::of_part(&place.primary, version, index)));
+                return None;
+            }
+        }
+        *parts = Some(Parts { version, expires });
+        Some(version)
+    }
+
+    /// Writes how a key varies, so that its variants are found.
+    /// Until when that is of use.
+    pub(in crate::cache::engine) fn keep_rule(
+        &self,
+        plain: &FullKey,
+        rule: &VaryRule,
+        generation: u64,
+        until: u64,
+    ) -> u64 {
+        let key = key::of_full_key(plain);
+        self.loads.outdate(&key);
+        let until = until.saturating_add(SLACK);
+        self.keep_small(key, Kind::Varies, encode_rule(rule, generation), until);
+        until
+    }
+
+    /// Writes the head of an object in slices anew, where what was said of it is of use for a good while longer than what is
+    /// written: each part that comes says something.
+    pub(in crate::cache::engine) fn renew_head(&self, place: &FullKey, object: &Object) {
+        let written = object.body.in_slices().map_or(0, |sliced| sliced.kept_until());
+        let is_longer = self.worth(&object.meta.times).is_some_and(|until| until + SLACK > written + SLACK / 4);
+        if is_longer {
+            self.keep(place, object);
+        }
+    }
+
+    /// Writes what a response has said of the queries of its path.
+    pub(in crate::cache::engine) fn keep_search_rule(&self, asked: &CacheKey, object: &Object) {
+        let Some(expires) = self.worth(&object.meta.times) else { return };
+        let head = encode_search(&object.meta.headers);
+        self.keep_small(key::of_search_rule(asked), Kind::Search, head, expires.saturating_add(SLACK));
+    }
+
+    fn keep_small(&self, key: Bytes, kind: Kind, head: Option<Vec<u8>>, expires: u64) {
+        let record = |head: Vec<u8>| DiskRecord {
+            key: key.clone(),
+            kind,
+            head: head.into(),
+            body: Vec::new(),
+            expires,
+            site: 0,
+        };
+        if !head.map(record).is_some_and(|record| self.tier.write(record).is_ok()) {
+            self.tier.remove(&key);
+        }
+    }
+
+    /// Writes one slice.
+    pub(in crate::cache::engine) fn keep_slice(&self, place: &FullKey, body: &Body, expires: u64, site: u32) {
+        let key = key::of_full_key(place);
+        let fits = body.length().is_some_and(|length| length <= LARGEST_BODY as u64);
+        let record = |body| DiskRecord { key, kind: Kind::Slice, head: Bytes::new(), body, expires, site };
+        if fits && self.tier.write(record(body.blocks().to_vec())) == Err(NotTaken) {
+            log::debug!("the store has no room for a slice now");
+        }
+    }
+}
+
+/// Bytes of all pieces.
+pub(super) fn length(pieces: &[Bytes]) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
+}

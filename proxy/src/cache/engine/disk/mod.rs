@@ -1,0 +1,126 @@
+//! What lies beneath the memory tier: stored responses on disk, which outlive the process.
+//!
+//! Owns what is written of them and when ([`keeping`]), how it comes back ([`raising`]), and as which bytes ([`codec`]).
+//! Whatever the memory tier stores goes down, whatever it forgets is forgotten below, and a request that finds nothing in
+//! memory looks here. Nothing is answered from disk itself: what is found there is put into memory and goes the same way as
+//! anything else, so that no rule of caching is to be followed twice. Files and devices are the store's ([`DiskTier`]).
+
+mod codec;
+mod keeping;
+pub(super) mod key;
+mod loads;
+mod raising;
+mod tier;
+
+#[cfg(test)]
+pub(super) mod fake;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ahash::RandomState;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
+
+use super::memory::FullKey;
+use crate::cache::key::{CacheKey, Scheme};
+use crate::cache::purge::Lineage;
+pub(super) use codec::Laid;
+use loads::Loads;
+use raising::Raised;
+
+/// The store beneath the memory tier.
+pub(super) struct Beneath {
+    tier: Arc<dyn DiskTier>,
+    loads: Loads<Raised>,
+    /// Of the purges that what is written here has outlived.
+    lineage: Lineage,
+    /// What is of use for less than so many seconds is not written.
+    min_lifetime: AtomicU64,
+    pub(super) runtime: Handle,
+}
+
+impl Beneath {
+    /// Over this store; what is raised is read on `runtime`.
+    pub(super) fn new(tier: Arc<dyn DiskTier>, lineage: Lineage, min_lifetime: Duration, runtime: Handle) -> Arc<Self> {
+        let min_lifetime = AtomicU64::new(min_lifetime.as_secs());
+        Arc::new(Self { tier, loads: Loads::default(), lineage, min_lifetime, runtime })
+    }
+
+    /// From now on what is of use for less than this is not written.
+    pub(super) fn set_min_lifetime(&self, min_lifetime: Duration) {
+        self.min_lifetime.store(min_lifetime.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Forgets what is stored under this key, also what is just being read of it.
+    pub(super) fn forget(&self, key: &FullKey) {
+        let key = key::of_full_key(key);
+        self.tier.remove(&key);
+        self.loads.outdate(&key);
+    }
+
+    /// Whether there may be something under this key.
+    pub(super) fn may_have(&self, key: &FullKey) -> bool {
+        self.tier.may_have(&key::of_full_key(key))
+    }
+}
+
+/// What a body knows of its place on disk.
+#[derive(Default)]
+pub(super) struct Deposit {
+    /// Whose it is.
+    site: AtomicU32,
+    /// Its parts, where it is written in parts: what is said anew of the body then need not have it written again.
+    parts: Mutex<Option<Parts>>,
+}
+
+/// Parts of a body on disk.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    version: u64,
+    expires: u64,
+}
+
+impl Deposit {
+    /// Says whose it is.
+    pub(super) fn belongs_to(&self, site: u32) {
+        self.site.store(site, Ordering::Relaxed);
+    }
+
+    /// Says that it is written in parts with this number, until when they are of use.
+    fn lies_in_parts(&self, version: u64, expires: u64) {
+        *self.parts.lock() = Some(Parts { version, expires });
+    }
+
+    fn site(&self) -> u32 {
+        self.site.load(Ordering::Relaxed)
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// A number that no other run of this or any node has given: parts and slices of different bodies never meet under it.
+/// Its first byte is zero, which keeps variants apart from what is no variant.
+pub(super) fn fresh_number() -> u64 {
+    RandomState::new().hash_one(SystemTime::now()) >> 8
+}
+
+/// Any bytes as the head of what is stored: they are read or refused, and what is read comes back the same.
+pub fn fuzz_stored_head(bytes: &[u8]) {
+    let key = CacheKey::new(Scheme::Https, "a.test", "/", None);
+    // The lineage that the bytes name, so that more than their beginning is read.
+    for lineage in [Lineage(0), Lineage(7)] {
+        if let Some(head) = codec::HeadRecord::decode(bytes, &key, lineage) {
+            let again = head.encode(lineage).expect("what fitted fits");
+            let again = codec::HeadRecord::decode(&again, &key, lineage).expect("what was written is read");
+            assert_eq!((again.meta.headers, again.meta.times), (head.meta.headers, head.meta.times));
+            assert_eq!((again.laid, again.trailers), (head.laid, head.trailers));
+        }
+    }
+    std::hint::black_box((codec::decode_rule(bytes), codec::decode_search(bytes), key::text_of(bytes)));
+}
