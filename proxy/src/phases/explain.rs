@@ -61,7 +61,7 @@ impl ExplainsCache for Explainer {
 
 fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> Value {
     let policy = &matched.route.cache_policy;
-    let key = cache_key(proxy, asked, context, matched);
+    let key = cache_key(asked, context, matched);
     let fields = selecting_fields(&policy.key, asked.fields);
     let facts = RequestFacts::new(asked.method, asked.fields);
     let may_fill = matched.path_as_sent;

@@ -39,7 +39,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         if refused || self.recollection.recent_failure(&found.key).is_some() {
             return Ahead::Unwanted;
         }
-        if self.fills.get(&found.key).is_some() {
+        if self.fill_of(&found.key).is_some() {
             return Ahead::There;
         }
         if self.budget.is_half_taken() || !self.budget.may_fetch_ahead(make_request().site()) {

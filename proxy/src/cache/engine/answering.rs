@@ -13,7 +13,7 @@ use super::memory::{Found, FullKey};
 use super::object::Object;
 use super::recollection::Mark;
 use super::waiting::{Heard, Waiting};
-use super::{CacheEngine, Joined, usable_stale};
+use super::{CacheEngine, Joined};
 use crate::cache::rules::conditional::is_wanted_version;
 use crate::cache::rules::decide::{
     Decision, FetchReason, Freshness, OriginFailure, WhyStale, decide, decide_other_version,
@@ -136,20 +136,21 @@ impl<R: FetchRequest> CacheEngine<R> {
             _ => {}
         }
         if let Some(failure) = self.recollection.recent_failure(key)
-            && let Some(stale) = usable_stale(lookup, stored.as_ref(), failure)
+            && let Some(stale) = self.usable_stale(lookup, stored.as_ref(), failure)
         {
             return Err(Answer::served(stale, Outcome::Stale(WhyStale::Unasked)));
         }
+        let since = self.purges.latest();
         match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
             Joined::Fill(fill, part) => {
                 let place = match fill.held.then(|| self.live.admit_waiter()) {
                     Some(None) => return Err(Answer::Failed(too_many_waiters())),
                     place => place.flatten(),
                 };
-                Ok(Waiting::new(fill, part, reason, stored, place))
+                Ok(Waiting::new(fill, part, reason, stored, since, place))
             }
             Joined::Settled(object) => Err(Answer::served(object, Outcome::Hit)),
-            Joined::Refused(why) => Err(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
+            Joined::Refused(why) => Err(match self.usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
                 Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Unasked)),
                 None => Answer::Failed(why),
             }),

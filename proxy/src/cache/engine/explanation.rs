@@ -74,7 +74,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             unshareable: mark == Some(Mark::Unshareable),
             oversize: mark == Some(Mark::Oversize),
             failure: self.recollection.recent_failure(&found.key),
-            fill_in_flight: self.fills.get(&found.key).is_some(),
+            fill_in_flight: self.fill_of(&found.key).is_some(),
             not_stored: self.not_stored(lookup),
             key: found.key.primary.as_str().to_owned(),
             object,

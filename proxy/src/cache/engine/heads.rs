@@ -21,7 +21,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// Takes note of what an origin answered to a client's HEAD, asked at `request_time`: what is stored for such a
     /// request is freshened by it, or forgotten if it is another version. Of bodies that grow nothing is known yet.
     pub fn note_head(&self, lookup: &Lookup<'_>, status: StatusCode, fields: &HeaderMap, request_time: SystemTime) {
-        let found = self.memory.find(lookup.key, lookup.fields);
+        let found = self.unless_purged(self.memory.find(lookup.key, lookup.fields));
         let Some(stored) = found.object else { return };
         match effect_of_head(&stored.meta, status, fields) {
             HeadEffect::None => {}

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
-use moka::ops::compute::Op;
+use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -357,6 +357,43 @@ impl MemoryTier {
         }
     }
 
+    /// Forgets an object, if it is still the one that is stored.
+    pub(super) fn take_out(&self, key: &FullKey, object: &Arc<Object>) {
+        let is_it = |known: &Arc<Object>| Arc::ptr_eq(known, object);
+        let taken = if object.body.in_slices().is_some() {
+            let taken = self.heads.entry(key.clone()).and_compute_with(|entry| match entry {
+                Some(known) if is_it(known.value()) => Op::Remove,
+                _ => Op::Nop,
+            });
+            matches!(taken, CompResult::Removed(_))
+        } else {
+            let taken = self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+                Some(Entry::Stored(known)) if is_it(&known) => Op::Remove,
+                _ => Op::Nop,
+            });
+            matches!(taken, CompResult::Removed(_))
+        };
+        if taken {
+            self.forget_beneath(key);
+        }
+    }
+
+    /// Puts an object in the place of another one, if that is still the one that is stored.
+    pub(super) fn exchange(&self, key: &FullKey, object: &Arc<Object>, by: &Arc<Object>) {
+        let is_it = |known: &Arc<Object>| Arc::ptr_eq(known, object);
+        if object.body.in_slices().is_some() {
+            drop(self.heads.entry(key.clone()).and_compute_with(|entry| match entry {
+                Some(known) if is_it(known.value()) => Op::Put(Arc::clone(by)),
+                _ => Op::Nop,
+            }));
+        } else {
+            drop(self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+                Some(Entry::Stored(known)) if is_it(&known) => Op::Put(Entry::Stored(Arc::clone(by))),
+                _ => Op::Nop,
+            }));
+        }
+    }
+
     /// Forgets one variant.
     pub(super) fn remove(&self, key: &FullKey) {
         self.forget_beneath(key);
@@ -377,6 +414,13 @@ impl MemoryTier {
         if let Some(beneath) = self.beneath() {
             beneath.forget(key);
         }
+    }
+
+    /// Forgets everything that is in memory, and nothing on disk.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.entries.invalidate_all();
+        self.heads.invalidate_all();
     }
 
     /// Figures for metrics. Brings moka's pending bookkeeping up to date first.

@@ -14,7 +14,6 @@ mod budget;
 mod clock;
 mod coded;
 mod disk;
-mod epochs;
 mod explanation;
 mod fetch;
 mod fill_task;
@@ -25,6 +24,7 @@ mod interim;
 mod live;
 mod memory;
 mod object;
+mod purging;
 mod recollection;
 mod search_rules;
 mod slices;
@@ -53,16 +53,15 @@ pub use memory::MemoryFigures;
 pub use object::Object;
 
 use super::key::CacheKey;
-use super::purge::{Generation, Lineage};
-use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error};
+use super::purge::{Generation, Generations, Provenance, Secret, Tags};
+use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide};
 use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
 use budget::Budget;
 use coded::Workshop;
 use disk::Beneath;
-use epochs::Epochs;
 use fill_task::{FillOrder, Guard, Starter};
-use fills::{AskedKey, Entered, Fill, FillsInFlight};
+use fills::{Entered, Fill, FillsInFlight};
 use held_places::Place;
 use live::{LivePlaylists, too_many_held};
 use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
@@ -89,7 +88,7 @@ pub struct CacheEngine<R: FetchRequest> {
     bounds: Bounds,
     memory: MemoryTier,
     recollection: Recollection,
-    epochs: Epochs,
+    purges: Arc<Generations>,
     search_rules: SearchRules,
     fills: FillsInFlight,
     live: LivePlaylists,
@@ -128,7 +127,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         let memory = MemoryTier::new(bounds.capacity, Arc::clone(&metrics));
         Arc::new(Self {
             recollection: Recollection::default(),
-            epochs: Epochs::default(),
+            purges: Arc::new(Generations::new(Secret::random(), Generation::by(SystemTime::now()))),
             search_rules: SearchRules::default(),
             fills: FillsInFlight::default(),
             live: LivePlaylists::default(),
@@ -169,45 +168,21 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.memory.figures()
     }
 
-    /// Forgets what is stored for a key, as after an unsafe method (RFC 9111 section 4.4). What is being fetched for
-    /// it may be older than the change: it goes to those who wait for it, but nobody else, and is not stored.
-    pub fn invalidate(&self, key: &CacheKey) {
-        self.epochs.advance(key);
-        self.fills.outdate(key);
-        self.memory.invalidate(key);
-    }
-
-    /// The epoch that keys with parts of this resource have to name.
-    #[must_use]
-    pub fn epoch(&self, key: &CacheKey) -> u64 {
-        self.epochs.of(key)
-    }
-
     /// What is known of a request's key, or of the one that it shares with others by `No-Vary-Search`.
     fn find(&self, lookup: &Lookup<'_>) -> Found {
-        let found = self.memory.find(lookup.key, lookup.fields);
+        let found = self.unless_purged(self.memory.find(lookup.key, lookup.fields));
         if found.object.is_some() || found.varies || !lookup.policy.key.no_vary_search {
             return found;
         }
         match self.shared_key(lookup) {
-            Some(shared) => self.memory.find(&shared, lookup.fields),
+            Some(shared) => self.unless_purged(self.memory.find(&shared, lookup.fields)),
             None => found,
         }
     }
 
     /// The key that a request shares with others by what is known of its path (`No-Vary-Search`).
     fn shared_key(&self, lookup: &Lookup<'_>) -> Option<CacheKey> {
-        self.search_rules.shared(lookup.key, self.epochs.of(lookup.key))
-    }
-
-    fn lineage(&self) -> Lineage {
-        Lineage(0)
-    }
-
-    /// What was found under a key, unless it was purged since.
-    fn outlived(&self, key: &FullKey, object: Arc<Object>) -> Option<Arc<Object>> {
-        let _ = key;
-        Some(object)
+        self.search_rules.shared(lookup.key)
     }
 
     /// Takes note of what an origin answered to a GET that passed because its like could not share: if that can be, the
@@ -245,7 +220,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         starter: Starter,
         make_request: &(impl Fn() -> R + Sync),
     ) -> Joined {
-        if let Some(fill) = self.fills.get(key) {
+        if let Some(fill) = self.fill_of(key) {
             return Joined::existing(fill);
         }
         let request = make_request();
@@ -261,10 +236,10 @@ impl<R: FetchRequest> CacheEngine<R> {
                 return Joined::Refused(why);
             }
         };
-        let asked =
-            AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key), born: Generation::default() };
+        let asked = Provenance::new(lookup.key.clone(), self.purges.latest(), Tags::default());
         let fill = Fill::new(asked, request.fields().clone(), lookup.audience(), held);
-        match self.fills.enter(key, &fill, || self.stored(lookup, clock::now())) {
+        let is_of_use = |fill: &Fill| self.is_of_use(fill);
+        match self.fills.enter(key, &fill, is_of_use, || self.stored(lookup, clock::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
             Entered::Settled(object) => Joined::Settled(object),
             Entered::New => {
@@ -294,7 +269,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     #[must_use]
     pub fn stale_in_place(&self, lookup: &Lookup<'_>) -> Option<Answer> {
         let stored = self.find(lookup).object;
-        let stale = usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
+        let stale = self.usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
         if stale.body.in_slices().is_some_and(|sliced| !sliced.is_complete()) {
             return None; // the rest would have to be fetched
         }
@@ -330,13 +305,6 @@ impl Joined {
         let part = if fill.is_pending() { Part::Early } else { Part::Late };
         Self::Fill(fill, part)
     }
-}
-
-/// What is stored, if this request may have it although it is stale, because the origin failed.
-fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: OriginFailure) -> Option<Arc<Object>> {
-    let stored = stored?;
-    may_serve_stale_on_error(lookup.facts, &stored.meta, failure, clock::now(), lookup.policy)
-        .then(|| Arc::clone(stored))
 }
 
 fn too_many_fills() -> FetchError {

@@ -5,6 +5,7 @@
 //! what was purged before these takes more with it than it was meant to, and never less.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use parking_lot::RwLock;
 
@@ -126,6 +127,11 @@ impl Generations {
         table.note(&record);
         self.announce(generation, &concern);
         record
+    }
+
+    /// Purges for good.
+    pub fn purge_hard(&self, scope: &Scope, now: SystemTime) -> PurgeRecord {
+        self.purge(scope, Mode::Hard, unix_seconds(now))
     }
 
     /// Notes purges of an earlier run, in any order and as often as one likes.
@@ -251,6 +257,12 @@ impl Table {
         }
         found.verdict()
     }
+}
+
+/// A time as purges note it.
+pub(super) fn unix_seconds(time: SystemTime) -> u32 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// The purges that concern an object most.

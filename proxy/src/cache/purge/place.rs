@@ -45,9 +45,10 @@ impl<'a> Place<'a> {
 
     /// Which part of the table tells of changes of it (FNV-1a over host and path: it need only be even).
     pub(super) fn part(&self) -> u16 {
-        let hash = self.path().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = self
+            .path()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         u16::try_from((hash >> 32) % PARTS as u64).unwrap_or(0)
     }
 }

@@ -5,7 +5,7 @@ use super::scope::Mode;
 
 /// When and how something was purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub(super) struct Stamp {
     /// Its number.
     pub generation: Generation,
     /// What becomes of what it is about.
@@ -24,7 +24,11 @@ pub(super) enum Subject {
     Named(u64),
     /// A tag by its hash.
     Tag(u64),
-    Prefix { hash: u64, host: u64, length: u32 },
+    Prefix {
+        hash: u64,
+        host: u64,
+        length: u32,
+    },
     /// A path by its hash, of which clients say that it has changed.
     Changed(u64),
     /// All hashes that have this place among those that are not told apart any more.

@@ -1,5 +1,8 @@
 //! What a purge is about.
 
+use super::place::Place;
+use crate::cache::key::CacheKey;
+
 /// How much is purged. Texts are canonical, without scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -40,6 +43,19 @@ pub enum ScopeKind {
 }
 
 impl Scope {
+    /// That of a resource that an unsafe method changed.
+    #[must_use]
+    pub fn changed(key: &CacheKey) -> Self {
+        Self::Changed(Place::of(key).path().to_owned())
+    }
+
+    /// That of a resource: with any query, or with just its own.
+    #[must_use]
+    pub fn resource(key: &CacheKey, any_query: bool) -> Self {
+        let place = Place::of(key);
+        if any_query { Self::Path(place.path().to_owned()) } else { Self::Url(place.url.to_owned()) }
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> ScopeKind {

@@ -143,7 +143,8 @@ fn check(steps: Vec<Step>, bound: usize, exact: bool) -> Result<(), TestCaseErro
                 for (_, provenance, _) in &mut fetched {
                     let mut bytes = Vec::new();
                     provenance.encode(secret.lineage(), &mut bytes);
-                    *provenance = Provenance::decode(&mut &bytes[..], provenance.key.clone(), secret.lineage()).unwrap();
+                    *provenance =
+                        Provenance::decode(&mut &bytes[..], provenance.key.clone(), secret.lineage()).unwrap();
                 }
             }
             Step::Judge => {

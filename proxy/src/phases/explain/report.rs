@@ -14,7 +14,7 @@ use crate::cache::rules::vary::{VaryRule, normalised};
 const TAG_FIELDS: [&str; 2] = ["cache-tag", "surrogate-key"];
 
 pub(super) fn key(key: &CacheKey, found: &Explanation) -> Value {
-    let parts: Vec<&str> = key.parts().lines().filter(|part| !part.is_empty() && !part.starts_with("epoch ")).collect();
+    let parts: Vec<&str> = key.parts().lines().filter(|part| !part.is_empty()).collect();
     let shared = (found.key != key.as_str()).then(|| found.key.replace('\n', " "));
     json!({ "resource": key.resource(), "parts": parts, "shared_as": shared })
 }

@@ -107,7 +107,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Requests for the variant that this response is find the fill from now on, and others start their own.
     pub(super) fn announce_variant(&mut self, meta: &StoredMeta) {
-        if self.fill.is_outdated() {
+        if !self.engine.is_of_use(self.fill) {
             return;
         }
         let primary = self.primary(meta);
@@ -262,9 +262,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
         };
     }
 
-    /// Stores, unless the key was invalidated meanwhile.
+    /// Stores, unless it was purged meanwhile. One that comes in between is seen by who finds it.
     pub(super) fn store(&self, object: Arc<Object>) {
-        if self.fill.is_outdated() {
+        if self.engine.is_gone(&object) {
             return;
         }
         let primary = self.primary(&object.meta);
@@ -275,9 +275,6 @@ impl<R: FetchRequest> FillTask<'_, R> {
             beneath.keep_search_rule(&primary, &object);
         }
         self.engine.memory.store(&primary, &self.fill.request_fields, object);
-        if self.fill.is_outdated() {
-            self.engine.memory.invalidate(&primary); // it came in between
-        }
     }
 
     /// What purges look at of a response of this fill.
@@ -292,7 +289,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         if !self.order.policy.key.no_vary_search {
             return asked.key.clone();
         }
-        self.engine.search_rules.place(&asked.key, &meta.headers, meta.status.is_success(), asked.epoch)
+        self.engine.search_rules.place(&asked.key, &meta.headers, meta.status.is_success())
     }
 }
 

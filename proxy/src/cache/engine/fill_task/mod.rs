@@ -170,6 +170,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     fn stale_may_stand_in(&self, failure: OriginFailure) -> bool {
         self.order.stale.as_ref().is_some_and(|stale| {
             may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, clock::now(), &self.order.policy)
+                && !self.engine.is_gone(stale)
         })
     }
 

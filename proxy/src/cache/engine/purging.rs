@@ -1,0 +1,104 @@
+//! What purges mean for what is stored, found, and on its way.
+//!
+//! Everything that finds an object finds it through here, so that none is forgotten: hits of either way, those who wait,
+//! what stands in for errors, slices, what is fetched ahead. Which purges there were is [`purge`](crate::cache::purge)'s.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::CacheEngine;
+use super::answer::Lookup;
+use super::clock;
+use super::fetch::FetchRequest;
+use super::fills::Fill;
+use super::memory::{Found, FullKey};
+use super::object::Object;
+use crate::cache::key::CacheKey;
+use crate::cache::purge::{Generations, Lineage, Purged, Scope, Verdict};
+use crate::cache::rules::decide::{OriginFailure, StoredMeta, may_serve_stale_on_error};
+
+impl<R: FetchRequest> CacheEngine<R> {
+    /// All purges.
+    #[must_use]
+    pub fn purges(&self) -> &Arc<Generations> {
+        &self.purges
+    }
+
+    /// Which history of purges what is stored here has outlived.
+    pub(super) fn lineage(&self) -> Lineage {
+        self.purges.secret().lineage()
+    }
+
+    /// Forgets what is stored of a resource, as after an unsafe method (RFC 9111 section 4.4): for all of its queries, as
+    /// responses may be for several of them (`No-Vary-Search`). What is being fetched may be older than the change: it
+    /// goes to those who wait for it, but nobody else.
+    pub fn invalidate(&self, key: &CacheKey) {
+        self.purges.purge_hard(&Scope::changed(key), clock::now());
+        self.memory.invalidate(key);
+    }
+
+    /// What was found, as purges leave it.
+    pub(super) fn unless_purged(&self, found: Found) -> Found {
+        let object = found.object.and_then(|object| self.outlived(&found.key, object));
+        Found { object, ..found }
+    }
+
+    /// What was found under a key, unless it was purged since; what was purged softly is stale.
+    pub(super) fn outlived(&self, key: &FullKey, object: Arc<Object>) -> Option<Arc<Object>> {
+        match self.purges.judge(&object.provenance) {
+            Verdict::Current => Some(object),
+            Verdict::Stale(purged) => Some(self.soften(key, &object, purged)),
+            Verdict::Gone(_) => {
+                self.memory.take_out(key, &object);
+                None
+            }
+        }
+    }
+
+    /// Makes an object stale since it was purged, also where it is stored.
+    fn soften(&self, key: &FullKey, object: &Arc<Object>, purged: Purged) -> Arc<Object> {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(purged.at.into());
+        let times = object.meta.times.stale_since(since, clock::now());
+        let softened = Arc::new(Object {
+            meta: StoredMeta { times, ..object.meta.clone() },
+            body: Arc::clone(&object.body),
+            not_stored: object.not_stored,
+            origin: object.origin.clone(),
+            provenance: object.provenance.clone(),
+        });
+        self.purges.note_softened(&softened.provenance, purged);
+        self.memory.exchange(key, object, &softened);
+        softened
+    }
+
+    /// Whether an object must not be served any more, whatever else could be had.
+    pub(super) fn is_gone(&self, object: &Object) -> bool {
+        matches!(self.purges.judge(&object.provenance), Verdict::Gone(_))
+    }
+
+    pub(super) fn is_current(&self, object: &Object) -> bool {
+        self.purges.judge(&object.provenance) == Verdict::Current
+    }
+
+    /// Whether requests that come now may have what a fill brings. What only its tags tell is seen when they are known.
+    pub(super) fn is_of_use(&self, fill: &Fill) -> bool {
+        self.purges.judge(&fill.asked) == Verdict::Current
+    }
+
+    /// The fill of this key that a request may join.
+    pub(super) fn fill_of(&self, key: &FullKey) -> Option<Arc<Fill>> {
+        self.fills.get(key).filter(|fill| self.is_of_use(fill))
+    }
+
+    /// What is stored, if this request may have it although it is stale, because the origin failed.
+    pub(super) fn usable_stale(
+        &self,
+        lookup: &Lookup<'_>,
+        stored: Option<&Arc<Object>>,
+        failure: OriginFailure,
+    ) -> Option<Arc<Object>> {
+        let stored = stored.filter(|stored| !self.is_gone(stored))?;
+        may_serve_stale_on_error(lookup.facts, &stored.meta, failure, clock::now(), lookup.policy)
+            .then(|| Arc::clone(stored))
+    }
+}
