@@ -1,5 +1,7 @@
 //! Records as callers give and get them.
 
+pub(crate) mod codec;
+
 use bytes::Bytes;
 
 use crate::key::Key;

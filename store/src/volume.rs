@@ -1,94 +1,115 @@
 //! One directory of records: the whole of what callers do with it.
+//!
+//! Owns the volume and its interface; the parts below own how each is done.
 
+mod opening;
+mod reading;
+mod reclaim;
+mod recovery;
+mod state;
+mod stream;
+mod sweeping;
 mod types;
+mod writer;
+mod writing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
+use crate::checksum::Seed;
 use crate::figures::{Recovered, RecoveryProgress, VolumeFigures};
+use crate::index::Index;
 use crate::io::{Io, IoLock};
+use crate::journal::Entry;
 use crate::keeper::Keeper;
-use crate::key::{Key, Secret};
+use crate::key::{Key, KeyHash};
+use crate::layout::Geometry;
 use crate::options::{Share, VolumeOptions};
-use crate::record::{NewRecord, Record, RecordHead};
+use crate::record::{LARGEST_BODY, LARGEST_HEAD, NewRecord, Record, RecordHead, codec};
+use crate::segments::Segments;
+use crate::superblock::Superblock;
 
+use opening::FoundAtOpening;
+use state::States;
+pub use sweeping::Swept;
 pub use types::{
     AppendError, Appended, Cursor, Lookup, OpenError, Origin, Outcome, Place, ReadError, StateBlob, StateError,
 };
+use writer::Writer;
 
-/// One directory of records. Synchronous: whoever must not wait calls it from a thread of its own.
+/// One directory of records. Synchronous: whoever must not wait calls it from a thread of its own. One thread writes at
+/// a time, any number read.
 pub struct Volume {
     options: VolumeOptions,
-    records: Mutex<BTreeMap<u64, (Place, Record)>>,
-    states: Mutex<HashMap<String, Vec<Bytes>>>,
-    recovered: std::sync::atomic::AtomicBool,
+    geometry: Geometry,
+    superblock: Superblock,
+    seed: Seed,
+    origin: Origin,
+    found: FoundAtOpening,
+    index: Index,
+    segments: Segments,
+    writer: Mutex<Writer>,
+    states: Mutex<States>,
+    shares: RwLock<HashMap<u32, Share>>,
+    counters: Counters,
+    /// Hashes of what was removed while the index was not read yet.
+    forgotten_early: Mutex<HashSet<u64>>,
+    recovered: AtomicBool,
     _lock: Box<dyn IoLock>,
 }
 
-const SECRET: Secret = Secret([0; 16]);
+/// What only grows.
+#[derive(Default)]
+struct Counters {
+    appended: AtomicU64,
+    carried: AtomicU64,
+    reclaimed: AtomicU64,
+    evicted: AtomicU64,
+    corrupt: AtomicU64,
+    free: AtomicU64,
+}
 
 impl Volume {
     /// Opens the volume of a directory, or makes one. Takes milliseconds whatever it holds; [`Volume::recover`] comes next.
     pub fn open(io: Arc<dyn Io>, options: &VolumeOptions) -> Result<Self, OpenError> {
-        let directory = options.directory.clone();
-        let failed = |operation, source| OpenError::Io { operation, path: directory.clone(), source };
-        io.create_directory(&options.directory).map_err(|source| failed("make", source))?;
-        let lock = io.lock(&options.directory.join("lock")).map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => OpenError::InUse { directory: directory.clone() },
-            _ => failed("lock", error),
-        })?;
-        Ok(Self {
-            options: options.clone(),
-            records: Mutex::default(),
-            states: Mutex::default(),
-            recovered: false.into(),
-            _lock: lock,
-        })
+        opening::open(io, options)
     }
 
     /// How the volume came to be what it is.
     pub fn origin(&self) -> &Origin {
-        &Origin::Created
+        &self.origin
     }
 
-    /// Reads the index. Until it ends every lookup is [`Lookup::Unknown`] and nothing can be appended.
+    /// Reads the index. Until it ends every lookup is [`Lookup::Unknown`] and nothing can be appended. A second time it
+    /// does nothing.
     pub fn recover(&self, progress: &dyn Fn(RecoveryProgress)) -> Recovered {
-        progress(RecoveryProgress { segments_done: 0, segments: 0, records: 0 });
-        self.recovered.store(true, std::sync::atomic::Ordering::Release);
-        Recovered::default()
+        self.recover_all(progress)
     }
 
     /// What the index says of a key. Never touches the device.
     pub fn find(&self, key: &Key) -> Lookup {
-        if !self.recovered.load(std::sync::atomic::Ordering::Acquire) {
+        if !self.is_recovered() {
             return Lookup::Unknown;
         }
-        match self.records.lock().get(&key.hash(&SECRET).0) {
-            Some((place, _)) => Lookup::Present(*place),
-            None => Lookup::Absent,
+        match self.index.find(self.hash(key)) {
+            Some(place) if place.expires > self.now() => Lookup::Present(place),
+            _ => Lookup::Absent,
         }
     }
 
-    /// Reads a record. `None`: it is gone meanwhile, or that place never was this key's.
+    /// Reads a record. `None`: it is gone meanwhile, or it is another key's with the same hash. What a key has now is
+    /// read, should that be another record than the one the place was given for.
     pub fn read(&self, key: &Key, place: &Place) -> Result<Option<Record>, ReadError> {
-        let records = self.records.lock();
-        Ok(records.get(&place.hash).map(|(_, record)| record.clone()).filter(|record| record.key == *key))
+        self.read_record(key, place)
     }
 
     /// Reads what stands at a place, whatever its key, without the body. Does not count as reading it.
     pub fn read_head(&self, place: &Place) -> Result<Option<RecordHead>, ReadError> {
-        Ok(self.records.lock().get(&place.hash).map(|(_, record)| RecordHead {
-            key: record.key.clone(),
-            kind: record.kind,
-            head: record.head.clone(),
-            body_length: u32::try_from(record.body.iter().map(Bytes::len).sum::<usize>()).unwrap_or(u32::MAX),
-            expires: record.expires,
-            sequence: record.sequence,
-            site: record.site,
-        }))
+        self.read_head_at(place)
     }
 
     /// Stores a record, in the stead of what its key had.
@@ -101,117 +122,150 @@ impl Volume {
     pub fn append_if(
         &self,
         record: &NewRecord,
-        _keeper: &dyn Keeper,
+        keeper: &dyn Keeper,
         wanted: &dyn Fn() -> bool,
     ) -> Result<Appended, AppendError> {
-        let hash = record.key.hash(&SECRET).0;
-        let sequence = self.options.sequences.next();
-        if !wanted() {
-            return Ok(Appended { outcome: Outcome::Cancelled, reclaimed: Vec::new() });
-        }
-        let (kind, expires, site) = (record.kind, record.expires, record.site);
-        let stored = Record {
-            key: record.key.clone(),
-            kind,
-            head: record.head.clone(),
-            body: record.body.clone(),
-            expires,
-            sequence,
-            site,
-        };
-        let place = Place {
-            hash,
-            segment: 0,
-            unit: 0,
-            length: u32::try_from(record.body_length()).unwrap_or(u32::MAX),
-            sequence,
-            expires,
-            site,
-            kind,
-            reads: 0,
-            pinned: false,
-        };
-        self.records.lock().insert(hash, (place, stored));
-        Ok(Appended { outcome: Outcome::Stored(place), reclaimed: Vec::new() })
+        self.append_record(record, keeper, wanted)
     }
 
     /// Removes a key's record at once for everyone who looks; says whether there was one. An error means that it may
     /// come back after a restart.
-    pub fn remove(&self, key: &Key) -> std::io::Result<bool> {
-        let forgotten = self.forget(key);
-        let was_there = forgotten.is_some();
-        if let Some(place) = forgotten {
-            self.settle(&place)?;
+    pub fn remove(&self, key: &Key) -> io::Result<bool> {
+        match self.forget(key) {
+            Some(place) => self.settle(&place).map(|()| true),
+            None => Ok(false),
         }
-        Ok(was_there)
     }
 
     /// The first half of [`Volume::remove`], which never touches the device: nobody finds the record any more. What it
     /// answers is for [`Volume::settle`].
     pub fn forget(&self, key: &Key) -> Option<Place> {
-        self.records.lock().remove(&key.hash(&SECRET).0).map(|(place, _)| place)
+        let hash = self.hash(key);
+        if !self.is_recovered() {
+            let mut early = self.forgotten_early.lock();
+            if !self.is_recovered() && early.len() < recovery::MOST_FORGOTTEN_EARLY {
+                early.insert(hash);
+            }
+        }
+        self.index.remove(hash)
     }
 
     /// The other half: writes down that the record is gone, so that it does not come back after a restart.
-    pub fn settle(&self, _forgotten: &Place) -> std::io::Result<()> {
-        Ok(())
+    pub fn settle(&self, forgotten: &Place) -> io::Result<()> {
+        self.segments.note(
+            forgotten.segment,
+            forgotten.epoch,
+            &Entry::Killed { epoch: forgotten.epoch, unit: forgotten.unit },
+        )
     }
 
     /// Whether there are free segments, so that storing something costs nobody else his room.
     pub fn has_free_room(&self) -> bool {
-        true
+        self.counters.free.load(Ordering::Relaxed) > writer::RESERVED
     }
 
     /// The most bytes that head, key and body of one record may have together in this volume.
     pub fn largest_record(&self) -> usize {
-        crate::record::LARGEST_BODY
+        let segment = usize::try_from(self.geometry.segment_size).unwrap_or(usize::MAX);
+        let around = codec::HEADER + segment.div_ceil(codec::CHUNK) * 4;
+        segment - around
     }
 
     /// Pins a key's record, or lets it go again; `false`: there is none, or too much is pinned already.
     pub fn pin(&self, key: &Key, pinned: bool) -> bool {
-        let mut records = self.records.lock();
-        let Some((place, _)) = records.get_mut(&key.hash(&SECRET).0) else { return false };
-        place.pinned = pinned;
-        true
+        self.index.pin(self.hash(key), pinned, self.most_pinned())
     }
 
     /// Gives sites their shares; sites that are not named have neither floor nor ceiling.
-    pub fn set_shares(&self, _shares: HashMap<u32, Share>) {}
+    pub fn set_shares(&self, shares: HashMap<u32, Share>) {
+        *self.shares.write() = shares;
+    }
 
-    /// Some of the records that can be found, and where to go on. The walk shows every record that is there from its
-    /// beginning to its end; of others it may show some.
-    pub fn entries(&self, _cursor: Cursor, _most: usize) -> (Vec<Place>, Option<Cursor>) {
-        (self.records.lock().values().map(|(place, _)| *place).collect(), None)
+    /// Some of the records that can be found, about `most`, and where to go on. The walk shows every record that is
+    /// there from its beginning to its end; of others it may show some.
+    pub fn entries(&self, cursor: Cursor, most: usize) -> (Vec<Place>, Option<Cursor>) {
+        let now = self.now();
+        let (mut places, next) = self.index.page(cursor, most);
+        places.retain(|place| place.expires > now);
+        (places, next)
+    }
+
+    /// Makes everything durable that was appended.
+    pub fn sync(&self) -> io::Result<()> {
+        let open = self.writer.lock().open_segments();
+        open.into_iter().try_for_each(|segment| self.segments.sync(segment))
     }
 
     /// What the volume is at this moment.
     pub fn figures(&self) -> VolumeFigures {
+        let accounts = self.index.accounts();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut sites: Vec<_> = self.index.sites().into_iter().collect();
+        sites.sort_unstable_by_key(|(site, bytes)| (std::cmp::Reverse(*bytes), *site));
         VolumeFigures {
-            capacity: self.options.capacity,
-            records: self.records.lock().len() as u64,
-            ..Default::default()
+            capacity: self.geometry.capacity,
+            segment_size: self.geometry.segment_size,
+            segments: self.geometry.segments,
+            free_segments: u32::try_from(count(&self.counters.free)).unwrap_or(u32::MAX),
+            records: accounts.records(),
+            living_bytes: accounts.living(),
+            pinned_bytes: accounts.pinned(),
+            appended_bytes: count(&self.counters.appended),
+            carried_bytes: count(&self.counters.carried),
+            written_bytes: self.segments.written(),
+            reclaimed_segments: count(&self.counters.reclaimed),
+            evicted: count(&self.counters.evicted),
+            corrupt: count(&self.counters.corrupt),
+            state_bytes: self.states.lock().bytes(),
+            index_memory: self.index.memory(),
+            sites,
         }
-    }
-
-    /// Makes everything durable that was appended.
-    pub fn sync(&self) -> std::io::Result<()> {
-        Ok(())
     }
 
     /// Saves state under a name, durably, in the stead of all that was there.
     pub fn save_state(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
-        self.states.lock().insert(name.to_owned(), vec![Bytes::copy_from_slice(bytes)]);
-        Ok(())
+        self.states.lock().save(name, bytes)
     }
 
     /// Adds to the state of a name, durably.
     pub fn append_state(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
-        self.states.lock().entry(name.to_owned()).or_default().push(Bytes::copy_from_slice(bytes));
-        Ok(())
+        self.states.lock().append(name, bytes)
     }
 
     /// The state of a name.
     pub fn load_state(&self, name: &str) -> Result<Option<StateBlob>, StateError> {
-        Ok(self.states.lock().get(name).map(|parts| StateBlob { parts: parts.clone(), unreadable_bytes: 0 }))
+        self.states.lock().load(name)
+    }
+
+    fn is_recovered(&self) -> bool {
+        self.recovered.load(Ordering::Acquire)
+    }
+
+    fn now(&self) -> u64 {
+        (self.options.clock)()
+    }
+
+    fn hash(&self, key: &Key) -> u64 {
+        let KeyHash(hash) = key.hash(&self.superblock.secret);
+        hash
+    }
+
+    /// Half of what can be filled for good: with more, there might be no segment left that is worth reclaiming.
+    fn most_pinned(&self) -> u64 {
+        u64::from(self.geometry.segments.saturating_sub(stream::STREAMS as u32 + 2)) * self.geometry.segment_size / 2
+    }
+
+    fn check_size(&self, record: &NewRecord) -> Result<(), AppendError> {
+        let (head, body) = (record.head.len(), record.body_length());
+        let whole = head + body + record.key.as_bytes().len();
+        let sizes = [
+            ("a head", head, LARGEST_HEAD),
+            ("a body", body, LARGEST_BODY),
+            ("a record", whole, self.largest_record()),
+        ];
+        match sizes.into_iter().find(|(_, length, most)| length > most) {
+            Some((part, length, most)) => Err(AppendError::TooLarge { part, length, most }),
+            None => Ok(()),
+        }
     }
 }

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use crate::figures::Reclaimed;
+use crate::layout::{UNIT, padded};
 
 /// Where a record stands. It is only good for the volume that gave it, and the record may be gone when it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub(crate) hash: u64,
     pub(crate) segment: u32,
+    /// Which use of the segment; told of records that are forgotten only.
+    pub(crate) epoch: u64,
     /// In units of 64 bytes.
     pub(crate) unit: u32,
     /// Bytes on disk.
@@ -209,4 +212,21 @@ pub enum StateError {
 pub struct Cursor {
     pub(crate) shard: u32,
     pub(crate) slot: u32,
+}
+
+impl Place {
+    /// Whether this is the very same copy.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        (self.segment, self.unit, self.sequence) == (other.segment, other.unit, other.sequence)
+    }
+
+    /// Bytes it takes of its segment.
+    pub(crate) fn padded(&self) -> u64 {
+        padded(self.length)
+    }
+
+    /// Where its bytes begin in the segment.
+    pub(crate) fn offset(&self) -> u64 {
+        u64::from(self.unit) * UNIT
+    }
 }

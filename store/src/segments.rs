@@ -1,0 +1,215 @@
+//! The files of segments: their data, their index files, which of them are held open, and what uses they are in.
+//!
+//! Owns every access to them. What their bytes mean say `record::codec` and `journal`.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rustix::io::Errno;
+
+use crate::checksum::Seed;
+use crate::io::{Io, IoFile, read_exact_at, read_up_to, write_all_at};
+use crate::journal::{ENTRY, Entry, Heading};
+use crate::layout::{Geometry, Part, segment_file};
+
+/// Pieces of a body are gathered up to this before they are written: one call for a small record, few for a large one.
+const WRITTEN_AT_ONCE: usize = 512 * 1024;
+/// The epoch of a segment that is free.
+const NO_EPOCH: u64 = 0;
+
+type Shared = Arc<dyn IoFile>;
+
+pub(crate) struct Segments {
+    io: Arc<dyn Io>,
+    directory: PathBuf,
+    geometry: Geometry,
+    seed: Seed,
+    open: Mutex<OpenFiles>,
+    uses: Box<[Use]>,
+    written: AtomicU64,
+}
+
+/// What a segment is in use for.
+struct Use {
+    epoch: AtomicU64,
+    /// Bytes of the index file. Locked while it is written.
+    journal: Mutex<u64>,
+}
+
+/// Files held open, those used last.
+struct OpenFiles {
+    files: HashMap<(u32, Part), (Shared, u64)>,
+    most: usize,
+    uses: u64,
+}
+
+impl Segments {
+    pub(crate) fn new(io: Arc<dyn Io>, directory: PathBuf, geometry: Geometry, seed: Seed, open_files: usize) -> Self {
+        let unused = |_| Use { epoch: AtomicU64::new(NO_EPOCH), journal: Mutex::new(0) };
+        Self {
+            io,
+            directory,
+            geometry,
+            seed,
+            // Four are written to, each with its index.
+            open: Mutex::new(OpenFiles { files: HashMap::new(), most: open_files.max(8), uses: 0 }),
+            uses: (0..geometry.segments).map(unused).collect(),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// Which use a segment is in; zero while it is free.
+    pub(crate) fn epoch(&self, segment: u32) -> u64 {
+        self.uses[segment as usize].epoch.load(Ordering::Acquire)
+    }
+
+    /// Bytes written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Takes a segment into use. What its index said before is durably gone before any of its data is overwritten.
+    pub(crate) fn begin(&self, heading: &Heading) -> io::Result<()> {
+        let segment = heading.segment;
+        let data = self.file(segment, Part::Data, true)?;
+        if data.length()? < self.geometry.segment_size {
+            data.allocate(self.geometry.segment_size)?;
+        }
+        let usage = &self.uses[segment as usize];
+        let mut journal = usage.journal.lock();
+        let file = self.file(segment, Part::Journal, true)?;
+        file.truncate(0)?;
+        self.put(&*file, &heading.encode(self.seed), 0)?;
+        file.sync_data()?;
+        *journal = ENTRY as u64;
+        usage.epoch.store(heading.epoch, Ordering::Release);
+        Ok(())
+    }
+
+    /// Goes on with a use that an index file told of.
+    pub(crate) fn resume(&self, segment: u32, epoch: u64, journal_length: u64) {
+        let usage = &self.uses[segment as usize];
+        *usage.journal.lock() = journal_length;
+        usage.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Lets a segment be free.
+    pub(crate) fn end(&self, segment: u32) -> io::Result<()> {
+        let usage = &self.uses[segment as usize];
+        let mut journal = usage.journal.lock();
+        usage.epoch.store(NO_EPOCH, Ordering::Release);
+        *journal = 0;
+        self.file(segment, Part::Journal, true)?.truncate(0)
+    }
+
+    /// Writes down what happened in a use of a segment; nothing if that is over.
+    pub(crate) fn note(&self, segment: u32, epoch: u64, entry: &Entry) -> io::Result<()> {
+        let usage = &self.uses[segment as usize];
+        let mut journal = usage.journal.lock();
+        if usage.epoch.load(Ordering::Acquire) != epoch || epoch == NO_EPOCH {
+            return Ok(());
+        }
+        if *journal + ENTRY as u64 > self.geometry.journal_size {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let file = self.file(segment, Part::Journal, false)?;
+        self.put(&*file, &entry.encode(self.seed), *journal)?;
+        *journal += ENTRY as u64;
+        Ok(())
+    }
+
+    /// Writes a record: what stands before its body, and that.
+    pub(crate) fn write(&self, segment: u32, offset: u64, preface: Vec<u8>, body: &[Bytes]) -> io::Result<()> {
+        let file = self.file(segment, Part::Data, false)?;
+        let mut at = offset;
+        let mut gathered = preface;
+        for piece in body {
+            if gathered.len() + piece.len() > WRITTEN_AT_ONCE {
+                self.put(&*file, &gathered, at)?;
+                at += gathered.len() as u64;
+                gathered.clear();
+            }
+            if piece.len() > WRITTEN_AT_ONCE {
+                self.put(&*file, piece, at)?;
+                at += piece.len() as u64;
+            } else {
+                gathered.extend_from_slice(piece);
+            }
+        }
+        self.put(&*file, &gathered, at)
+    }
+
+    /// Reads data of a segment.
+    pub(crate) fn read(&self, segment: u32, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        read_exact_at(&*self.file(segment, Part::Data, false)?, buffer, offset)
+    }
+
+    /// Bytes that a segment's data file has.
+    pub(crate) fn data_length(&self, segment: u32) -> io::Result<u64> {
+        self.file(segment, Part::Data, false)?.length()
+    }
+
+    /// A segment's whole index file, or as much of it as there may be.
+    pub(crate) fn read_journal(&self, segment: u32) -> io::Result<Vec<u8>> {
+        let file = self.file(segment, Part::Journal, false)?;
+        let length = file.length()?.min(self.geometry.journal_size);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+        let read = read_up_to(&*file, &mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Makes durable what was written to a segment: data first, so that an index never outlives what it speaks of.
+    pub(crate) fn sync(&self, segment: u32) -> io::Result<()> {
+        self.file(segment, Part::Data, false)?.sync_data()?;
+        self.file(segment, Part::Journal, false)?.sync_data()
+    }
+
+    fn put(&self, file: &dyn IoFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        write_all_at(file, bytes, offset)
+    }
+
+    fn file(&self, segment: u32, part: Part, make: bool) -> io::Result<Shared> {
+        if let Some(file) = self.open.lock().find(segment, part) {
+            return Ok(file);
+        }
+        let path = self.directory.join(segment_file(segment, part));
+        let open = || if make { self.io.create(&path) } else { self.io.open(&path) };
+        let file: Shared = match open() {
+            // Descriptors are scarce: those we only keep for speed make room.
+            Err(error) if [Errno::MFILE, Errno::NFILE].contains(&Errno::from_io_error(&error).unwrap_or(Errno::IO)) => {
+                self.open.lock().files.clear();
+                open()?
+            }
+            opened => opened?,
+        }
+        .into();
+        self.open.lock().keep(segment, part, &file);
+        Ok(file)
+    }
+}
+
+impl OpenFiles {
+    fn find(&mut self, segment: u32, part: Part) -> Option<Shared> {
+        self.uses += 1;
+        let (file, used) = self.files.get_mut(&(segment, part))?;
+        *used = self.uses;
+        Some(Arc::clone(file))
+    }
+
+    fn keep(&mut self, segment: u32, part: Part, file: &Shared) {
+        while self.files.len() >= self.most {
+            let Some(oldest) = self.files.iter().min_by_key(|(_, (_, used))| *used).map(|(which, _)| *which) else {
+                break;
+            };
+            self.files.remove(&oldest);
+        }
+        self.files.insert((segment, part), (Arc::clone(file), self.uses));
+    }
+}

@@ -1,0 +1,185 @@
+//! What is stored, found again: the index files are read, nothing else.
+//!
+//! Owns which of what they say is believed. Every entry has a checksum and names its use of the segment; what the data
+//! files hold is only looked at when it is read.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+
+use super::stream::Stream;
+use super::writer::{Filling, State, Writer};
+use super::{Place, Volume};
+use crate::figures::{DiscardReason, Discarded, Recovered, RecoveryProgress};
+use crate::journal::{ENTRY, Entry, Heading, Stored};
+use crate::layout::UNIT;
+
+/// Removals that may arrive while the index is being read. With more, all that was stored is given up: a removed record
+/// must not come back.
+pub(super) const MOST_FORGOTTEN_EARLY: usize = 1 << 20;
+/// Less room is not worth going on with a segment after a restart.
+const WORTH_FILLING: u64 = 64 * 1024;
+
+/// What is discarded, counted.
+#[derive(Default)]
+struct Tally(BTreeMap<DiscardReason, u64>);
+
+impl Tally {
+    fn add(&mut self, reason: DiscardReason, count: u64) {
+        if count > 0 {
+            *self.0.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// One use of a segment, as its index file told it.
+struct FoundUse {
+    heading: Heading,
+    filled: u64,
+    records: u64,
+    /// Whether the data file is as long as it should be.
+    whole: bool,
+}
+
+impl Volume {
+    pub(super) fn recover_all(&self, progress: &dyn Fn(RecoveryProgress)) -> Recovered {
+        let mut writer = self.writer.lock();
+        if self.is_recovered() {
+            return Recovered::default();
+        }
+        let began = Instant::now();
+        let mut tally = Tally::default();
+        tally.add(DiscardReason::BeyondCapacity, self.found.beyond_capacity);
+        tally.add(DiscardReason::ForeignFile, self.found.foreign);
+        let (mut uses, mut losers) = (Vec::new(), Vec::new());
+        for segment in 0..self.geometry.segments {
+            if self.found.indexed.contains(&segment) {
+                uses.extend(self.recover_segment(&mut writer, segment, &mut tally, &mut losers));
+            }
+            let records = self.index.accounts().records();
+            progress(RecoveryProgress { segments_done: segment + 1, segments: self.geometry.segments, records });
+        }
+        tally.add(DiscardReason::Superseded, losers.len() as u64);
+        // Else the older one would come back when the newer is gone. Should this fail, it is tried with every restart.
+        losers.iter().for_each(|loser| drop(self.settle(loser)));
+        go_on_filling(&mut writer, &uses, self);
+        self.count_free(&writer);
+        self.finish_recovery();
+        let accounts = self.index.accounts();
+        Recovered {
+            records: accounts.records(),
+            bytes: accounts.living(),
+            discarded: tally.0.into_iter().map(|(reason, count)| Discarded { reason, count }).collect(),
+            took: began.elapsed(),
+        }
+    }
+
+    fn recover_segment(
+        &self,
+        writer: &mut Writer,
+        segment: u32,
+        tally: &mut Tally,
+        losers: &mut Vec<Place>,
+    ) -> Option<FoundUse> {
+        let Ok(bytes) = self.segments.read_journal(segment) else {
+            // Not free before its index could be emptied, which reclaiming it will try.
+            writer.segments[segment as usize].state = State::Full { filled: 0, epoch: 0 };
+            writer.trouble(segment);
+            tally.add(DiscardReason::UnreadableSegment, 1);
+            return None;
+        };
+        if bytes.is_empty() {
+            return None;
+        }
+        let heading = Heading::decode(&bytes, self.seed).filter(|heading| self.is_ours(heading, segment));
+        let Some(heading) = heading else {
+            tally.add(DiscardReason::ForeignSegment, 1);
+            return None;
+        };
+        let epoch = heading.epoch;
+        let length = bytes.len() / ENTRY * ENTRY;
+        self.segments.resume(segment, epoch, length as u64);
+        self.index.accounts().begin(segment, epoch, heading.opened);
+        let data = self.segments.data_length(segment).unwrap_or(0).min(self.geometry.segment_size);
+        tally.add(DiscardReason::DamagedEntry, u64::from(bytes.len() > length));
+        let stored = self.understand(&bytes[ENTRY..length], epoch, data, tally);
+        let filled = stored.iter().map(|(stored, _)| end(stored)).max().unwrap_or(0).next_multiple_of(UNIT);
+        let now = self.now();
+        for (stored, killed) in &stored {
+            match () {
+                () if *killed => tally.add(DiscardReason::Removed, 1),
+                () if stored.expires <= now => tally.add(DiscardReason::Expired, 1),
+                () => losers.extend(self.index.recover(place(segment, stored))),
+            }
+        }
+        writer.segments[segment as usize].state = State::Full { filled, epoch };
+        let whole = data == self.geometry.segment_size;
+        Some(FoundUse { heading, filled, records: stored.len() as u64, whole })
+    }
+
+    fn is_ours(&self, heading: &Heading, segment: u32) -> bool {
+        heading.volume == self.superblock.volume
+            && heading.segment == segment
+            && heading.epoch > 0
+            && self.options.sequences.observe(heading.epoch)
+    }
+
+    /// The entries that speak of records that may be there, and whether these were removed.
+    fn understand(&self, entries: &[u8], epoch: u64, data: u64, tally: &mut Tally) -> Vec<(Stored, bool)> {
+        let (mut stored, mut killed) = (Vec::new(), HashSet::new());
+        for bytes in entries.chunks_exact(ENTRY) {
+            match Entry::decode(bytes, self.seed) {
+                None => tally.add(DiscardReason::DamagedEntry, 1),
+                Some(Entry::Stored(Stored { epoch: other, .. }) | Entry::Killed { epoch: other, .. })
+                    if other != epoch =>
+                {
+                    tally.add(DiscardReason::OtherEpoch, 1);
+                }
+                Some(Entry::Killed { unit, .. }) => {
+                    killed.insert(unit);
+                }
+                Some(Entry::Stored(entry)) if end(&entry) > data => tally.add(DiscardReason::OutOfBounds, 1),
+                Some(Entry::Stored(entry)) if !self.options.sequences.observe(entry.sequence) => {
+                    tally.add(DiscardReason::DamagedEntry, 1);
+                }
+                Some(Entry::Stored(entry)) => stored.push(entry),
+            }
+        }
+        stored.into_iter().map(|entry| (entry, killed.contains(&entry.unit))).collect()
+    }
+
+    /// From now on there are answers; what was removed before is gone.
+    fn finish_recovery(&self) {
+        let mut early = self.forgotten_early.lock();
+        if early.len() >= MOST_FORGOTTEN_EARLY {
+            (0..self.geometry.segments).for_each(|segment| self.index.forget_segment(segment, &mut |_| {}));
+        }
+        for hash in early.drain() {
+            if let Some(place) = self.index.remove(hash) {
+                drop(self.settle(&place));
+            }
+        }
+        self.recovered.store(true, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// Has every stream go on with the segment it filled last. Else each restart would leave some of them nearly empty.
+fn go_on_filling(writer: &mut Writer, uses: &[FoundUse], volume: &Volume) {
+    for stream in Stream::ALL {
+        let of_stream = uses.iter().filter(|found| found.heading.stream == stream.number());
+        let Some(last) = of_stream.max_by_key(|found| found.heading.epoch) else { continue };
+        let Heading { segment, epoch, .. } = last.heading;
+        let filling = Filling { segment, epoch, offset: last.filled, records: last.records };
+        if last.whole && filling.fits(WORTH_FILLING, &volume.geometry) {
+            writer.fill(stream, filling);
+        }
+    }
+}
+
+fn end(stored: &Stored) -> u64 {
+    u64::from(stored.unit) * UNIT + u64::from(stored.length)
+}
+
+fn place(segment: u32, stored: &Stored) -> Place {
+    let Stored { epoch, hash, sequence, expires, unit, length, site, kind } = *stored;
+    Place { hash, segment, epoch, unit, length, sequence, expires, site, kind, reads: 0, pinned: false }
+}

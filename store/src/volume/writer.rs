@@ -1,0 +1,123 @@
+//! What the one who writes knows: which segments are free, being filled, full.
+
+use super::stream::{STREAMS, Stream};
+use crate::figures::Reclaimed;
+use crate::journal::ENTRY;
+use crate::layout::{Geometry, UNIT};
+
+/// Free segments that only carrying over may take: without one, records could not be moved out of the next victim.
+pub(super) const RESERVED: u64 = 1;
+
+/// Everything that changes with writing, under one lock.
+pub(super) struct Writer {
+    pub(super) segments: Vec<Segment>,
+    filling: [Option<Filling>; STREAMS],
+    /// Reclaims that no caller was told of yet.
+    pub(super) done: Vec<Reclaimed>,
+}
+
+/// A segment as far as writing goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    pub(super) state: State,
+    /// How often the device refused to take it into use or to let it be free. Others are preferred.
+    pub(super) troubles: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Free,
+    Filling,
+    /// `filled` bytes were written in this use, whether they live or not.
+    Full {
+        filled: u64,
+        epoch: u64,
+    },
+}
+
+/// A segment being filled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filling {
+    pub(super) segment: u32,
+    pub(super) epoch: u64,
+    /// Where the next record goes.
+    pub(super) offset: u64,
+    /// Records it has.
+    pub(super) records: u64,
+}
+
+impl Filling {
+    /// Whether a record of so many bytes goes in. Its index must have room for it, and for that it is gone one day.
+    pub(super) fn fits(&self, length: u64, geometry: &Geometry) -> bool {
+        let entries = geometry.journal_size / ENTRY as u64 - 1;
+        self.offset + length <= geometry.segment_size && (self.records + 1) * 2 <= entries
+    }
+}
+
+impl Writer {
+    pub(super) fn new(geometry: &Geometry) -> Self {
+        let free = Segment { state: State::Free, troubles: 0 };
+        Self { segments: vec![free; geometry.segments as usize], filling: [None; STREAMS], done: Vec::new() }
+    }
+
+    pub(super) fn free(&self) -> u64 {
+        self.segments.iter().filter(|segment| segment.state == State::Free).count() as u64
+    }
+
+    /// The free segment that made the least trouble.
+    pub(super) fn next_free(&self) -> Option<u32> {
+        let free = self.numbered().filter(|(_, segment)| segment.state == State::Free);
+        free.min_by_key(|(number, segment)| (segment.troubles, *number)).map(|(number, _)| number)
+    }
+
+    /// The segments that are full, with what was written to them and in which use.
+    pub(super) fn full(&self) -> impl Iterator<Item = (u32, u64, u64, u32)> {
+        self.numbered().filter_map(|(number, segment)| match segment.state {
+            State::Full { filled, epoch } => Some((number, filled, epoch, segment.troubles)),
+            State::Free | State::Filling => None,
+        })
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (u32, &Segment)> {
+        (0..).zip(&self.segments)
+    }
+
+    /// Where a record of so many bytes goes, if the segment being filled has room.
+    pub(super) fn room(&self, stream: Stream, length: u64, geometry: &Geometry) -> Option<Filling> {
+        self.filling[stream as usize].filter(|filling| filling.fits(length, geometry))
+    }
+
+    /// Notes that a record was written to where [`Writer::room`] said.
+    pub(super) fn took(&mut self, stream: Stream, length: u64) {
+        if let Some(filling) = &mut self.filling[stream as usize] {
+            filling.offset = (filling.offset + length).next_multiple_of(UNIT);
+            filling.records += 1;
+        }
+    }
+
+    pub(super) fn fill(&mut self, stream: Stream, filling: Filling) {
+        self.segments[filling.segment as usize].state = State::Filling;
+        self.filling[stream as usize] = Some(filling);
+    }
+
+    /// Has the segment being filled be full; answers which it was.
+    pub(super) fn close(&mut self, stream: Stream) -> Option<u32> {
+        let Filling { segment, epoch, offset, .. } = self.filling[stream as usize].take()?;
+        self.segments[segment as usize].state = State::Full { filled: offset, epoch };
+        Some(segment)
+    }
+
+    /// Has a segment be free.
+    pub(super) fn release(&mut self, segment: u32) {
+        self.segments[segment as usize].state = State::Free;
+    }
+
+    pub(super) fn open_segments(&self) -> Vec<u32> {
+        self.filling.iter().flatten().map(|filling| filling.segment).collect()
+    }
+
+    pub(super) fn trouble(&mut self, segment: u32) {
+        let troubles = &mut self.segments[segment as usize].troubles;
+        *troubles = troubles.saturating_add(1);
+    }
+}

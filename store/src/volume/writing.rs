@@ -1,0 +1,148 @@
+//! How a record gets in: room is found, it is written, it is made known, its index says so, what it replaces goes.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::stream::Stream;
+use super::writer::{Filling, RESERVED, Writer};
+use super::{AppendError, Appended, Outcome, Place, Volume};
+use crate::index::Published;
+use crate::journal::{Entry, Heading, Stored};
+use crate::keeper::Keeper;
+use crate::layout::UNIT;
+use crate::record::NewRecord;
+use crate::record::codec::{Header, encode_preface};
+
+pub(super) fn failed(operation: &'static str, segment: u32) -> impl Fn(io::Error) -> AppendError {
+    move |source| AppendError::Io { operation, segment, source }
+}
+
+impl Volume {
+    pub(super) fn append_record(
+        &self,
+        record: &NewRecord,
+        keeper: &dyn Keeper,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Appended, AppendError> {
+        self.check_size(record)?;
+        if !self.is_recovered() {
+            return Err(AppendError::Recovering);
+        }
+        let mut writer = self.writer.lock();
+        let outcome = self.write(&mut writer, record, keeper, wanted)?;
+        Ok(Appended { outcome, reclaimed: std::mem::take(&mut writer.done) })
+    }
+
+    fn write(
+        &self,
+        writer: &mut Writer,
+        record: &NewRecord,
+        keeper: &dyn Keeper,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Outcome, AppendError> {
+        let hash = self.hash(&record.key);
+        let length = Header::of(record, 0, 0).length() as u64;
+        if self.is_above_ceiling(record.site, length) && self.index.find(hash).is_none() {
+            return Ok(Outcome::AboveCeiling);
+        }
+        let stream = Stream::of_life(record.expires.saturating_sub(self.now()));
+        let at = self.make_room(writer, stream, length, keeper)?;
+        let header = Header::of(record, at.epoch, self.options.sequences.next());
+        let preface = encode_preface(&header, record, self.seed);
+        self.segments.write(at.segment, at.offset, preface, &record.body).map_err(failed("write to", at.segment))?;
+        writer.took(stream, length);
+        self.counters.appended.fetch_add(length, Ordering::Relaxed);
+        match self.index.publish(place(hash, &at, &header), wanted) {
+            Published::Unwanted => Ok(Outcome::Cancelled),
+            Published::Known { replaced, place } => {
+                // First what is there, then what is not: a crash in between leaves both, of which the newer wins.
+                let noted = self.note_stored(&place, at.epoch);
+                let settled = replaced.map_or(Ok(()), |replaced| self.settle(&replaced));
+                if noted.is_err() {
+                    self.index.remove_if_there(&place);
+                }
+                noted.and(settled).map_err(failed("write the index of", at.segment))?;
+                Ok(Outcome::Stored(place))
+            }
+        }
+    }
+
+    pub(super) fn note_stored(&self, place: &Place, epoch: u64) -> io::Result<()> {
+        let Place { hash, unit, length, sequence, expires, site, kind, .. } = *place;
+        let stored = Stored { epoch, hash, sequence, expires, unit, length, site, kind };
+        self.segments.note(place.segment, epoch, &Entry::Stored(stored))
+    }
+
+    pub(super) fn is_above_ceiling(&self, site: u32, more: u64) -> bool {
+        let ceiling = self.shares.read().get(&site).map(|share| share.ceiling);
+        ceiling.is_some_and(|ceiling| self.index.accounts().site(site) + more > ceiling)
+    }
+
+    /// Where a record goes, after whatever has to be done for that.
+    fn make_room(
+        &self,
+        writer: &mut Writer,
+        stream: Stream,
+        length: u64,
+        keeper: &dyn Keeper,
+    ) -> Result<Filling, AppendError> {
+        if let Some(room) = writer.room(stream, length, &self.geometry) {
+            return Ok(room);
+        }
+        self.close(writer, stream)?;
+        // Two reclaims make at least one segment free, as each carries over half a segment at most.
+        for _ in 0..self.geometry.segments {
+            if writer.free() > RESERVED || !self.reclaim(writer, keeper)? {
+                break;
+            }
+        }
+        self.open_segment(writer, stream)?;
+        let none = || failed("find room in", 0)(io::ErrorKind::StorageFull.into());
+        writer.room(stream, length, &self.geometry).ok_or_else(none)
+    }
+
+    /// Ends the segment that a stream fills, durably: a power cut costs no more than what is being filled.
+    pub(super) fn close(&self, writer: &mut Writer, stream: Stream) -> Result<(), AppendError> {
+        match writer.close(stream) {
+            Some(segment) => self.segments.sync(segment).map_err(failed("flush", segment)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn open_segment(&self, writer: &mut Writer, stream: Stream) -> Result<(), AppendError> {
+        let Some(segment) = writer.next_free() else {
+            return Err(failed("find a free segment instead of", 0)(io::ErrorKind::StorageFull.into()));
+        };
+        let (epoch, opened) = (self.options.sequences.next(), self.now());
+        let heading = Heading { volume: self.superblock.volume, segment, stream: stream.number(), epoch, opened };
+        self.segments.begin(&heading).map_err(|error| {
+            writer.trouble(segment);
+            failed("begin", segment)(error)
+        })?;
+        self.index.accounts().begin(segment, epoch, opened);
+        writer.fill(stream, Filling { segment, epoch, offset: 0, records: 0 });
+        self.count_free(writer);
+        Ok(())
+    }
+
+    pub(super) fn count_free(&self, writer: &Writer) {
+        self.counters.free.store(writer.free(), Ordering::Relaxed);
+    }
+}
+
+/// What the index has to know of a record that was written.
+pub(super) fn place(hash: u64, at: &Filling, header: &Header) -> Place {
+    Place {
+        hash,
+        segment: at.segment,
+        epoch: at.epoch,
+        unit: u32::try_from(at.offset / UNIT).unwrap_or(u32::MAX),
+        length: u32::try_from(header.length()).unwrap_or(u32::MAX),
+        sequence: header.sequence,
+        expires: header.expires,
+        site: header.site,
+        kind: header.kind,
+        reads: 0,
+        pinned: false,
+    }
+}
