@@ -1,0 +1,135 @@
+//! The threads of a device that read from it, and the one that saves and loads state.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::key::Key;
+use crate::record::{Record, RecordHead};
+use crate::volume::{Cursor, Place, ReadError, StateBlob, Volume};
+use crate::watcher::{DeviceState, Event, ReadOutcome};
+
+use super::Device;
+use super::condition::ReadFailure;
+
+/// What a reading thread is asked.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Record(Key, Place),
+    /// So many entries from there on, with their heads.
+    Page(Cursor, usize),
+}
+
+/// What it answers.
+pub(crate) enum Reply {
+    Record(Option<Record>),
+    Page(Page),
+}
+
+/// Some of the records of a device.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<(Place, RecordHead)>,
+    pub(crate) next: Option<Cursor>,
+}
+
+/// What the thread for state is asked.
+#[derive(Debug)]
+pub(crate) enum StateQuestion {
+    Save(String, Bytes),
+    Append(String, Bytes),
+    Load(String),
+}
+
+/// What it answers: of saving, that it is durable.
+pub(crate) type StateReply = Result<Option<StateBlob>, String>;
+
+pub(super) fn answer_reads(device: &Device) {
+    while let Some(taken) = device.reads.take() {
+        let begun = Instant::now();
+        let Some(volume) = device.volume() else {
+            device.reads.answer(taken.ticket, Reply::Record(None));
+            continue;
+        };
+        match taken.question {
+            Question::Page(cursor, most) => {
+                device.reads.answer(taken.ticket, Reply::Page(page(&volume, cursor, most)));
+            }
+            Question::Record(key, place) => {
+                let (outcome, record) = read(device, &volume, &key, &place);
+                let bytes = record.as_ref().map_or(0, |_| u64::from(place.length));
+                drop(volume);
+                let (waited, took) = (taken.waited, begun.elapsed());
+                // Who was let go was counted as late then.
+                if device.reads.answer(taken.ticket, Reply::Record(record)) {
+                    device.saw(&Event::Read { outcome, bytes, waited, took });
+                }
+            }
+        }
+    }
+}
+
+fn read(device: &Device, volume: &Arc<Volume>, key: &Key, place: &Place) -> (ReadOutcome, Option<Record>) {
+    match volume.read(key, place) {
+        Ok(Some(record)) => (ReadOutcome::Found, Some(record)),
+        Ok(None) => (ReadOutcome::Gone, None),
+        Err(error @ ReadError::Corrupt { .. }) => {
+            device.saw(&Event::Corrupt { why: &error.to_string() });
+            (ReadOutcome::Corrupt, None)
+        }
+        Err(ref error @ ReadError::Io { ref source, .. }) => {
+            let why = error.to_string();
+            device.saw(&Event::Refused { why: &why });
+            let most = device.setting.limits.read_errors;
+            match device.change(|condition| condition.read_failed(source, Instant::now(), most)) {
+                ReadFailure::OfThisProcess => {}
+                // One bad spot of a disk must not be asked for again and again until the whole disk counts as failed.
+                ReadFailure::Bearable => device.forget_older(key),
+                ReadFailure::TooMany => device.fail(&format!("{most} reads failed, the last: {why}")),
+            }
+            (ReadOutcome::Failed, None)
+        }
+    }
+}
+
+/// What cannot be read is left out.
+fn page(volume: &Volume, cursor: Cursor, most: usize) -> Page {
+    let (places, next) = volume.entries(cursor, most);
+    let head = |place: Place| volume.read_head(&place).ok().flatten().map(|head| (place, head));
+    Page { entries: places.into_iter().filter_map(head).collect(), next }
+}
+
+pub(super) fn answer_state(device: &Device) {
+    while let Some(taken) = device.states.take() {
+        let reply = match device.opened_volume() {
+            Some(volume) => state(&volume, &taken.question),
+            None => Err(format!("the device is {}", device.state())),
+        };
+        device.states.answer(taken.ticket, reply);
+    }
+}
+
+fn state(volume: &Volume, question: &StateQuestion) -> StateReply {
+    let answered = match question {
+        StateQuestion::Save(name, bytes) => volume.save_state(name, bytes).map(|()| None),
+        StateQuestion::Append(name, bytes) => volume.append_state(name, bytes).map(|()| None),
+        StateQuestion::Load(name) => volume.load_state(name),
+    };
+    answered.map_err(|error| error.to_string())
+}
+
+impl Device {
+    /// Waits while the device is being opened: at the start state is asked for before any device is there.
+    fn opened_volume(&self) -> Option<Arc<Volume>> {
+        let until = Instant::now() + self.setting.limits.write_deadline;
+        let mut condition = self.condition.lock();
+        while condition.state() == DeviceState::Opening && self.writes.ending().is_none() {
+            if self.condition_changed.wait_until(&mut condition, until).timed_out() {
+                break;
+            }
+        }
+        drop(condition);
+        self.volume()
+    }
+}

@@ -1,0 +1,217 @@
+//! The thread of a device that opens it, writes to it and tries again when it fails.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::volume::{AppendError, Outcome, Volume};
+use crate::watcher::{DeviceState, Event, NotWritten};
+
+use super::Device;
+use super::writes::{Ending, Work, Writing};
+
+/// State that a probe saves: as much as a file system would have to find room for.
+const PROBE: [u8; 4096] = [0; 4096];
+const PROBE_NAME: &str = "probe";
+/// A device that fails again and again is tried less and less often, down to this many times the probes' interval.
+const LONGEST_BACK_OFF: u32 = 16;
+
+pub(super) fn run(device: &Device) {
+    let mut volume = None;
+    let mut back_off = BackOff::default();
+    loop {
+        if device.volume().is_none() {
+            // What is left of the volume before holds the directory's lock.
+            let before = volume.take().map(|volume: Arc<Volume>| Arc::downgrade(&volume));
+            if device.state() == DeviceState::Failed && !back_off.wait(device) {
+                break;
+            }
+            if before.is_some_and(|before| before.strong_count() > 0) {
+                device.fail("operations of before still hang");
+            } else {
+                volume = open(device);
+            }
+            continue;
+        }
+        let Some(volume) = &volume else { break };
+        if !step(device, volume) {
+            break;
+        }
+    }
+    leave(device, volume.as_deref());
+}
+
+/// `false` when the device comes to its end.
+fn step(device: &Device, volume: &Volume) -> bool {
+    let condition = device.condition.lock();
+    let (stopped, trial) = (condition.writes_stopped(), condition.on_trial());
+    drop(condition);
+    if stopped && !trial {
+        let goes_on = device.writes.pause(Instant::now() + device.setting.limits.probe_interval);
+        if goes_on && device.volume().is_some() {
+            probe(device, volume);
+        }
+        return goes_on;
+    }
+    match device.writes.take(None) {
+        Work::Write(writing) => write(device, volume, &writing),
+        Work::Settle(key, place) => {
+            device.busy();
+            let settled = volume.settle(&place);
+            device.idle();
+            if let Err(error) = settled {
+                device.writes.settle(&key, place);
+                device.writes_failed(&error, &format!("cannot write down a removal: {error}"));
+            }
+        }
+        Work::Nothing => {}
+        Work::End => return false,
+    }
+    true
+}
+
+/// Opens the directory, reads its index and catches up with what was removed meanwhile.
+fn open(device: &Device) -> Option<Arc<Volume>> {
+    device.note_unsettled();
+    device.busy();
+    let opened = Volume::open(device.setting.io.clone(), &device.setting.volume);
+    device.idle();
+    let volume = match opened {
+        Ok(volume) => Arc::new(volume),
+        Err(error) => {
+            device.fail(&error.to_string());
+            return None;
+        }
+    };
+    device.saw(&Event::Opened(volume.origin()));
+    volume.set_shares(device.shares.lock().clone());
+    *device.volume.write() = Some(volume.clone());
+    device.change(|condition| condition.became(DeviceState::Recovering, "its index is read"));
+    device.busy();
+    let recovered = volume.recover(&|_| device.busy());
+    device.busy();
+    device.saw(&Event::Recovered(&recovered));
+    let caught_up = device.catch_up(&volume);
+    device.idle();
+    match caught_up {
+        Ok(()) => device.change(|condition| condition.became(DeviceState::Working, "")),
+        Err(error) => device.fail(&format!("cannot forget what was removed meanwhile: {error}")),
+    }
+    Some(volume)
+}
+
+fn probe(device: &Device, volume: &Volume) {
+    device.busy();
+    let probed = volume.save_state(PROBE_NAME, &PROBE);
+    device.idle();
+    if probed.is_ok() {
+        device.change(super::condition::Condition::probe_worked);
+    }
+}
+
+fn write(device: &Device, volume: &Volume, writing: &Writing) {
+    let begun = Instant::now();
+    device.busy();
+    let wanted = || writing.wanted.load(Ordering::Acquire);
+    let appended = volume.append_if(&writing.record, &*device.setting.keeper, &wanted);
+    device.idle();
+    for reclaimed in appended.iter().flat_map(|appended| &appended.reclaimed) {
+        device.saw(&Event::Reclaimed(reclaimed));
+    }
+    let failed = match appended.map(|appended| appended.outcome) {
+        Ok(Outcome::Stored(_)) => None,
+        Ok(Outcome::Cancelled) => Some(NotWritten::Cancelled),
+        Ok(Outcome::AboveCeiling) => Some(NotWritten::AboveCeiling),
+        Err(AppendError::TooLarge { .. }) => Some(NotWritten::TooLarge),
+        Err(AppendError::Recovering) => Some(NotWritten::Failed),
+        Err(error @ AppendError::Io { .. }) => {
+            let why = error.to_string();
+            let AppendError::Io { source, .. } = error else { return };
+            device.writes_failed(&source, &why);
+            Some(NotWritten::Failed)
+        }
+    };
+    if failed.is_some() {
+        // What it was to replace is older than what its caller has.
+        writing.wanted.store(false, Ordering::Release);
+    }
+    device.writes.done(|key| volume.forget(key));
+    match failed {
+        Some(why) => device.saw(&Event::NotWritten { why }),
+        None => {
+            let bytes = writing.record.body_length() as u64;
+            device.saw(&Event::Written { bytes, waited: writing.waited, took: begun.elapsed() });
+            device.change(super::condition::Condition::write_worked);
+        }
+    }
+}
+
+impl Device {
+    fn writes_failed(&self, error: &std::io::Error, why: &str) {
+        self.change(|condition| condition.write_failed(error, why.to_owned()));
+        self.saw(&Event::Refused { why });
+        self.drop_queue();
+    }
+}
+
+/// The last of the writing thread: everything is made durable, unless nobody waits for it.
+fn leave(device: &Device, volume: Option<&Volume>) {
+    if device.writes.ending() == Some(Ending::Flush) && device.readable() {
+        device.busy();
+        if let Some(Err(error)) = volume.map(Volume::sync) {
+            device.saw(&Event::Refused { why: &format!("cannot make everything durable: {error}") });
+        }
+        device.idle();
+    }
+    device.states.close();
+}
+
+/// How long to wait before a failed device is tried again.
+#[derive(Default)]
+struct BackOff {
+    times: u32,
+    last: Option<Instant>,
+}
+
+impl BackOff {
+    /// `false` when the device comes to its end meanwhile.
+    fn wait(&mut self, device: &Device) -> bool {
+        let interval = device.setting.limits.probe_interval;
+        let pause = self.next(interval, Instant::now());
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if !device.writes.pause(until) {
+                return false;
+            }
+        }
+        self.last = Some(Instant::now());
+        device.writes.ending().is_none()
+    }
+
+    fn next(&mut self, interval: Duration, now: Instant) -> Duration {
+        let longest = interval * LONGEST_BACK_OFF;
+        let again = self.last.is_some_and(|last| now.saturating_duration_since(last) < longest);
+        self.times = if again { (self.times * 2).min(LONGEST_BACK_OFF) } else { 1 };
+        interval * self.times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_keeps_failing_is_tried_less_often() {
+        let (interval, mut now) = (Duration::from_secs(10), Instant::now());
+        let mut back_off = BackOff::default();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            let pause = back_off.next(interval, now);
+            pauses.push(pause.as_secs());
+            now += pause;
+            back_off.last = Some(now);
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 160, 160]);
+        assert_eq!(back_off.next(interval, now + Duration::from_secs(1000)), interval);
+    }
+}
