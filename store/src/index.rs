@@ -145,6 +145,11 @@ impl Index {
         places
     }
 
+    /// Has all records of a segment be as if nobody had read them.
+    pub(crate) fn forget_reads(&self, segment: u32) {
+        self.shards.iter().for_each(|shard| shard.read().forget_reads(segment));
+    }
+
     /// Forgets all records of a segment, a few at a time, telling each.
     pub(crate) fn forget_segment(&self, segment: u32, forgotten: &mut dyn FnMut(&Place)) {
         for shard in &self.shards {

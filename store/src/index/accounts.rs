@@ -117,7 +117,7 @@ impl SegmentAccount {
         if self.latest_expiry <= now {
             return 0;
         }
-        let ended = (0..LIVES - 1).filter(|life| self.opened + (SHORTEST_LIFE << life) <= now);
+        let ended = (0..LIVES - 1).filter(|life| self.opened.saturating_add(SHORTEST_LIFE << life) <= now);
         self.living.saturating_sub(ended.map(|life| self.lives[life]).sum())
     }
 

@@ -134,12 +134,20 @@ impl Shard {
         self.chain(segment).take(most).collect()
     }
 
+    pub(super) fn forget_reads(&self, segment: u32) {
+        self.slots(segment).for_each(|slot| slot.reads.store(0, Ordering::Relaxed));
+    }
+
     fn chain(&self, segment: u32) -> impl Iterator<Item = Place> {
+        self.slots(segment).map(Slot::place)
+    }
+
+    fn slots(&self, segment: u32) -> impl Iterator<Item = &Slot> {
         let mut number = self.chains[segment as usize];
         std::iter::from_fn(move || {
             let slot = (number != NONE).then(|| self.slot(number))?;
             number = slot.next;
-            Some(slot.place())
+            Some(slot)
         })
     }
 

@@ -54,7 +54,7 @@ impl Io for RealIo {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn IoLock>> {
         let file = create(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Ok(()) => Ok(Box::new(RealLock { file })),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -98,9 +98,16 @@ impl IoFile for RealFile {
     }
 }
 
-/// The system lets the lock go with the file.
+/// The system lets the lock go with the last descriptor of the file, also when the process is killed.
 struct RealLock {
-    _file: File,
+    file: File,
 }
 
 impl IoLock for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        // A process being started right now has this descriptor for a moment; unlocking does not wait for it to go.
+        drop(self.file.unlock());
+    }
+}

@@ -3,18 +3,21 @@
 //! Owns which segment goes and which of its records stay. A queue in which what was asked for gets a second round
 //! holds against scans: what came once and was never read goes with its segment, whatever there was of it.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::stream::Stream;
-use super::writer::{Filling, Writer};
+use super::writer::{Filling, Full, RESERVED, Writer};
 use super::writing::{failed, place};
 use super::{AppendError, Place, Volume};
 use crate::figures::Reclaimed;
 use crate::keeper::{EntryView, Fate, Keeper};
 use crate::key::Key;
 use crate::layout::padded;
+use crate::options::Share;
 use crate::record::codec::{Header, change_epoch, head, key, verify};
 
 /// How finely the living part of segments is told apart. Coarse, so that among segments of which about as much lives the
@@ -31,80 +34,151 @@ enum Claim {
     Floor,
 }
 
-impl Volume {
-    /// Makes one segment free; `false`: there is none that could be.
-    pub(super) fn reclaim(&self, writer: &mut Writer, keeper: &dyn Keeper) -> Result<bool, AppendError> {
-        let now = self.now();
-        let Some((victim, epoch)) = self.choose_victim(writer, now) else { return Ok(false) };
-        let account = self.index.accounts().segment(victim);
-        let mut told = Reclaimed { segment: victim, age: now.saturating_sub(account.opened), ..Reclaimed::default() };
-        for (_, place) in self.claims(victim, now) {
-            if !self.carry_over(writer, keeper, Place { epoch, ..place }, &mut told)? {
-                break;
-            }
-        }
-        self.index.forget_segment(victim, &mut |place| match place.expires <= now {
-            true => told.expired += 1,
-            false => {
-                told.evicted += 1;
-                told.evicted_bytes += place.padded();
-            }
-        });
-        self.segments.end(victim).map_err(|error| {
-            writer.trouble(victim);
-            failed("empty", victim)(error)
-        })?;
-        writer.release(victim);
-        self.count_free(writer);
-        self.counters.reclaimed.fetch_add(1, Ordering::Relaxed);
-        self.counters.evicted.fetch_add(told.evicted, Ordering::Relaxed);
-        writer.done.push(told);
-        Ok(true)
-    }
+/// What of a segment is to stay.
+#[derive(Default)]
+struct Claims {
+    records: Vec<(Claim, Place)>,
+    bytes: u64,
+}
 
-    /// The segment of which the least is alive, the oldest of such; one that is mostly pinned only if all are.
-    fn choose_victim(&self, writer: &Writer, now: u64) -> Option<(u32, u64)> {
-        let cost = |(segment, filled, epoch, troubles): (u32, u64, u64, u32)| {
-            let account = self.index.accounts().segment(segment);
-            let mostly_pinned = account.pinned > self.geometry.segment_size / 2;
-            let living = (account.living_at(now) * LIVING_STEPS).div_ceil(filled.max(1));
-            ((troubles, mostly_pinned, living, epoch), segment)
-        };
-        writer.full().map(cost).min().map(|((_, _, _, epoch), segment)| (segment, epoch))
-    }
+/// A site that has a share, and how much it will have.
+struct SiteRoom {
+    share: Share,
+    has: u64,
+}
 
-    /// The records of a segment that are to be carried over, as they stand in it: no more than half a segment.
-    fn claims(&self, segment: u32, now: u64) -> Vec<(Claim, Place)> {
-        if self.index.accounts().segment(segment).living_at(now) == 0 {
-            return Vec::new();
-        }
-        let living = self.index.of_segment(segment).into_iter().filter(|place| place.expires > now);
-        let mut claims: Vec<_> = living.filter_map(|place| Some((self.claim(&place)?, place))).collect();
-        claims.sort_unstable_by_key(|(claim, place)| (*claim, place.unit));
-        let mut room = self.geometry.segment_size / 2;
-        claims.retain(|(_, place)| match room.checked_sub(place.padded()) {
+impl Claims {
+    /// As many of them as have room, the better ones first, in the order they are to be read.
+    fn within(self, mut room: u64) -> Vec<Place> {
+        let mut records = self.records;
+        records.sort_unstable_by_key(|(claim, place)| (*claim, Reverse(place.unit)));
+        records.retain(|(_, place)| match room.checked_sub(place.padded()) {
             Some(rest) => {
                 room = rest;
                 true
             }
             None => false,
         });
-        claims.sort_unstable_by_key(|(_, place)| place.unit);
+        let mut places: Vec<Place> = records.into_iter().map(|(_, place)| place).collect();
+        places.sort_unstable_by_key(|place| place.unit);
+        places
+    }
+}
+
+fn claim(place: &Place, site: Option<&SiteRoom>) -> Option<Claim> {
+    let more = |site: &SiteRoom| site.has + place.padded();
+    match site {
+        _ if place.pinned => Some(Claim::Pinned),
+        Some(site) if more(site) > site.share.ceiling => None,
+        _ if place.reads > 0 => Some(Claim::Read(u8::MAX - place.reads)),
+        Some(site) if more(site) <= site.share.floor => Some(Claim::Floor),
+        _ => None,
+    }
+}
+
+impl Volume {
+    /// Makes segments free until there is one to take, beside the one in reserve.
+    pub(super) fn make_free(&self, writer: &mut Writer, keeper: &dyn Keeper) -> Result<(), AppendError> {
+        let mut spared = 0;
+        // Two reclaims make at least one segment free, as each carries over half a segment at most.
+        for _ in 0..self.geometry.segments * 2 {
+            if writer.free() > RESERVED {
+                break;
+            }
+            if let Some(stream) = writer.left_behind() {
+                self.close(writer, stream)?;
+            }
+            let now = self.now();
+            let Some(victim) = self.choose_victim(writer, now) else { break };
+            let claims = self.claims(victim.segment, now);
+            // Nearly all of it is to stay: then it stays where it is, for as long as if it had been written anew.
+            if claims.bytes > self.geometry.segment_size / 2 && spared < self.geometry.segments {
+                writer.spare(victim.segment, self.options.sequences.next());
+                self.index.forget_reads(victim.segment);
+                spared += 1;
+                continue;
+            }
+            self.reclaim(writer, keeper, victim, claims, now)?;
+        }
+        Ok(())
+    }
+
+    fn reclaim(
+        &self,
+        writer: &mut Writer,
+        keeper: &dyn Keeper,
+        victim: Full,
+        claims: Claims,
+        now: u64,
+    ) -> Result<(), AppendError> {
+        let Full { segment, epoch, .. } = victim;
+        let opened = self.index.accounts().segment(segment).opened;
+        let mut told = Reclaimed { segment, age: now.saturating_sub(opened), ..Reclaimed::default() };
+        for place in claims.within(self.geometry.segment_size / 2) {
+            if !self.carry_over(writer, keeper, Place { epoch, ..place }, &mut told)? {
+                break;
+            }
+        }
+        self.index.forget_segment(segment, &mut |place| match place.expires <= now {
+            true => told.expired += 1,
+            false => {
+                told.evicted += 1;
+                told.evicted_bytes += place.padded();
+            }
+        });
+        self.segments.end(segment).map_err(|error| {
+            writer.trouble(segment);
+            failed("empty", segment)(error)
+        })?;
+        writer.release(segment);
+        self.count_free(writer);
+        self.counters.reclaimed.fetch_add(1, Ordering::Relaxed);
+        self.counters.evicted.fetch_add(told.evicted, Ordering::Relaxed);
+        writer.done.push(told);
+        Ok(())
+    }
+
+    /// The segment of which the least is alive, the oldest of such.
+    fn choose_victim(&self, writer: &Writer, now: u64) -> Option<Full> {
+        writer.full().min_by_key(|full| {
+            let alive = self.index.accounts().segment(full.segment).living_at(now);
+            (full.troubles, (alive * LIVING_STEPS).div_ceil(full.filled.max(1)), full.age)
+        })
+    }
+
+    /// The records of a segment that are to stay.
+    fn claims(&self, segment: u32, now: u64) -> Claims {
+        let mut claims = Claims::default();
+        if self.index.accounts().segment(segment).living_at(now) == 0 {
+            return claims;
+        }
+        let mut living = self.index.of_segment(segment);
+        living.retain(|place| place.expires > now);
+        // The newest first: of a site that is to keep something, that is what it keeps.
+        living.sort_unstable_by_key(|place| Reverse(place.unit));
+        let mut sites = self.sites_without(&living);
+        for place in living {
+            let site = sites.get_mut(&place.site);
+            if let Some(claim) = claim(&place, site.as_deref()) {
+                site.into_iter().for_each(|site| site.has += place.padded());
+                claims.bytes += place.padded();
+                claims.records.push((claim, place));
+            }
+        }
         claims
     }
 
-    fn claim(&self, place: &Place) -> Option<Claim> {
-        if place.pinned {
-            return Some(Claim::Pinned);
+    /// What sites with shares will have if all of these go.
+    fn sites_without(&self, places: &[Place]) -> HashMap<u32, SiteRoom> {
+        let room =
+            |(site, share): (&u32, &Share)| (*site, SiteRoom { share: *share, has: self.index.accounts().site(*site) });
+        let mut sites: HashMap<u32, SiteRoom> = self.shares.read().iter().map(room).collect();
+        for place in places {
+            if let Some(site) = sites.get_mut(&place.site) {
+                site.has = site.has.saturating_sub(place.padded());
+            }
         }
-        let share = self.shares.read().get(&place.site).copied();
-        let has = self.index.accounts().site(place.site);
-        match share {
-            Some(share) if has > share.ceiling => None,
-            _ if place.reads > 0 => Some(Claim::Read(u8::MAX - place.reads)),
-            Some(share) if has <= share.floor => Some(Claim::Floor),
-            _ => None,
-        }
+        sites
     }
 
     /// Writes a record anew if the keeper wants it; `false`: there is no room for it, nor for others.

@@ -82,7 +82,7 @@ impl Volume {
     ) -> Option<FoundUse> {
         let Ok(bytes) = self.segments.read_journal(segment) else {
             // Not free before its index could be emptied, which reclaiming it will try.
-            writer.segments[segment as usize].state = State::Full { filled: 0, epoch: 0 };
+            writer.segments[segment as usize].state = State::Full { filled: 0, epoch: 0, age: 0 };
             writer.trouble(segment);
             tally.add(DiscardReason::UnreadableSegment, 1);
             return None;
@@ -111,7 +111,7 @@ impl Volume {
                 () => losers.extend(self.index.recover(place(segment, stored))),
             }
         }
-        writer.segments[segment as usize].state = State::Full { filled, epoch };
+        writer.segments[segment as usize].state = State::Full { filled, epoch, age: epoch };
         let whole = data == self.geometry.segment_size;
         Some(FoundUse { heading, filled, records: stored.len() as u64, whole })
     }

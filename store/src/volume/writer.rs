@@ -32,7 +32,19 @@ pub(super) enum State {
     Full {
         filled: u64,
         epoch: u64,
+        /// What the oldest of goes first: when it was begun, or spared for the last time.
+        age: u64,
     },
+}
+
+/// A segment that is full.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Full {
+    pub(super) segment: u32,
+    pub(super) filled: u64,
+    pub(super) epoch: u64,
+    pub(super) age: u64,
+    pub(super) troubles: u32,
 }
 
 /// A segment being filled.
@@ -70,11 +82,28 @@ impl Writer {
         free.min_by_key(|(number, segment)| (segment.troubles, *number)).map(|(number, _)| number)
     }
 
-    /// The segments that are full, with what was written to them and in which use.
-    pub(super) fn full(&self) -> impl Iterator<Item = (u32, u64, u64, u32)> {
+    /// The segments that are full.
+    pub(super) fn full(&self) -> impl Iterator<Item = Full> {
         self.numbered().filter_map(|(number, segment)| match segment.state {
-            State::Full { filled, epoch } => Some((number, filled, epoch, segment.troubles)),
+            State::Full { filled, epoch, age } => {
+                Some(Full { segment: number, filled, epoch, age, troubles: segment.troubles })
+            }
             State::Free | State::Filling => None,
+        })
+    }
+
+    /// Has a full segment be as young as one that was begun now.
+    pub(super) fn spare(&mut self, segment: u32, now: u64) {
+        if let State::Full { age, .. } = &mut self.segments[segment as usize].state {
+            *age = now;
+        }
+    }
+
+    /// The stream whose segment is older than all that are full: nearly nothing comes there any more.
+    pub(super) fn left_behind(&self) -> Option<Stream> {
+        let oldest = self.full().map(|full| full.age).min()?;
+        Stream::ALL.into_iter().find(|stream| {
+            self.filling[*stream as usize].is_some_and(|filling| filling.epoch < oldest && filling.offset > 0)
         })
     }
 
@@ -103,7 +132,7 @@ impl Writer {
     /// Has the segment being filled be full; answers which it was.
     pub(super) fn close(&mut self, stream: Stream) -> Option<u32> {
         let Filling { segment, epoch, offset, .. } = self.filling[stream as usize].take()?;
-        self.segments[segment as usize].state = State::Full { filled: offset, epoch };
+        self.segments[segment as usize].state = State::Full { filled: offset, epoch, age: epoch };
         Some(segment)
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use super::stream::Stream;
-use super::writer::{Filling, RESERVED, Writer};
+use super::writer::{Filling, Writer};
 use super::{AppendError, Appended, Outcome, Place, Volume};
 use crate::index::Published;
 use crate::journal::{Entry, Heading, Stored};
@@ -90,12 +90,7 @@ impl Volume {
             return Ok(room);
         }
         self.close(writer, stream)?;
-        // Two reclaims make at least one segment free, as each carries over half a segment at most.
-        for _ in 0..self.geometry.segments {
-            if writer.free() > RESERVED || !self.reclaim(writer, keeper)? {
-                break;
-            }
-        }
+        self.make_free(writer, keeper)?;
         self.open_segment(writer, stream)?;
         let none = || failed("find room in", 0)(io::ErrorKind::StorageFull.into());
         writer.room(stream, length, &self.geometry).ok_or_else(none)

@@ -1,0 +1,60 @@
+//! Directories of another format, and of others.
+
+use std::fs;
+
+use tidegate_store::{OpenError, Origin};
+
+use crate::kit::{self, MIB, record, store, version};
+
+#[test]
+fn another_format_is_begun_anew_and_only_our_files_go() {
+    let directory = kit::directory(16 * MIB);
+    let volume = directory.open();
+    store(&volume, &record("key", 1, 100));
+    volume.save_state("log", b"of the old format").unwrap();
+    drop(volume);
+    let foreign = ["segments/notes", "state/Notes", "notes"].map(|name| directory.path().join(name));
+    foreign.iter().for_each(|path| fs::write(path, "of somebody").unwrap());
+    let superblock = directory.path().join("superblock");
+    let mut bytes = fs::read(&superblock).unwrap();
+    (bytes[8], bytes[2048 + 8]) = (99, 99);
+    fs::write(&superblock, bytes).unwrap();
+    let volume = directory.open();
+    let why = "its format is version 99, which is not ours".to_owned();
+    assert_eq!(volume.origin(), &Origin::Renewed { why });
+    assert_eq!((version(&volume, "key"), volume.load_state("log").unwrap()), (None, None));
+    assert!(!directory.path().join("segments/000000.data").exists());
+    foreign.iter().for_each(|path| assert!(path.exists(), "{}", path.display()));
+    store(&volume, &record("key", 2, 100));
+    drop(volume);
+    let volume = directory.open();
+    assert_eq!((volume.origin(), version(&volume, "key")), (&Origin::Opened, Some(2)));
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_refused_and_left_alone() {
+    let directory = kit::directory(16 * MIB);
+    fs::create_dir(directory.path()).unwrap();
+    let superblock = directory.path().join("superblock");
+    fs::write(&superblock, "of another program").unwrap();
+    let error = directory.try_open().err().unwrap();
+    assert!(matches!(error, OpenError::Foreign { .. }));
+    assert!(error.to_string().contains("is no file of Tidegate"), "{error}");
+    assert_eq!(fs::read(&superblock).unwrap(), b"of another program");
+}
+
+#[test]
+fn half_of_a_superblock_is_enough_and_is_made_whole() {
+    let directory = kit::directory(16 * MIB);
+    store(&directory.open(), &record("key", 1, 100));
+    for damaged in [20, 2048 + 20] {
+        let superblock = directory.path().join("superblock");
+        let whole = fs::read(&superblock).unwrap();
+        let mut bytes = whole.clone();
+        bytes[damaged] ^= 4;
+        fs::write(&superblock, bytes).unwrap();
+        let volume = directory.open();
+        assert_eq!((volume.origin(), version(&volume, "key")), (&Origin::Opened, Some(1)));
+        assert_eq!(fs::read(&superblock).unwrap(), whole);
+    }
+}
