@@ -28,6 +28,7 @@ pub(super) fn to_text(answer: &Value) -> String {
     found.push(("now", Some(format!("{}: {}", plain(&decision["action"]), plain(&decision["why"])))));
     found.push(("stored", Some(stored(&answer["stored"]))));
     found.extend(details(&answer["stored"]));
+    found.push(("purged", purged(&answer["purged"])));
     found.push(("not stored", not_stored(&answer["not_stored"])));
     lines(&found)
 }
@@ -66,8 +67,7 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         };
         vary.iter().map(field).collect::<Vec<_>>().join(", ")
     });
-    let tags = stored["tags"].as_array().filter(|tags| !tags.is_empty());
-    let tags = tags.map(|tags| tags.iter().map(plain).collect::<Vec<_>>().join(", "));
+    let tags = (stored["tags"] != 0).then(|| text(&stored["tags"])).flatten();
     let slices = &stored["slices"];
     let slices = (!slices.is_null()).then(|| format!("{} of {}", slices["stored"], slices["all"]));
     vec![
@@ -78,9 +78,15 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         ("modified", text(&stored["last_modified"])),
         ("content type", text(&stored["content_type"])),
         ("tags", tags),
+        ("generation", text(&stored["generation"])),
         ("slices", slices),
         ("origin", text(&stored["origin"])),
     ]
+}
+
+fn purged(purged: &Value) -> Option<String> {
+    let (scope, mode) = (purged["scope"].as_str()?, purged["mode"].as_str()?);
+    Some(format!("what was stored, by generation {}, {} ({mode})", purged["generation"], scope.replace('_', " ")))
 }
 
 fn not_stored(note: &Value) -> Option<String> {

@@ -8,12 +8,14 @@ mod cache_answers;
 mod geo_answers;
 mod kill_switch_answers;
 mod lifecycle;
+mod purge_answers;
 mod routes;
 mod server;
 mod token;
 mod warm_answers;
 
 pub use cache_answers::{CacheQuestion, ExplainsCache};
+pub use purge_answers::{OrderError, PurgeOrder, PurgeTarget, PurgesCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};
 pub use token::{AdminToken, TokenError};

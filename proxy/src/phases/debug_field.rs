@@ -53,7 +53,7 @@ fn told(proxy: &EdgeProxy, lookup: &Lookup<'_>, object: Option<&Object>, now: Sy
         let tier = if object.not_stored.is_some() { "none" } else { "memory" };
         let (source, age, ttl) = (times.source.label(), times.age_seconds(now), times.ttl(now));
         text.push_str(&format!(", freshness={source}, lifetime={}, age={age}", times.lifetime.as_secs()));
-        text.push_str(&format!(", ttl={ttl}, tier={tier}"));
+        text.push_str(&format!(", ttl={ttl}, tier={tier}, generation={}", object.provenance.born));
     }
     let why = object.and_then(|object| object.not_stored);
     if let Some(why) = why.or_else(|| proxy.cache.not_stored(lookup).map(|NotStoredNote { why, .. }| why)) {

@@ -83,6 +83,8 @@ fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, match
         "stored": found.object.as_ref().map(|object| report::stored(object, &found, &fields, now)),
         "decision": report::decision(found.decision, &found),
         "fill_in_flight": found.fill_in_flight,
+        "purge_generation": found.generation.0,
+        "purged": found.purged.map(|(purged, mode)| report::purged(purged, mode)),
         "not_stored": found.not_stored.map(|note| report::not_stored(&note, now)),
     })
 }

@@ -22,12 +22,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{AdminState, Lifecycle};
 use crate::cache::engine::CacheEngine;
+use crate::cache::purge::Purges;
 use crate::edge_application::EdgeApplication;
 use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
-use crate::phases::Explainer;
+use crate::phases::{Explainer, Purger};
 use crate::phases::Warming;
 use crate::prefetch::Prefetcher;
 use crate::route_actions::MirrorSender;
@@ -113,6 +114,7 @@ impl Node {
             token: ArcSwapOption::empty(),
             debug_token: Arc::default(),
             cache: OnceLock::new(),
+            purger: OnceLock::new(),
             kill_switches: Arc::clone(&kill_switches),
             warm: WarmJobs::new(fills.handle().clone()),
             geo: ArcSwapOption::empty(),
@@ -125,8 +127,9 @@ impl Node {
         let resolver = Resolver::new(&model.node.resolvers, fills.handle().clone(), metrics.resolver().clone());
         let log = Arc::clone(&access_log);
         let reloader = Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
+        let purges = Purges::in_memory(metrics.purges().clone());
         let cache: Arc<CacheEngine<FillRequest>> =
-            CacheEngine::new(&model.node.cache, fills.handle().clone(), Arc::clone(&metrics));
+            CacheEngine::new(&model.node.cache, purges, fills.handle().clone(), Arc::clone(&metrics));
         let capacity = model.node.cache.capacity.0;
         let figures = Arc::clone(&cache);
         metrics.cache().read_usage_from(move || {
@@ -149,6 +152,9 @@ impl Node {
         });
         if admin.cache.set(Arc::new(Explainer(Arc::clone(&proxy)))).is_err() {
             log::warn!("the operator's listener knows a cache already; it goes on showing that one");
+        }
+        if admin.purger.set(Arc::new(Purger(Arc::clone(&proxy)))).is_err() {
+            log::warn!("the operator's listener purges already");
         }
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));

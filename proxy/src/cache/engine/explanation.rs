@@ -10,6 +10,7 @@ use super::answer::Lookup;
 use super::fetch::FetchRequest;
 use super::object::Object;
 use super::recollection::Mark;
+use crate::cache::purge::{Generation, Mode, Purged};
 use crate::cache::rules::decide::{Decision, OriginFailure, decide};
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
@@ -57,12 +58,18 @@ pub struct Explanation {
     pub fill_in_flight: bool,
     /// Why the last response that was not stored was not.
     pub not_stored: Option<NotStoredNote>,
+    /// The purge that what is stored has not outlived: it is gone now, or stale.
+    pub purged: Option<(Purged, Mode)>,
+    /// The latest purge.
+    pub generation: Generation,
 }
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// What is known of this request's key, and what it would come to at `now`.
     #[must_use]
     pub fn explain(&self, lookup: &Lookup<'_>, now: SystemTime) -> Explanation {
+        let stored = self.memory.find(lookup.key, lookup.fields).object;
+        let purged = stored.and_then(|object| self.purges.concerning(&object.provenance));
         let found = self.find(lookup);
         let mark = self.recollection.marked(&found.key, lookup.audience());
         let object = found.object;
@@ -76,6 +83,8 @@ impl<R: FetchRequest> CacheEngine<R> {
             failure: self.recollection.recent_failure(&found.key),
             fill_in_flight: self.fill_of(&found.key).is_some(),
             not_stored: self.not_stored(lookup),
+            purged,
+            generation: self.purges.latest(),
             key: found.key.primary.as_str().to_owned(),
             object,
         }

@@ -7,6 +7,7 @@ mod shelf;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
@@ -101,6 +102,9 @@ const VARIES_WEIGHT: usize = 512;
 
 /// Bytes that a slice is accounted for beside its own: its place in the index and the bookkeeping of its body.
 const SLICE_WEIGHT: u64 = 1024;
+
+/// Objects that are looked at without a pause.
+const LOOKED_AT_ONCE: usize = 1024;
 
 /// Share of the tier's capacity that heads of objects in slices may take beside it.
 const HEADS_SHARE: u64 = 64;
@@ -375,6 +379,22 @@ impl MemoryTier {
         };
         if taken {
             self.forget_beneath(key);
+        }
+    }
+
+    /// Forgets all objects of which this holds. Looks at all that are stored, and lets others have the processor in between.
+    pub(super) fn take_out_all(&self, is_gone: impl Fn(&Object) -> bool) {
+        let objects = self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Stored(object) => Some((key, object)),
+            Entry::Varies(_) | Entry::Slice(_) => None,
+        });
+        for (number, (key, object)) in objects.chain(self.heads.iter()).enumerate() {
+            if is_gone(&object) {
+                self.take_out(&key, &object);
+            }
+            if number % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 

@@ -32,6 +32,7 @@ mod slices;
 mod tests;
 mod waiting;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +54,7 @@ pub use memory::MemoryFigures;
 pub use object::Object;
 
 use super::key::CacheKey;
-use super::purge::{Generation, Generations, Provenance, Secret, Tags};
+use super::purge::{Provenance, Purges, Tags};
 use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide};
 use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
@@ -88,7 +89,9 @@ pub struct CacheEngine<R: FetchRequest> {
     bounds: Bounds,
     memory: MemoryTier,
     recollection: Recollection,
-    purges: Arc<Generations>,
+    purges: Arc<Purges>,
+    /// Purges that memory is still to be given back for.
+    reclaims: AtomicU64,
     search_rules: SearchRules,
     fills: FillsInFlight,
     live: LivePlaylists,
@@ -111,23 +114,29 @@ enum Joined {
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// An empty engine whose fills run on `runtime`.
-    pub fn new(memory: &CacheMemory, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(memory: &CacheMemory, purges: Arc<Purges>, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         let bounds = Bounds {
             capacity: memory.capacity.0,
             max_object: memory.max_object.0.min(u64::from(MAX_WEIGHT) - WEIGHT_MARGIN),
             window: memory.fill_window.as_usize(),
             fills: memory.fills,
         };
-        Self::within(bounds, runtime, metrics)
+        Self::purged_by(purges, bounds, runtime, metrics)
     }
 
+    #[cfg(test)]
     fn within(bounds: Bounds, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+        Self::purged_by(Purges::in_memory(metrics.purges().clone()), bounds, runtime, metrics)
+    }
+
+    fn purged_by(purges: Arc<Purges>, bounds: Bounds, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         // Bytes of fills count beside the tier itself; half its size bounds the sum.
         let growing = bounds.capacity / 2;
         let memory = MemoryTier::new(bounds.capacity, Arc::clone(&metrics));
         Arc::new(Self {
             recollection: Recollection::default(),
-            purges: Arc::new(Generations::new(Secret::random(), Generation::by(SystemTime::now()))),
+            purges,
+            reclaims: AtomicU64::new(0),
             search_rules: SearchRules::default(),
             fills: FillsInFlight::default(),
             live: LivePlaylists::default(),

@@ -4,6 +4,7 @@
 //! what stands in for errors, slices, what is fetched ahead. Which purges there were is [`purge`](crate::cache::purge)'s.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::CacheEngine;
@@ -14,13 +15,16 @@ use super::fills::Fill;
 use super::memory::{Found, FullKey};
 use super::object::Object;
 use crate::cache::key::CacheKey;
-use crate::cache::purge::{Generations, Lineage, Purged, Scope, Verdict};
+use crate::cache::purge::{Lineage, Mode, Purged, Purges, Scope, Verdict};
 use crate::cache::rules::decide::{OriginFailure, StoredMeta, may_serve_stale_on_error};
+
+/// Between two looks at all that is stored: it takes a second of one processor for a million objects.
+const BETWEEN_RECLAIMS: Duration = Duration::from_secs(10);
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// All purges.
     #[must_use]
-    pub fn purges(&self) -> &Arc<Generations> {
+    pub fn purges(&self) -> &Arc<Purges> {
         &self.purges
     }
 
@@ -33,8 +37,28 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// responses may be for several of them (`No-Vary-Search`). What is being fetched may be older than the change: it
     /// goes to those who wait for it, but nobody else.
     pub fn invalidate(&self, key: &CacheKey) {
-        self.purges.purge_hard(&Scope::changed(key), clock::now());
+        self.purges.note_changed(&Scope::changed(key), clock::now());
         self.memory.invalidate(key);
+    }
+
+    /// Gives back, in the background, what memory is taken by that was purged for good and nobody asks for. One at a time:
+    /// a purge that comes meanwhile has the next one see to it.
+    pub fn reclaim_purged(self: &Arc<Self>) {
+        if self.reclaims.fetch_add(1, Ordering::AcqRel) > 0 {
+            return;
+        }
+        let engine = Arc::clone(self);
+        self.runtime.spawn_blocking(move || {
+            loop {
+                let seen = engine.reclaims.load(Ordering::Acquire);
+                engine.memory.take_out_all(|object| engine.is_gone(object));
+                let done = engine.reclaims.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                if done {
+                    return;
+                }
+                std::thread::sleep(BETWEEN_RECLAIMS);
+            }
+        });
     }
 
     /// What was found, as purges leave it.
@@ -47,8 +71,12 @@ impl<R: FetchRequest> CacheEngine<R> {
     pub(super) fn outlived(&self, key: &FullKey, object: Arc<Object>) -> Option<Arc<Object>> {
         match self.purges.judge(&object.provenance) {
             Verdict::Current => Some(object),
-            Verdict::Stale(purged) => Some(self.soften(key, &object, purged)),
+            Verdict::Stale(purged) => {
+                self.purges.metrics().found_outdated(Mode::Soft.as_str());
+                Some(self.soften(key, &object, purged))
+            }
             Verdict::Gone(_) => {
+                self.purges.metrics().found_outdated(Mode::Hard.as_str());
                 self.memory.take_out(key, &object);
                 None
             }

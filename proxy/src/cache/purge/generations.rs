@@ -118,20 +118,20 @@ impl Generations {
         Tags::Listed(hashes.into())
     }
 
-    /// Purges, at once: who asks after this returns gets nothing that is older and concerned. The record is to be kept.
-    pub fn purge(&self, scope: &Scope, mode: Mode, at: u32) -> PurgeRecord {
-        let (subject, concern) = self.subject(scope);
+    /// Purges all of this under one number, at once: who asks after this returns gets nothing that is older and concerned.
+    /// The records are to be kept.
+    pub fn purge(&self, scopes: &[Scope], mode: Mode, at: u32) -> Vec<PurgeRecord> {
+        let subjects: Vec<_> = scopes.iter().map(|scope| self.subject(scope)).collect();
         let mut table = self.table.write();
         let generation = Generation(table.latest.0 + 1);
-        let record = PurgeRecord { stamp: Stamp { generation, mode, at }, subject };
-        table.note(&record);
-        self.announce(generation, &concern);
-        record
-    }
-
-    /// Purges for good.
-    pub fn purge_hard(&self, scope: &Scope, now: SystemTime) -> PurgeRecord {
-        self.purge(scope, Mode::Hard, unix_seconds(now))
+        let stamp = Stamp { generation, mode, at };
+        let noted = subjects.iter().map(|(subject, concern)| {
+            let record = PurgeRecord { stamp, subject: *subject };
+            table.note(&record);
+            self.announce(generation, concern);
+            record
+        });
+        noted.collect()
     }
 
     /// Notes purges of an earlier run, in any order and as often as one likes.
@@ -185,6 +185,16 @@ impl Generations {
         verdict
     }
 
+    /// What a purge was about that concerns an object, if one does; without noting anything.
+    #[must_use]
+    pub fn concerning(&self, object: &Provenance) -> Option<(Purged, Mode)> {
+        match self.judge(object) {
+            Verdict::Current => None,
+            Verdict::Stale(purged) => Some((purged, Mode::Soft)),
+            Verdict::Gone(purged) => Some((purged, Mode::Hard)),
+        }
+    }
+
     /// What is stale by a purge has been made so: that one, and those before, are done with.
     pub fn note_softened(&self, object: &Provenance, by: Purged) {
         object.note_checked(by.generation);
@@ -198,6 +208,7 @@ impl Generations {
             Scope::Tag(tag) => (Subject::Tag(self.secret.hash(Named::Tag, tag)), Concern::All),
             Scope::Path(path) => (Subject::Named(self.secret.hash(Named::Path, path)), part(path)),
             Scope::Url(url) => (Subject::Named(self.secret.hash(Named::Url, url)), part(url)),
+            Scope::Shared(path) => (Subject::Named(self.secret.hash(Named::Shared, path)), part(path)),
             Scope::Changed(path) => (Subject::Changed(self.secret.hash(Named::Path, path)), part(path)),
             Scope::Prefix(prefix) => {
                 let host = self.secret.hash(Named::Host, Place::of_url(prefix).host());
@@ -246,7 +257,9 @@ impl Table {
         found.add(self.purged.of_prefixes(secret, host, &place), ScopeKind::Prefix);
         let path = secret.hash(Named::Path, place.path());
         found.add(self.purged.of(path), ScopeKind::Path);
-        found.add(self.purged.of(secret.hash(Named::Url, place.url)), ScopeKind::Url);
+        let url =
+            if place.is_shared { secret.hash(Named::Shared, place.path()) } else { secret.hash(Named::Url, place.url) };
+        found.add(self.purged.of(url), ScopeKind::Url);
         found.add(self.changed.of(path), ScopeKind::Changed);
         match &object.tags {
             Tags::All => found.add(self.some_tag, ScopeKind::Tag),

@@ -6,19 +6,26 @@
 
 mod generation;
 mod generations;
+mod journal;
 mod ledger;
 mod marks;
 mod place;
 mod provenance;
+mod purge_log;
+mod purges;
 mod record;
 mod scope;
 mod secret;
+mod tags;
 #[cfg(test)]
 mod tests;
 
 pub use generation::{Generation, Lineage};
 pub use generations::{Generations, Purged, Verdict};
 pub use provenance::{MOST_TAGS, Provenance, Tags};
+pub use purge_log::{Kept, PurgeLog};
+pub use purges::{Order, Purges};
 pub use record::PurgeRecord;
 pub use scope::{Mode, Scope, ScopeKind};
 pub use secret::Secret;
+pub use tags::{LONGEST_TAG, of_response as tags_of, withhold as withhold_tags};

@@ -16,22 +16,25 @@ pub(super) struct Place<'a> {
     host: usize,
     /// Bytes of it before the query.
     path: usize,
+    /// Whether many queries share it, so that it has none of its own (`No-Vary-Search`).
+    pub(super) is_shared: bool,
 }
 
 impl<'a> Place<'a> {
     /// That of a key. One that many queries share (`No-Vary-Search`) is at the place of its path.
     pub(super) fn of(key: &'a CacheKey) -> Self {
-        let resource = key.resource().split('\n').next().unwrap_or_default();
+        let mut lines = key.resource().split('\n');
+        let resource = lines.next().unwrap_or_default();
         // No partition has a colon in its name.
         let url = resource.split_once("://").map_or(resource, |(_, url)| url);
-        Self::of_url(url)
+        Self { is_shared: lines.next().is_some(), ..Self::of_url(url) }
     }
 
     /// Of `host/path?query`.
     pub(super) fn of_url(url: &'a str) -> Self {
         let path = url.find('?').unwrap_or(url.len());
         let host = url[..path].find('/').unwrap_or(path);
-        Self { url, host, path }
+        Self { url, host, path, is_shared: false }
     }
 
     pub(super) fn host(&self) -> &'a str {

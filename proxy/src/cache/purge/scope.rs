@@ -4,7 +4,7 @@ use super::place::Place;
 use crate::cache::key::CacheKey;
 
 /// How much is purged. Texts are canonical, without scheme.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// All that is stored.
     Everything,
@@ -16,6 +16,8 @@ pub enum Scope {
     Path(String),
     /// All variants of `host/path?query`.
     Url(String),
+    /// All of `host/path` that many queries share (`No-Vary-Search`): which of them is not known of one URL.
+    Shared(String),
     /// All that has this tag.
     Tag(String),
     /// What an unsafe method changed (RFC 9111 section 4.4): as [`Self::Path`], and noted apart, so that what clients send
@@ -49,11 +51,12 @@ impl Scope {
         Self::Changed(Place::of(key).path().to_owned())
     }
 
-    /// That of a resource: with any query, or with just its own.
+    /// Those of a resource: with any query, or with just its own and whatever may be for that, too.
     #[must_use]
-    pub fn resource(key: &CacheKey, any_query: bool) -> Self {
+    pub fn resource(key: &CacheKey, any_query: bool) -> Vec<Self> {
         let place = Place::of(key);
-        if any_query { Self::Path(place.path().to_owned()) } else { Self::Url(place.url.to_owned()) }
+        let path = place.path().to_owned();
+        if any_query { vec![Self::Path(path)] } else { vec![Self::Url(place.url.to_owned()), Self::Shared(path)] }
     }
 
     /// Its kind.
@@ -64,7 +67,7 @@ impl Scope {
             Self::Host(_) => ScopeKind::Host,
             Self::Prefix(_) => ScopeKind::Prefix,
             Self::Path(_) => ScopeKind::Path,
-            Self::Url(_) => ScopeKind::Url,
+            Self::Url(_) | Self::Shared(_) => ScopeKind::Url,
             Self::Tag(_) => ScopeKind::Tag,
             Self::Changed(_) => ScopeKind::Changed,
         }

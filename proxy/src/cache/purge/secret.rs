@@ -22,6 +22,7 @@ pub(super) enum Named {
     Tag = 4,
     Lineage = 5,
     Base = 6,
+    Shared = 7,
 }
 
 /// Set in hashes of prefixes and in no others.

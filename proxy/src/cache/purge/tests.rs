@@ -47,6 +47,7 @@ impl Thing {
             Scope::Prefix(prefix) => path.starts_with(prefix),
             Scope::Path(purged) | Scope::Changed(purged) => path == *purged,
             Scope::Url(url) => self.url() == *url,
+            Scope::Shared(_) => false,
             Scope::Tag(tag) => self.tags.is_none() || self.names().contains(&tag.as_str()),
         }
     }
@@ -127,7 +128,7 @@ fn check(steps: Vec<Step>, bound: usize, exact: bool) -> Result<(), TestCaseErro
             }
             Step::Purge(scope, mode) => {
                 let before = generations.latest();
-                let record = generations.purge(&scope, mode, 7);
+                let record = generations.purge(std::slice::from_ref(&scope), mode, 7)[0];
                 prop_assert!(record.generation() > before && generations.latest() == record.generation());
                 purges.push((scope, mode));
             }
@@ -182,17 +183,32 @@ fn soft_purge_is_over_once_it_was_applied_and_a_later_one_is_not() {
     let generations = Generations::new(Secret::random(), Generation::default());
     let thing = Thing { host: 0, path: 1, query: 0, https: true, tags: Some(1) };
     let object = thing.fetched(&generations);
-    generations.purge(&Scope::Tag("red".to_owned()), Mode::Soft, 10);
+    generations.purge(&[Scope::Tag("red".to_owned())], Mode::Soft, 10);
     let Verdict::Stale(purged) = generations.judge(&object) else { panic!("not stale") };
     assert_eq!((purged.by, purged.at), (ScopeKind::Tag, 10));
     let softened = object.clone();
     generations.note_softened(&softened, purged);
     assert_eq!(generations.judge(&softened), Verdict::Current);
     assert!(matches!(generations.judge(&object), Verdict::Stale(_)), "the copy alone was softened");
-    generations.purge(&Scope::Host("a.test".to_owned()), Mode::Soft, 20);
+    generations.purge(&[Scope::Host("a.test".to_owned())], Mode::Soft, 20);
     assert!(matches!(generations.judge(&softened), Verdict::Stale(later) if later.at == 20));
-    generations.purge(&Scope::Url("a.test/a".to_owned()), Mode::Hard, 20);
+    generations.purge(&[Scope::Url("a.test/a".to_owned())], Mode::Hard, 20);
     assert!(matches!(generations.judge(&softened), Verdict::Gone(gone) if gone.by == ScopeKind::Url));
+}
+
+#[test]
+fn what_many_queries_share_goes_with_the_purge_of_any_of_them() {
+    let generations = Generations::new(Secret::random(), Generation::default());
+    let key = |path: &str, query: &'static str| CacheKey::new(Scheme::Https, "a.test", path, Some(query.as_bytes()));
+    let born = generations.latest();
+    let object = |key: CacheKey| Provenance::new(key, born, Tags::default());
+    let shared = object(key("/a", "v=1").modulo_search("params", ""));
+    let (other, own) = (object(key("/b", "v=1").modulo_search("params", "")), object(key("/a", "v=2")));
+    generations.purge(&Scope::resource(&key("/a", "v=1"), false), Mode::Hard, 0);
+    let is_gone = |object: &Provenance| matches!(generations.judge(object), Verdict::Gone(_));
+    assert_eq!([&shared, &other, &own].map(is_gone), [true, false, false]);
+    generations.purge(&Scope::resource(&key("/b", ""), true), Mode::Hard, 0);
+    assert!(is_gone(&other));
 }
 
 #[test]
@@ -202,7 +218,7 @@ fn purges_of_one_url_make_hardly_another_object_look_at_the_table() {
         .map(|number| CacheKey::new(Scheme::Https, "a.test", &format!("/{number}"), None))
         .map(|key| Provenance::new(key, generations.latest(), Tags::default()))
         .collect();
-    generations.purge(&Scope::Url("a.test/7".to_owned()), Mode::Hard, 0);
+    generations.purge(&[Scope::Url("a.test/7".to_owned())], Mode::Hard, 0);
     let latest = |object: &&Provenance| generations.judge(object) == Verdict::Current && object.checked() > object.born;
     let looked = objects.iter().filter(latest).count();
     assert!(looked < 50, "{looked} of 1000");
@@ -216,12 +232,12 @@ fn many_purges_take_bounded_memory_and_many_lengths_of_prefixes_are_all_found() 
     let key = CacheKey::new(Scheme::Https, "a.test", &long["a.test".len()..], None);
     for end in (8..long.len()).rev() {
         let object = Provenance::new(key.clone(), generations.latest(), Tags::default());
-        generations.purge(&Scope::Prefix(long[..end].to_owned()), Mode::Hard, 0);
+        generations.purge(&[Scope::Prefix(long[..end].to_owned())], Mode::Hard, 0);
         assert!(matches!(generations.judge(&object), Verdict::Gone(gone) if gone.by == ScopeKind::Prefix));
     }
     for number in 0..100_000 {
-        generations.purge(&Scope::Url(format!("b.test/{number}")), Mode::Hard, 0);
-        generations.purge(&Scope::Changed("b.test/changed".to_owned()), Mode::Hard, 0);
+        generations.purge(&[Scope::Url(format!("b.test/{number}"))], Mode::Hard, 0);
+        generations.purge(&[Scope::Changed("b.test/changed".to_owned())], Mode::Hard, 0);
     }
     assert!(generations.names() <= 4096 + 64);
 }

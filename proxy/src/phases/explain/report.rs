@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cache::engine::{Explanation, NotStoredNote, Object};
 use crate::cache::key::CacheKey;
+use crate::cache::purge::{Mode, Purged, Tags};
 use crate::cache::rules::decide::{Decision, FetchReason, Freshness, OriginFailure, PassReason};
 use crate::cache::rules::vary::{VaryRule, normalised};
-
-/// Fields by which origins name groups of responses.
-const TAG_FIELDS: [&str; 2] = ["cache-tag", "surrogate-key"];
 
 pub(super) fn key(key: &CacheKey, found: &Explanation) -> Value {
     let parts: Vec<&str> = key.parts().lines().filter(|part| !part.is_empty()).collect();
@@ -43,7 +41,11 @@ pub(super) fn stored(object: &Object, found: &Explanation, fields: &HeaderMap, n
         "last_modified": field("last-modified"),
         "length": object.body.length().or(meta.body_length),
         "weight": object.weight(),
-        "tags": TAG_FIELDS.iter().filter_map(|name| field(name)).collect::<Vec<_>>(),
+        "generation": object.provenance.born.0,
+        "tags": match &object.provenance.tags {
+            Tags::Listed(tags) => json!(tags.len()),
+            Tags::All => json!("all"),
+        },
         "slices": found.slices.map(|slices| json!({ "stored": slices.stored, "all": slices.all })),
     })
 }
@@ -94,6 +96,10 @@ fn pass_reason(reason: PassReason) -> &'static str {
         PassReason::Authorization => "the request carries Authorization, and what is stored may not answer such a one",
         PassReason::OtherVersion => "the request is about another version",
     }
+}
+
+pub(super) fn purged(purged: Purged, mode: Mode) -> Value {
+    json!({ "generation": purged.generation.0, "scope": purged.by.as_str(), "mode": mode.as_str() })
 }
 
 pub(super) fn not_stored(note: &NotStoredNote, now: SystemTime) -> Value {

@@ -17,6 +17,7 @@ mod origin;
 mod pool;
 mod prefetch;
 mod process;
+mod purge;
 mod resolver;
 mod site;
 mod time_histogram;
@@ -47,6 +48,7 @@ pub use origin::OriginMetrics;
 use pool::PoolFamilies;
 pub use pool::PoolMetrics;
 use prefetch::PrefetchMetrics;
+pub use purge::PurgeMetrics;
 use process::ProcessMetrics;
 pub use resolver::ResolverMetrics;
 use site::SiteFamilies;
@@ -87,6 +89,7 @@ pub struct Metrics {
     compression: CompressionMetrics,
     mirror: MirrorMetrics,
     prefetch: PrefetchMetrics,
+    purges: PurgeMetrics,
     process: ProcessMetrics,
     resolver: ResolverMetrics,
     generation: IntGauge,
@@ -141,6 +144,7 @@ impl Metrics {
             compression: CompressionMetrics::register(&families),
             mirror: MirrorMetrics::register(&families),
             prefetch: PrefetchMetrics::register(&families),
+            purges: PurgeMetrics::register(&families),
             process: ProcessMetrics::register(&families),
             resolver: ResolverMetrics::register(&families),
             generation: families.gauge("tidegate_snapshot_generation", "Generation of the configuration in force."),
@@ -151,6 +155,12 @@ impl Metrics {
             },
             registry,
         })
+    }
+
+    /// Figures of purges.
+    #[must_use]
+    pub fn purges(&self) -> &PurgeMetrics {
+        &self.purges
     }
 
     /// The handles of a site, made when first asked for. Resolve them while a snapshot is built, not per request.

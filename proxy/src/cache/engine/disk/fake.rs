@@ -1,8 +1,8 @@
 //! A store in memory that stands in for the one on disk in tests: it outlives engines, and can be told to misbehave.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{DiskRecord, DiskTier, Kind, NotTaken};
+use crate::cache::purge::Purges;
 
 /// How a store behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +31,8 @@ pub(in crate::cache::engine) struct FakeDisk {
     records: Mutex<HashMap<Bytes, DiskRecord>>,
     mood: Mutex<Mood>,
     go: Notify,
+    /// The history of purges, which outlives engines as well.
+    pub(in crate::cache::engine) purges: OnceLock<Arc<Purges>>,
     pub(in crate::cache::engine) reads: AtomicUsize,
     pub(in crate::cache::engine) writes: AtomicUsize,
 }

@@ -20,7 +20,7 @@ use super::interest::Interest;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::key::CacheKey;
-use crate::cache::purge::{Provenance, Tags};
+use crate::cache::purge::{Provenance, Tags, tags_of, withhold_tags};
 use crate::cache::rules::arrival::{Subject, is_personal, supersedes};
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::freshness::StoredTimes;
@@ -53,7 +53,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         body.deposit.belongs_to(site_tag(self.order.request.site()));
         self.guard.body = Some(Arc::clone(&body));
         let mut fields = response.fields;
-        let tags = Tags::default();
+        let tags = self.tags(&fields);
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         drop_odd_length(&mut fields, length);
         let mut meta = StoredMeta::new(response.status, fields, times, length);
@@ -144,6 +144,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let length = arrival.length;
         let mut fields = response.fields;
         hop_by_hop::strip_from_response(&mut fields);
+        withhold_tags(&mut fields, &self.order.policy.tags);
         drop_odd_length(&mut fields, length);
         let meta = StoredMeta::new(response.status, fields, no_times(response.response_time), length);
         let (provenance, origin) = (self.provenance(&meta, Tags::default()), response.origin);
@@ -275,6 +276,15 @@ impl<R: FetchRequest> FillTask<'_, R> {
             beneath.keep_search_rule(&primary, &object);
         }
         self.engine.memory.store(&primary, &self.fill.request_fields, object);
+    }
+
+    /// The tags in these fields.
+    pub(super) fn tags(&self, fields: &HeaderMap) -> Tags {
+        let tags = tags_of(&self.engine.purges, fields, &self.order.policy.tags).unwrap_or_default();
+        if tags == Tags::All {
+            self.engine.metrics.purges().has_all_tags();
+        }
+        tags
     }
 
     /// What purges look at of a response of this fill.

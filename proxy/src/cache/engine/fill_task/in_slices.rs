@@ -17,7 +17,6 @@ use super::super::slices::{Fetching, Part, Run, Sliced};
 use super::arrival::Arrival;
 use super::response::Response;
 use super::{FillTask, Starter};
-use crate::cache::purge::Tags;
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::freshness::StoredTimes;
@@ -166,13 +165,14 @@ impl<R: FetchRequest> FillTask<'_, R> {
     ) {
         let Beginning { total, run } = beginning;
         let mut fields = response.fields;
+        let tags = self.tags(&fields);
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, Some(total));
         self.announce_variant(&meta);
         let key = self.engine.memory.place(&self.primary(&meta), &meta.vary, &self.fill.request_fields).key;
         let body = Body::sliced(Arc::clone(run.sliced()));
         body.deposit.belongs_to(site_tag(self.order.request.site()));
-        let provenance = self.provenance(&meta, Tags::default());
+        let provenance = self.provenance(&meta, tags);
         let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin, provenance });
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));

@@ -7,6 +7,7 @@ use super::super::fills::{Head, Others};
 use super::super::object::Object;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
+use crate::cache::purge::{tags_of, withhold_tags};
 use crate::cache::rules::conditional::{confirms, freshen};
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::StoredTimes;
@@ -33,9 +34,11 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// The stored body with new metadata.
     fn renew(&self, stale: &Arc<Object>, response: Response, times: StoredTimes) {
         let mut fields = response.fields;
+        let tags = tags_of(&self.engine.purges, &fields, &self.order.policy.tags);
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
-        let provenance = self.provenance(&meta, stale.provenance.tags.clone());
+        let tags = tags.unwrap_or_else(|| stale.provenance.tags.clone());
+        let provenance = self.provenance(&meta, tags);
         let (body, origin) = (Arc::clone(&stale.body), response.origin);
         let object = Object { meta, body, not_stored: None, origin, provenance };
         let object = self.finalized(object);
@@ -52,6 +55,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.guard.withdraw();
         let mut fields = response.fields;
         hop_by_hop::strip_from_response(&mut fields);
+        withhold_tags(&mut fields, &self.order.policy.tags);
         let times = no_times(response.response_time);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
         let provenance = self.provenance(&meta, stale.provenance.tags.clone());

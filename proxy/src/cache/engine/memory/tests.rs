@@ -34,10 +34,10 @@ fn object(vary: &str, length: usize) -> Arc<Object> {
     body.finish();
     let times = StoredTimes {
         response_time: SystemTime::UNIX_EPOCH,
-        corrected_initial_age: std::time::Duration::ZERO,
-        lifetime: std::time::Duration::from_secs(60),
+        corrected_initial_age: Duration::ZERO,
+        lifetime: Duration::from_secs(60),
         source: FreshnessSource::MaxAge,
-        stale_while_revalidate: std::time::Duration::ZERO,
+        stale_while_revalidate: Duration::ZERO,
         stale_if_error: None,
         must_revalidate: false,
         no_cache: false,

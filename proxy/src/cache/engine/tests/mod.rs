@@ -3,6 +3,7 @@
 mod ahead;
 mod broken;
 mod coalescing;
+mod disk;
 mod heads;
 mod held;
 mod interim;

@@ -1,0 +1,141 @@
+//! The record of purges on disk: what stands in it, and what of it is believed.
+//!
+//! It is made of parts, each written and checked as a whole by whoever keeps them: a heading, and purges. There may be a
+//! copy on each device. Copies of one lineage are put together; of several lineages one is chosen, and what is stored of
+//! the others is of no use (see [`Provenance::decode`](super::Provenance::decode)).
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use super::generation::Generation;
+use super::record::{PurgeRecord, RECORD_BYTES};
+use super::secret::Secret;
+
+/// Begins a record of purges, with the version of what follows.
+const MAGIC: [u8; 8] = *b"tgpurge1";
+
+const HEADING_BYTES: usize = MAGIC.len() + 16;
+
+/// How far something is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Places that have it, durably.
+    pub on: usize,
+    /// Places that there are.
+    pub of: usize,
+}
+
+/// Keeps the record of purges.
+pub trait PurgeLog: Send + Sync + 'static {
+    /// All copies that there are, each as its parts.
+    fn load(&self) -> BoxFuture<'_, Vec<Vec<Bytes>>>;
+    /// Adds a part to every copy. It is durable when this is done.
+    fn append(&self, part: Bytes) -> BoxFuture<'_, Kept>;
+    /// Puts one part in the place of all that is there, on every copy.
+    fn replace(&self, part: Bytes) -> BoxFuture<'_, Kept>;
+}
+
+/// What was read.
+pub(super) struct Loaded {
+    pub(super) secret: Secret,
+    pub(super) records: Vec<PurgeRecord>,
+}
+
+impl Loaded {
+    /// The greatest number in it.
+    pub(super) fn latest(&self) -> Generation {
+        self.records.iter().map(PurgeRecord::generation).max().unwrap_or_default()
+    }
+}
+
+/// A whole record of purges as one part.
+pub(super) fn whole(secret: &Secret, records: &[PurgeRecord]) -> Bytes {
+    let mut bytes = Vec::with_capacity(HEADING_BYTES + records.len() * RECORD_BYTES);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&secret.0);
+    records.iter().for_each(|record| record.write(&mut bytes));
+    bytes.into()
+}
+
+/// Purges as a part that is added.
+pub(super) fn added(records: &[PurgeRecord]) -> Bytes {
+    let mut bytes = Vec::with_capacity(records.len() * RECORD_BYTES);
+    records.iter().for_each(|record| record.write(&mut bytes));
+    bytes.into()
+}
+
+/// What copies say: of the lineage with the latest purge. `None` when there is none that can be read.
+pub(super) fn read(copies: &[Vec<Bytes>]) -> Option<Loaded> {
+    let mut lineages: Vec<Loaded> = Vec::new();
+    for copy in copies.iter().filter_map(|parts| read_copy(parts)) {
+        match lineages.iter_mut().find(|known| known.secret == copy.secret) {
+            Some(known) => known.records.extend(copy.records),
+            None => lineages.push(copy),
+        }
+    }
+    lineages.into_iter().max_by_key(Loaded::latest)
+}
+
+/// A copy with anything in it that is not understood says nothing: a purge may be missing.
+fn read_copy(parts: &[Bytes]) -> Option<Loaded> {
+    let (first, others) = parts.split_first()?;
+    let (heading, rest) = first.split_first_chunk::<HEADING_BYTES>()?;
+    let secret = heading.strip_prefix(&MAGIC)?.first_chunk()?;
+    let mut records = Vec::new();
+    for part in [rest].into_iter().chain(others.iter().map(|part| &part[..])) {
+        let (chunks, rest) = part.as_chunks::<RECORD_BYTES>();
+        let read: Option<Vec<PurgeRecord>> = chunks.iter().map(PurgeRecord::read).collect();
+        records.extend(read.filter(|_| rest.is_empty())?);
+    }
+    Some(Loaded { secret: Secret(*secret), records })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::purge::{Generations, Mode, Scope};
+
+    fn purged(secret: Secret, latest: u64, count: usize) -> (Generations, Vec<PurgeRecord>) {
+        let generations = Generations::new(secret, Generation(latest));
+        let records = (0..count).map(|number| generations.purge(&[Scope::Tag(number.to_string())], Mode::Soft, 7)[0]);
+        let records = records.collect();
+        (generations, records)
+    }
+
+    #[test]
+    fn record_comes_back_with_what_was_added_and_copies_are_put_together() {
+        let secret = Secret::random();
+        let (_, records) = purged(secret, 10, 9);
+        let one = vec![whole(&secret, &records[..2]), added(&records[2..5])];
+        let other = vec![whole(&secret, &records[4..5]), added(&[]), added(&records[5..])];
+        let loaded = read(&[one, Vec::new(), other]).unwrap();
+        assert!(loaded.secret == secret);
+        assert_eq!(loaded.latest(), Generation(19));
+        assert!(records.iter().all(|record| loaded.records.contains(record)));
+    }
+
+    #[test]
+    fn of_several_lineages_that_counts_which_has_the_latest_purge() {
+        let (old, new) = (Secret::random(), Secret::random());
+        let copies = [(old, 10), (new, 500), (old, 20)].map(|(secret, latest)| {
+            let (_, records) = purged(secret, latest, 3);
+            vec![whole(&secret, &records)]
+        });
+        assert!(read(&copies).unwrap().secret == new);
+    }
+
+    #[test]
+    fn copy_that_is_not_understood_says_nothing() {
+        let secret = Secret::random();
+        let (_, records) = purged(secret, 10, 3);
+        let good = whole(&secret, &records);
+        let check = |parts: Vec<Bytes>, is_read: bool| assert_eq!(read(&[parts]).is_some(), is_read);
+        check(vec![good.clone()], true);
+        check(vec![], false);
+        check(vec![Bytes::from_static(b"tgpurge2")], false);
+        check(vec![good.slice(1..)], false);
+        check(vec![good.slice(..good.len() - 1)], false);
+        check(vec![good.clone(), Bytes::from_static(&[0xff; RECORD_BYTES])], false);
+        check(vec![good.clone(), good], false);
+    }
+}
