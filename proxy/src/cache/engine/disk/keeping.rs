@@ -54,7 +54,9 @@ impl Beneath {
         let stated = times.stale_while_revalidate.max(times.stale_if_error.unwrap_or_default());
         let used_for = if times.no_cache { Duration::ZERO } else { times.lifetime.saturating_add(stated) };
         let left = used_for.saturating_sub(times.current_age(now));
-        if left.as_secs() < self.min_lifetime.load(Ordering::Relaxed) {
+        // Some milliseconds of what was stated are over already.
+        let seconds_left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        if seconds_left < self.min_lifetime.load(Ordering::Relaxed) {
             return None;
         }
         let unstated = times.lifetime.min(UNSTATED_USE).saturating_sub(stated);

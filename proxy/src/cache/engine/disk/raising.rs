@@ -184,7 +184,8 @@ impl<R: FetchRequest> Landing<R> {
 
     async fn object(&self, record: DiskRecord) -> Option<Object> {
         let head = HeadRecord::decode(&record.head, &self.key.primary, self.beneath.lineage)?;
-        if head.meta.times.response_time > clock::now() + CLOCK_SLACK {
+        let is_sliced = matches!(head.laid, Laid::Slices { .. });
+        if is_sliced != (record.kind == Kind::Head) || head.meta.times.response_time > clock::now() + CLOCK_SLACK {
             return None;
         }
         let body = match &head.laid {
