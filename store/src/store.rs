@@ -112,7 +112,7 @@ impl Store {
         Arc::new(Self {
             watch: Watch::start(devices.clone(), &limits),
             devices,
-            sketch: Sketch::for_keys(usize::try_from(capacity / AVERAGE_OBJECT).unwrap_or(usize::MAX)),
+            sketch: Sketch::remembering(capacity / AVERAGE_OBJECT),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             sequences,
         })

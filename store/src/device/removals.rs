@@ -61,7 +61,7 @@ impl Device {
                 }
                 CatchUp::Everything => {
                     drop(removals);
-                    if let Err(error) = clear(volume) {
+                    if let Err(error) = volume.clear() {
                         self.removals.lock().missed.overflow();
                         return Err(error);
                     }
@@ -110,20 +110,5 @@ impl Device {
         if records > 0 {
             self.saw(&Event::QueueDropped { records });
         }
-    }
-}
-
-/// Forgets everything, durably.
-fn clear(volume: &Volume) -> std::io::Result<()> {
-    let mut cursor = crate::volume::Cursor::default();
-    loop {
-        let (places, next) = volume.entries(cursor, 1024);
-        for place in places {
-            if let Ok(Some(head)) = volume.read_head(&place) {
-                volume.remove(&head.key)?;
-            }
-        }
-        let Some(next) = next else { return Ok(()) };
-        cursor = next;
     }
 }

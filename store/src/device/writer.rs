@@ -60,7 +60,11 @@ fn step(device: &Device, volume: &Volume) -> bool {
             let settled = volume.settle(&place);
             device.idle();
             if let Err(error) = settled {
-                device.writes.settle(&key, place);
+                // One spot that stays bad must not keep the device from being written for ever.
+                match trial {
+                    true => device.writes.lose_settlement(),
+                    false => device.writes.settle(&key, place),
+                }
                 device.writes_failed(&error, &format!("cannot write down a removal: {error}"));
             }
         }

@@ -131,6 +131,11 @@ impl Writes {
         self.changed.notify_one();
     }
 
+    /// One that cannot be written down.
+    pub(crate) fn lose_settlement(&self) {
+        self.inner.lock().settlements_lost += 1;
+    }
+
     pub(crate) fn look(&self, key: &Key) -> Queue {
         let inner = self.inner.lock();
         if let Some(queued) = inner.queued.get(key) {

@@ -104,6 +104,7 @@ fn removals_are_bounded_too() {
     let place = Place {
         hash: 0,
         segment: 0,
+        epoch: 0,
         unit: 0,
         length: 0,
         sequence: 1,

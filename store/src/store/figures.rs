@@ -36,7 +36,8 @@ pub struct DeviceFigures {
     pub late_reads: u64,
     /// Removals that it is to be told of when it is back.
     pub missed_removals: u64,
-    /// Removals that were not written down, since too many waited: those records may come back after a restart.
+    /// Removals that were not written down, since too many waited or the device refused again and again: those records
+    /// may come back after a restart.
     pub lost_removals: u64,
     /// What is stored; `None` while it is not open.
     pub volume: Option<VolumeFigures>,

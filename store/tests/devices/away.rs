@@ -1,0 +1,124 @@
+//! Devices that go and come back with what was removed or replaced meanwhile.
+
+use std::sync::Arc;
+
+use tidegate_store::faults::{EIO, Fault, Operation, Rule};
+use tidegate_store::{DeviceState, Store};
+
+use crate::fixture::{Fixture, key, read, record};
+
+/// Has everything on a device fail until it has failed. Reads are what tells; so many records are there for that.
+async fn fail(fixture: &Fixture, store: &Store, device: usize) {
+    fixture.io.inject(Rule::always(Operation::Any, fixture.at(device), Fault::Errno(EIO)));
+    for number in 0..200 {
+        read(store, &format!("bait {number}")).await;
+    }
+    fixture.until(store, device, DeviceState::Failed);
+}
+
+/// A store with some records on each device, and which device has the record `a`.
+async fn with_a_record(fixture: &Fixture) -> (Arc<Store>, usize) {
+    let store = fixture.ready().await;
+    for number in 0..200 {
+        store.write(record(&format!("bait {number}"), "x")).unwrap();
+    }
+    fixture.until_written(&store);
+    let device = fixture.write_to_some_device(&store, record("a", "1"));
+    (store, device)
+}
+
+fn back(fixture: &Fixture, store: &Store, device: usize) {
+    fixture.io.clear();
+    fixture.until(store, device, DeviceState::Working);
+}
+
+#[tokio::test]
+async fn what_was_removed_while_its_device_was_away_does_not_come_back_with_it() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    assert_eq!(read(&store, "a").await, None);
+    store.remove(&key("a"));
+    back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await, None);
+    // Nor after a restart.
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn what_was_not_removed_comes_back_with_its_device() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    store.remove(&key("another"));
+    back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn what_was_replaced_while_its_device_was_away_does_not_come_back_even_when_the_newer_is_gone() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    assert_ne!(fixture.write_to_some_device(&store, record("a", "2")), device);
+    back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await.as_deref(), Some("2"));
+    let other = 1 - device;
+    fail(&fixture, &store, other).await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn the_newer_of_two_records_wins_after_a_restart_whatever_device_it_is_on() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    fixture.write_to_some_device(&store, record("a", "2"));
+    // The device is away until the process has ended: nobody can tell it of the newer record.
+    fixture.close(store).await;
+    fixture.io.clear();
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await.as_deref(), Some("2"));
+    // The older is removed as soon as both were seen.
+    fail(&fixture, &store, 1 - device).await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn a_device_that_missed_too_many_removals_is_emptied() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    store.save_state("log", "state".into()).await;
+    fail(&fixture, &store, device).await;
+    for number in 0..=1 << 16 {
+        store.remove(&key(&format!("another {number}")));
+    }
+    back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await, None);
+    assert_eq!(fixture.figures(&store, device).volume.unwrap().records, 0);
+    assert_eq!(fixture.said.count("Cleared"), 1);
+    // State is no record.
+    assert!(store.load_state("log").await.iter().all(|copy| copy.blob.is_some()));
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn a_removal_counts_for_a_device_whose_index_is_being_read() {
+    let fixture = Fixture::of(1);
+    let (store, _) = with_a_record(&fixture).await;
+    fixture.close(store).await;
+    let gate = fixture.gate();
+    fixture.io.inject(Rule::once(Operation::Read, fixture.at(0).join("segments"), Fault::Hang(gate.clone())));
+    let store = fixture.open();
+    assert!(gate.until_waiting(1));
+    assert_eq!(store.find(&key("a")), tidegate_store::Found::Maybe);
+    store.remove(&key("a"));
+    gate.open();
+    store.recovered().await;
+    assert_eq!(read(&store, "a").await, None);
+    assert_eq!(read(&store, "bait 1").await.as_deref(), Some("x"));
+}

@@ -1,0 +1,108 @@
+//! Devices that work: what is stored is read, until it is removed, and what a full disk admits.
+
+use tidegate_store::{Found, Refused, StoreCursor};
+
+use crate::fixture::{CAPACITY, Fixture, body, key, large, read, record};
+
+#[tokio::test]
+async fn a_record_is_read_from_the_queue_from_its_device_and_after_a_restart() {
+    let fixture = Fixture::of(2);
+    let store = fixture.ready().await;
+    store.write(record("a", "1")).unwrap();
+    assert_eq!(store.find(&key("a")), Found::Maybe);
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+    fixture.until_written(&store);
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+    assert_eq!((store.find(&key("b")), read(&store, "b").await), (Found::Absent, None));
+}
+
+#[tokio::test]
+async fn the_last_write_or_removal_counts_at_once() {
+    let fixture = Fixture::of(2);
+    let store = fixture.ready().await;
+    for step in 0..50 {
+        let name = format!("key {}", step % 5);
+        store.write(record(&name, &format!("{step}"))).unwrap();
+        assert_eq!(read(&store, &name).await, Some(format!("{step}")));
+        if step % 3 == 0 {
+            store.remove(&key(&name));
+            assert_eq!((store.find(&key(&name)), read(&store, &name).await), (Found::Absent, None));
+        }
+        if step % 7 == 0 {
+            fixture.until_written(&store);
+        }
+    }
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    for (name, expected) in [("key 0", Some("45")), ("key 3", None), ("key 4", Some("49"))] {
+        let expected = expected.filter(|step| step.parse::<u32>().unwrap() % 3 != 0);
+        assert_eq!(read(&store, name).await.as_deref(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn records_are_shared_out_among_devices_and_listed_from_all() {
+    let fixture = Fixture::of(3);
+    let store = fixture.ready().await;
+    for number in 0..300 {
+        store.write(record(&format!("key {number}"), "body")).unwrap();
+    }
+    fixture.until_written(&store);
+    for device in 0..3 {
+        let records = fixture.figures(&store, device).volume.unwrap().records;
+        assert!((60..=140).contains(&records), "device {device} has {records} of 300 records");
+    }
+    let (mut cursor, mut listed) = (Some(StoreCursor::default()), std::collections::HashSet::new());
+    while let Some(from) = cursor {
+        let page = store.entries(from, 32).await;
+        listed.extend(page.entries.into_iter().map(|entry| entry.head.key));
+        cursor = page.next;
+    }
+    assert_eq!(listed.len(), 300);
+}
+
+#[tokio::test]
+async fn a_full_store_takes_in_what_was_asked_for_twice_and_what_replaces() {
+    let fixture = Fixture::of(1);
+    let store = fixture.ready().await;
+    let mut stored = 0;
+    let refused = loop {
+        assert!(stored < CAPACITY >> 20, "everything was taken in");
+        match store.write(large(&format!("key {stored}"), 1 << 20)) {
+            Ok(()) => fixture.until_written(&store),
+            Err(refused) => break refused,
+        }
+        stored += 1;
+    };
+    assert_eq!(refused, Refused::NotAdmitted);
+    store.was_asked(&key("asked once"));
+    assert_eq!(store.write(record("asked once", "1")), Err(Refused::NotAdmitted));
+    store.was_asked(&key("asked once"));
+    store.write(record("asked once", "2")).unwrap();
+    let last = format!("key {}", stored - 1);
+    store.write(record(&last, "replaced")).unwrap();
+    assert_eq!(body(store.read(&key(&last)).await).as_deref(), Some("replaced"));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_and_takes_the_older_with_it() {
+    let fixture = Fixture::of(1);
+    let store = fixture.ready().await;
+    store.write(record("a", "1")).unwrap();
+    fixture.until_written(&store);
+    assert_eq!(store.write(large("a", (4 << 20) + 1)), Err(Refused::TooLarge));
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn a_store_without_devices_stores_nothing() {
+    let fixture = Fixture::of(0);
+    let store = fixture.ready().await;
+    assert_eq!(store.write(record("a", "1")), Err(Refused::NoDevice));
+    assert_eq!((store.find(&key("a")), read(&store, "a").await), (Found::Absent, None));
+    assert_eq!(store.save_state("log", "x".into()).await.devices, 0);
+    fixture.close(store).await;
+}
