@@ -42,6 +42,9 @@ pub trait IoFile: Send + Sync {
     fn truncate(&self, length: u64) -> io::Result<()>;
     /// Bytes in the file.
     fn length(&self) -> io::Result<u64>;
+    /// A hint that these bytes are not read again soon: what of them is not written yet is begun to be, the rest needs no
+    /// memory any more.
+    fn let_go(&self, _offset: u64, _length: u64) {}
 }
 
 /// A lock that is held.

@@ -1,16 +1,23 @@
-//! A segment's index file: 64 bytes at its beginning that say whose it is, then 64 bytes for everything that happened.
+//! A segment's index file: 128 bytes at its beginning that say whose it is, then 64 bytes for everything that happened.
 //!
-//! Owns the form of both. After a restart these files are all that is read.
+//! Owns the form of both. After a restart these files are all that is read. What would cost more than one record if it
+//! were damaged stands there twice: whose the file is, and that a record is gone.
 
 use crate::checksum::Seed;
 use crate::fields::{get_u32, get_u64, put_u32, put_u64};
 use crate::layout::FORMAT_VERSION;
 
-/// Bytes of an entry, and of the beginning.
+/// Bytes of an entry.
 pub(crate) const ENTRY: usize = 64;
+/// Bytes of the beginning.
+pub(crate) const HEADING: usize = 2 * COPY;
+const COPY: usize = 64;
+/// Half an entry says that a record is gone.
+const HALF: usize = ENTRY / 2;
 
 const MAGIC: u32 = 0x7869_4754;
-const SUM: usize = 60;
+/// Bytes of a checksum, with which everything ends.
+const SUM: usize = 4;
 const STORED: u32 = 1;
 const KILLED: u32 = 2;
 
@@ -51,8 +58,8 @@ pub(crate) struct Stored {
 }
 
 impl Heading {
-    pub(crate) fn encode(&self, seed: Seed) -> [u8; ENTRY] {
-        let mut bytes = [0; ENTRY];
+    pub(crate) fn encode(&self, seed: Seed) -> Vec<u8> {
+        let mut bytes = [0; COPY];
         put_u32(&mut bytes, 0, MAGIC);
         put_u32(&mut bytes, 4, FORMAT_VERSION);
         bytes[8..24].copy_from_slice(&self.volume);
@@ -60,12 +67,12 @@ impl Heading {
         put_u32(&mut bytes, 28, self.stream);
         put_u64(&mut bytes, 32, self.epoch);
         put_u64(&mut bytes, 40, self.opened);
-        sealed(bytes, seed)
+        sealed(bytes, seed).repeat(2)
     }
 
     /// `None`: damaged, or of something else.
     pub(crate) fn decode(bytes: &[u8], seed: Seed) -> Option<Self> {
-        let bytes = sound(bytes, seed)?;
+        let bytes = bytes.chunks_exact(COPY).take(2).find(|copy| is_sound(copy, seed))?;
         if get_u32(bytes, 0) != MAGIC || get_u32(bytes, 4) != FORMAT_VERSION {
             return None;
         }
@@ -82,59 +89,68 @@ impl Heading {
 }
 
 impl Entry {
-    pub(crate) fn encode(&self, seed: Seed) -> [u8; ENTRY] {
-        let mut bytes = [0; ENTRY];
+    pub(crate) fn encode(&self, seed: Seed) -> Vec<u8> {
         match self {
-            Self::Stored(stored) => {
-                put_u32(&mut bytes, 0, STORED);
-                put_u32(&mut bytes, 4, stored.unit);
-                put_u64(&mut bytes, 8, stored.epoch);
-                put_u64(&mut bytes, 16, stored.hash);
-                put_u64(&mut bytes, 24, stored.sequence);
-                put_u64(&mut bytes, 32, stored.expires);
-                put_u32(&mut bytes, 40, stored.length);
-                put_u32(&mut bytes, 44, stored.site);
-                bytes[48] = stored.kind;
-            }
+            Self::Stored(stored) => stored.encode(seed).to_vec(),
             Self::Killed { epoch, unit } => {
-                put_u32(&mut bytes, 0, KILLED);
-                put_u32(&mut bytes, 4, *unit);
-                put_u64(&mut bytes, 8, *epoch);
+                let mut half = [0; HALF];
+                put_u32(&mut half, 0, KILLED);
+                put_u32(&mut half, 4, *unit);
+                put_u64(&mut half, 8, *epoch);
+                sealed(half, seed).repeat(2)
             }
         }
-        sealed(bytes, seed)
     }
 
     /// `None`: damaged.
     pub(crate) fn decode(bytes: &[u8], seed: Seed) -> Option<Self> {
-        let bytes = sound(bytes, seed)?;
-        let (unit, epoch) = (get_u32(bytes, 4), get_u64(bytes, 8));
-        match get_u32(bytes, 0) {
-            STORED => Some(Self::Stored(Stored {
-                epoch,
-                hash: get_u64(bytes, 16),
-                sequence: get_u64(bytes, 24),
-                expires: get_u64(bytes, 32),
-                unit,
-                length: get_u32(bytes, 40),
-                site: get_u32(bytes, 44),
-                kind: bytes[48],
-            })),
-            KILLED => Some(Self::Killed { epoch, unit }),
-            _ => None,
+        let bytes = bytes.get(..ENTRY)?;
+        if is_sound(bytes, seed) && get_u32(bytes, 0) == STORED {
+            return Some(Self::Stored(Stored::decode(bytes)));
+        }
+        let half = bytes.chunks_exact(HALF).find(|half| is_sound(half, seed) && get_u32(half, 0) == KILLED)?;
+        Some(Self::Killed { epoch: get_u64(half, 8), unit: get_u32(half, 4) })
+    }
+}
+
+impl Stored {
+    fn encode(&self, seed: Seed) -> [u8; ENTRY] {
+        let mut bytes = [0; ENTRY];
+        put_u32(&mut bytes, 0, STORED);
+        put_u32(&mut bytes, 4, self.unit);
+        put_u64(&mut bytes, 8, self.epoch);
+        put_u64(&mut bytes, 16, self.hash);
+        put_u64(&mut bytes, 24, self.sequence);
+        put_u64(&mut bytes, 32, self.expires);
+        put_u32(&mut bytes, 40, self.length);
+        put_u32(&mut bytes, 44, self.site);
+        bytes[48] = self.kind;
+        sealed(bytes, seed)
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        Self {
+            epoch: get_u64(bytes, 8),
+            hash: get_u64(bytes, 16),
+            sequence: get_u64(bytes, 24),
+            expires: get_u64(bytes, 32),
+            unit: get_u32(bytes, 4),
+            length: get_u32(bytes, 40),
+            site: get_u32(bytes, 44),
+            kind: bytes[48],
         }
     }
 }
 
-fn sealed(mut bytes: [u8; ENTRY], seed: Seed) -> [u8; ENTRY] {
-    let sum = seed.sum([&bytes[..SUM]]);
-    put_u32(&mut bytes, SUM, sum);
+fn sealed<const LENGTH: usize>(mut bytes: [u8; LENGTH], seed: Seed) -> [u8; LENGTH] {
+    let sum = seed.sum([&bytes[..LENGTH - SUM]]);
+    put_u32(&mut bytes, LENGTH - SUM, sum);
     bytes
 }
 
-fn sound(bytes: &[u8], seed: Seed) -> Option<&[u8]> {
-    let bytes = bytes.get(..ENTRY)?;
-    (seed.sum([&bytes[..SUM]]) == get_u32(bytes, SUM)).then_some(bytes)
+fn is_sound(bytes: &[u8], seed: Seed) -> bool {
+    let (content, sum) = bytes.split_at(bytes.len() - SUM);
+    seed.sum([content]) == get_u32(sum, 0)
 }
 
 #[cfg(test)]
@@ -147,18 +163,21 @@ mod tests {
         [Entry::Stored(stored), Entry::Killed { epoch: 9, unit: 10 }]
     }
 
+    fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
+        let mut damaged = bytes.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        damaged
+    }
+
     #[test]
-    fn what_was_written_is_read_and_every_flipped_bit_is_seen() {
+    fn what_was_written_is_read_and_a_flipped_bit_is_seen_or_does_no_harm() {
         let seed = Seed::of(&Secret([1; 16]));
-        let heading = Heading { volume: [7; 16], segment: 1, stream: 2, epoch: 3, opened: 4 };
-        assert_eq!(Heading::decode(&heading.encode(seed), seed), Some(heading));
-        for entry in entries() {
+        let [stored, killed] = entries();
+        for (entry, survives) in [(stored, false), (killed, true)] {
             let bytes = entry.encode(seed);
-            assert_eq!(Entry::decode(&bytes, seed), Some(entry));
+            assert_eq!((bytes.len(), Entry::decode(&bytes, seed)), (ENTRY, Some(entry)));
             for bit in 0..ENTRY * 8 {
-                let mut damaged = bytes;
-                damaged[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(Entry::decode(&damaged, seed), None, "bit {bit}");
+                assert_eq!(Entry::decode(&flipped(&bytes, bit), seed), survives.then_some(entry), "bit {bit}");
             }
             assert_eq!(Entry::decode(&bytes[..ENTRY - 1], seed), None);
             assert_eq!(Entry::decode(&bytes, Seed::of(&Secret([2; 16]))), None);
@@ -166,9 +185,23 @@ mod tests {
     }
 
     #[test]
+    fn one_damaged_copy_of_the_heading_does_no_harm() {
+        let seed = Seed::of(&Secret([1; 16]));
+        let heading = Heading { volume: [7; 16], segment: 1, stream: 2, epoch: 3, opened: 4 };
+        let bytes = heading.encode(seed);
+        assert_eq!(bytes.len(), HEADING);
+        for bit in 0..HEADING * 8 {
+            assert_eq!(Heading::decode(&flipped(&bytes, bit), seed), Some(heading), "bit {bit}");
+        }
+        assert_eq!(Heading::decode(&flipped(&flipped(&bytes, 9), 64 * 8 + 9), seed), None);
+        assert_eq!(Heading::decode(&bytes, Seed::of(&Secret([2; 16]))), None);
+    }
+
+    #[test]
     fn a_hole_is_no_entry() {
         let seed = Seed::of(&Secret([1; 16]));
         assert_eq!(Entry::decode(&[0; ENTRY], seed), None);
-        assert_eq!(Heading::decode(&[0; ENTRY], seed), None);
+        assert_eq!(Heading::decode(&[0; HEADING], seed), None);
+        assert_eq!(Heading::decode(&[], seed), None);
     }
 }

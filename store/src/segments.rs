@@ -14,11 +14,15 @@ use rustix::io::Errno;
 
 use crate::checksum::Seed;
 use crate::io::{Io, IoFile, read_exact_at, read_up_to, write_all_at};
-use crate::journal::{ENTRY, Entry, Heading};
+use crate::journal::{ENTRY, Entry, HEADING, Heading};
 use crate::layout::{Geometry, Part, segment_file};
 
 /// Pieces of a body are gathered up to this before they are written: one call for a small record, few for a large one.
 const WRITTEN_AT_ONCE: usize = 512 * 1024;
+/// Bytes after which the system is told to write.
+const WRITTEN_BEHIND: u64 = 1024 * 1024;
+/// How far behind it is told again, when they are written, to forget them.
+const KEPT_BEHIND: u64 = 8 * 1024 * 1024;
 /// The epoch of a segment that is free.
 const NO_EPOCH: u64 = 0;
 
@@ -39,6 +43,8 @@ struct Use {
     epoch: AtomicU64,
     /// Bytes of the index file. Locked while it is written.
     journal: Mutex<u64>,
+    /// Up to where data was let go.
+    let_go: AtomicU64,
 }
 
 /// Files held open, those used last.
@@ -50,7 +56,7 @@ struct OpenFiles {
 
 impl Segments {
     pub(crate) fn new(io: Arc<dyn Io>, directory: PathBuf, geometry: Geometry, seed: Seed, open_files: usize) -> Self {
-        let unused = |_| Use { epoch: AtomicU64::new(NO_EPOCH), journal: Mutex::new(0) };
+        let unused = |_| Use { epoch: AtomicU64::new(NO_EPOCH), journal: Mutex::new(0), let_go: AtomicU64::new(0) };
         Self {
             io,
             directory,
@@ -86,7 +92,8 @@ impl Segments {
         file.truncate(0)?;
         self.put(&*file, &heading.encode(self.seed), 0)?;
         file.sync_data()?;
-        *journal = ENTRY as u64;
+        usage.let_go.store(0, Ordering::Relaxed);
+        *journal = HEADING as u64;
         usage.epoch.store(heading.epoch, Ordering::Release);
         Ok(())
     }
@@ -141,7 +148,23 @@ impl Segments {
                 gathered.extend_from_slice(piece);
             }
         }
-        self.put(&*file, &gathered, at)
+        self.put(&*file, &gathered, at)?;
+        self.write_behind(segment, &*file, at + gathered.len() as u64);
+        Ok(())
+    }
+
+    /// Has what was written be on its way to the device, and out of memory a little later. What readers have of other
+    /// records in the page cache stays, and the device is never flooded all at once.
+    fn write_behind(&self, segment: u32, file: &dyn IoFile, end: u64) {
+        let usage = &self.uses[segment as usize].let_go;
+        let before = usage.load(Ordering::Relaxed).min(end);
+        if end - before < WRITTEN_BEHIND {
+            return;
+        }
+        file.let_go(before, end - before);
+        let written = before.saturating_sub(KEPT_BEHIND);
+        file.let_go(written, (before - written).min(end - before));
+        usage.store(end, Ordering::Relaxed);
     }
 
     /// Reads data of a segment.

@@ -2,6 +2,7 @@
 //!
 //! Owns the volume and its interface; the parts below own how each is done.
 
+mod clearing;
 mod opening;
 mod reading;
 mod reclaim;
@@ -71,6 +72,8 @@ struct Counters {
     evicted: AtomicU64,
     corrupt: AtomicU64,
     free: AtomicU64,
+    /// Bytes of state.
+    state: AtomicU64,
 }
 
 impl Volume {
@@ -112,7 +115,7 @@ impl Volume {
         self.read_head_at(place)
     }
 
-    /// Stores a record, in the stead of what its key had.
+    /// Stores a record, in the stead of what its key had; when that fails, that is gone as well.
     pub fn append(&self, record: &NewRecord, keeper: &dyn Keeper) -> Result<Appended, AppendError> {
         self.append_if(record, keeper, &|| true)
     }
@@ -159,6 +162,11 @@ impl Volume {
         )
     }
 
+    /// Forgets all records, durably. State stays.
+    pub fn clear(&self) -> io::Result<()> {
+        self.clear_all()
+    }
+
     /// Whether there are free segments, so that storing something costs nobody else his room.
     pub fn has_free_room(&self) -> bool {
         self.counters.free.load(Ordering::Relaxed) > writer::RESERVED
@@ -190,7 +198,7 @@ impl Volume {
         (places, next)
     }
 
-    /// Makes everything durable that was appended.
+    /// Makes durable what the segments being filled have. Whatever they had before is, or soon will be.
     pub fn sync(&self) -> io::Result<()> {
         let open = self.writer.lock().open_segments();
         open.into_iter().try_for_each(|segment| self.segments.sync(segment))
@@ -216,7 +224,7 @@ impl Volume {
             reclaimed_segments: count(&self.counters.reclaimed),
             evicted: count(&self.counters.evicted),
             corrupt: count(&self.counters.corrupt),
-            state_bytes: self.states.lock().bytes(),
+            state_bytes: count(&self.counters.state),
             index_memory: self.index.memory(),
             sites,
         }
@@ -224,17 +232,25 @@ impl Volume {
 
     /// Saves state under a name, durably, in the stead of all that was there.
     pub fn save_state(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
-        self.states.lock().save(name, bytes)
+        self.with_states(|states| states.save(name, bytes))
     }
 
     /// Adds to the state of a name, durably.
     pub fn append_state(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
-        self.states.lock().append(name, bytes)
+        self.with_states(|states| states.append(name, bytes))
     }
 
     /// The state of a name.
     pub fn load_state(&self, name: &str) -> Result<Option<StateBlob>, StateError> {
-        self.states.lock().load(name)
+        self.with_states(|states| states.load(name))
+    }
+
+    /// Whoever wants to know how much state there is does not wait for what is done with it.
+    fn with_states<T>(&self, work: impl FnOnce(&mut States) -> T) -> T {
+        let mut states = self.states.lock();
+        let done = work(&mut states);
+        self.counters.state.store(states.bytes(), Ordering::Relaxed);
+        done
     }
 
     fn is_recovered(&self) -> bool {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use rustix::io::Errno;
 
 use super::{Io, IoFile, IoLock};
@@ -95,6 +95,11 @@ impl IoFile for RealFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn let_go(&self, offset: u64, length: u64) {
+        // A file system that takes no hints is none the worse.
+        fadvise(&self.0, offset, std::num::NonZeroU64::new(length), Advice::DontNeed).unwrap_or_default();
     }
 }
 

@@ -86,7 +86,7 @@ impl Volume {
                 break;
             }
             if let Some(stream) = writer.left_behind() {
-                self.close(writer, stream)?;
+                writer.close(stream);
             }
             let now = self.now();
             let Some(victim) = self.choose_victim(writer, now) else { break };
@@ -228,7 +228,7 @@ impl Volume {
             if writer.free() == 0 {
                 return Ok(None);
             }
-            self.close(writer, Stream::Carried)?;
+            writer.close(Stream::Carried);
             self.open_segment(writer, Stream::Carried)?;
         }
         Ok(writer.room(Stream::Carried, length, &self.geometry))

@@ -10,7 +10,7 @@ use super::stream::Stream;
 use super::writer::{Filling, State, Writer};
 use super::{Place, Volume};
 use crate::figures::{DiscardReason, Discarded, Recovered, RecoveryProgress};
-use crate::journal::{ENTRY, Entry, Heading, Stored};
+use crate::journal::{ENTRY, Entry, HEADING, Heading, Stored};
 use crate::layout::UNIT;
 
 /// Removals that may arrive while the index is being read. With more, all that was stored is given up: a removed record
@@ -96,12 +96,12 @@ impl Volume {
             return None;
         };
         let epoch = heading.epoch;
-        let length = bytes.len() / ENTRY * ENTRY;
+        let length = (bytes.len() / ENTRY * ENTRY).max(HEADING);
         self.segments.resume(segment, epoch, length as u64);
         self.index.accounts().begin(segment, epoch, heading.opened);
         let data = self.segments.data_length(segment).unwrap_or(0).min(self.geometry.segment_size);
-        tally.add(DiscardReason::DamagedEntry, u64::from(bytes.len() > length));
-        let stored = self.understand(&bytes[ENTRY..length], epoch, data, tally);
+        tally.add(DiscardReason::DamagedEntry, u64::from(bytes.len() != length));
+        let stored = self.understand(bytes.get(HEADING..length).unwrap_or_default(), epoch, data, tally);
         let filled = stored.iter().map(|(stored, _)| end(stored)).max().unwrap_or(0).next_multiple_of(UNIT);
         let now = self.now();
         for (stored, killed) in &stored {

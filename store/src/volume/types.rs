@@ -119,7 +119,7 @@ pub enum OpenError {
     },
 }
 
-/// A record cannot be stored.
+/// A record cannot be stored. What it was to replace is gone nevertheless: it is out of date.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// The index is not read yet, so that nobody knows which segments are free.
@@ -135,7 +135,7 @@ pub enum AppendError {
         /// What is allowed.
         most: usize,
     },
-    /// The device refused. What the record was to replace is gone nevertheless.
+    /// The device refused.
     #[error("cannot {operation} segment {segment}: {source}")]
     Io {
         /// What was tried.

@@ -2,7 +2,7 @@
 
 use super::stream::{STREAMS, Stream};
 use crate::figures::Reclaimed;
-use crate::journal::ENTRY;
+use crate::journal::{ENTRY, HEADING};
 use crate::layout::{Geometry, UNIT};
 
 /// Free segments that only carrying over may take: without one, records could not be moved out of the next victim.
@@ -61,7 +61,7 @@ pub(super) struct Filling {
 impl Filling {
     /// Whether a record of so many bytes goes in. Its index must have room for it, and for that it is gone one day.
     pub(super) fn fits(&self, length: u64, geometry: &Geometry) -> bool {
-        let entries = geometry.journal_size / ENTRY as u64 - 1;
+        let entries = (geometry.journal_size - HEADING as u64) / ENTRY as u64;
         self.offset + length <= geometry.segment_size && (self.records + 1) * 2 <= entries
     }
 }
@@ -129,11 +129,12 @@ impl Writer {
         self.filling[stream as usize] = Some(filling);
     }
 
-    /// Has the segment being filled be full; answers which it was.
-    pub(super) fn close(&mut self, stream: Stream) -> Option<u32> {
-        let Filling { segment, epoch, offset, .. } = self.filling[stream as usize].take()?;
-        self.segments[segment as usize].state = State::Full { filled: offset, epoch, age: epoch };
-        Some(segment)
+    /// Has the segment being filled be full. It is not made durable: that would stop the writer for a while, and what a
+    /// power cut takes is a miss, as every record is compared with its checksums.
+    pub(super) fn close(&mut self, stream: Stream) {
+        if let Some(Filling { segment, epoch, offset, .. }) = self.filling[stream as usize].take() {
+            self.segments[segment as usize].state = State::Full { filled: offset, epoch, age: epoch };
+        }
     }
 
     /// Has a segment be free.

@@ -24,6 +24,20 @@ impl Volume {
         keeper: &dyn Keeper,
         wanted: &dyn Fn() -> bool,
     ) -> Result<Appended, AppendError> {
+        let result = self.check_and_write(record, keeper, wanted);
+        if result.is_err() {
+            // What was to be replaced is out of date, whether this could be stored or not.
+            drop(self.remove(&record.key));
+        }
+        result
+    }
+
+    fn check_and_write(
+        &self,
+        record: &NewRecord,
+        keeper: &dyn Keeper,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Appended, AppendError> {
         self.check_size(record)?;
         if !self.is_recovered() {
             return Err(AppendError::Recovering);
@@ -89,19 +103,11 @@ impl Volume {
         if let Some(room) = writer.room(stream, length, &self.geometry) {
             return Ok(room);
         }
-        self.close(writer, stream)?;
+        writer.close(stream);
         self.make_free(writer, keeper)?;
         self.open_segment(writer, stream)?;
         let none = || failed("find room in", 0)(io::ErrorKind::StorageFull.into());
         writer.room(stream, length, &self.geometry).ok_or_else(none)
-    }
-
-    /// Ends the segment that a stream fills, durably: a power cut costs no more than what is being filled.
-    pub(super) fn close(&self, writer: &mut Writer, stream: Stream) -> Result<(), AppendError> {
-        match writer.close(stream) {
-            Some(segment) => self.segments.sync(segment).map_err(failed("flush", segment)),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn open_segment(&self, writer: &mut Writer, stream: Stream) -> Result<(), AppendError> {

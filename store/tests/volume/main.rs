@@ -3,6 +3,7 @@
 mod capacity;
 mod clocks;
 mod damage;
+mod faults;
 mod kept;
 mod killed;
 mod kit;
