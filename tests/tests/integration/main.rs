@@ -23,6 +23,7 @@ mod live;
 mod metrics;
 mod origin_side;
 mod origins;
+mod purges;
 mod python;
 mod route_actions;
 mod slices;

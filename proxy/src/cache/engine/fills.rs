@@ -145,6 +145,14 @@ impl Fill {
         matches!(self.found.lock().head, Head::Pending)
     }
 
+    /// The response that everyone may read, once there is one.
+    pub(super) fn shared(&self) -> Option<Arc<Object>> {
+        match &self.found.lock().head {
+            Head::Ready { object, .. } => Some(Arc::clone(object)),
+            Head::Pending | Head::Unshared(_) | Head::Failed { .. } => None,
+        }
+    }
+
     /// Waits for the head.
     pub(super) async fn head(&self) -> Head {
         let found = || Some(self.found.lock().head.clone()).filter(|head| !matches!(head, Head::Pending));

@@ -108,9 +108,13 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.purges.judge(&object.provenance) == Verdict::Current
     }
 
-    /// Whether requests that come now may have what a fill brings. What only its tags tell is seen when they are known.
+    /// Whether requests that come now may have what a fill brings. Its tags are known with its head: who waited for that
+    /// looks again then.
     pub(super) fn is_of_use(&self, fill: &Fill) -> bool {
-        self.purges.judge(&fill.asked) == Verdict::Current
+        match fill.shared() {
+            Some(object) => self.is_current(&object),
+            None => self.purges.judge(&fill.asked) == Verdict::Current,
+        }
     }
 
     /// The fill of this key that a request may join.

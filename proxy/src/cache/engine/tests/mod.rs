@@ -12,6 +12,7 @@ mod large;
 mod limits;
 mod model;
 mod private;
+mod purging;
 mod resuming;
 mod revalidation;
 mod slices;
