@@ -93,9 +93,11 @@ fn node_says_whom_it_trusts_and_asks() {
 
 #[test]
 fn disk_tier_arrives() {
-    let cache = |fields: &str| model(&format!("kind: node\nname: eu-1\npop: eu-a\ncache: {fields}\n{PLACES}")).node.cache;
+    let cache =
+        |fields: &str| model(&format!("kind: node\nname: eu-1\npop: eu-a\ncache: {fields}\n{PLACES}")).node.cache;
     assert_eq!(cache("{capacity: 64MiB}").disk, None);
-    let disk = cache("{disk: {devices: [{directory: /a, capacity: 64MiB}, {directory: b, capacity: 2GiB}]}}").disk.unwrap();
+    let disk =
+        cache("{disk: {devices: [{directory: /a, capacity: 64MiB}, {directory: b, capacity: 2GiB}]}}").disk.unwrap();
     let devices: Vec<_> = disk.devices.iter().map(|device| (device.directory.clone(), device.capacity)).collect();
     assert_eq!(devices, [("/a".into(), ByteSize::mib(64)), ("b".into(), ByteSize::mib(2048))]);
     assert_eq!((disk.min_lifetime, disk.read_timeout), (Duration::from_secs(60), Duration::from_secs(1)));

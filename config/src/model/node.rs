@@ -137,6 +137,29 @@ pub struct CacheMemory {
     pub fill_window: ByteSize,
     /// Fills at the same time (default 1,024).
     pub fills: usize,
+    /// What is stored on disk beneath it, where anything is.
+    pub disk: Option<CacheDisk>,
+}
+
+/// Disk tier of the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheDisk {
+    /// Where it is kept; never none.
+    pub devices: Vec<CacheDevice>,
+    /// What is of use for less than this is not written (default a minute).
+    pub min_lifetime: Duration,
+    /// How long a request waits for a device (default a second).
+    pub read_timeout: Duration,
+}
+
+/// A directory of the disk tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheDevice {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Bytes that it may take.
+    pub capacity: ByteSize,
 }
 
 /// Where the access log goes.

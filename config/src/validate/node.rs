@@ -8,7 +8,7 @@ use super::names::{Names, parse_name};
 use super::networks::{networks, some_networks};
 use super::origin_pool::check_host_and_port;
 use super::range::{check_duration, check_length, check_number, check_size};
-use super::{Documents, Written, certificate};
+use super::{Documents, Written, cache_disk, certificate};
 use crate::document::{
     AccessLogField, AdminFields, ByteSizeText, CacheFields, DurationText, LimitFields, ListenerFields, NodeDocument,
     PlaintextField, ProtocolField,
@@ -269,6 +269,7 @@ fn cache(fields: &CacheFields, place: &Place<'_>, report: &mut Report) -> CacheM
         max_object,
         fill_window: check_size(fields.fill_window, window, &place.field("fill_window"), report),
         fills: check_number(fields.fills, 1..=65_536, &place.field("fills"), report) as usize,
+        disk: fields.disk.as_ref().map(|fields| cache_disk::disk(fields, &place.field("disk"), report)),
     }
 }
 

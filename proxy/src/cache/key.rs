@@ -123,6 +123,12 @@ impl CacheKey {
         Self { resource: text.len(), text: text.into() }
     }
 
+    /// The key with this text, of which so many bytes name the resource; nothing where they cannot.
+    #[must_use]
+    pub fn of_text(text: &str, resource: usize) -> Option<Self> {
+        text.is_char_boundary(resource).then(|| Self { text: text.into(), resource })
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -21,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{AdminState, Lifecycle};
+use crate::cache::disk::DiskStore;
 use crate::cache::engine::CacheEngine;
 use crate::cache::purge::Purges;
 use crate::edge_application::EdgeApplication;
@@ -58,6 +59,9 @@ const SWITCH_SWEEP: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log may take to reach the disk.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
+/// How long what is queued for disks may take at least to get there, however little is left of the grace: 64 MiB for each.
+const DISK_FLUSH: Duration = Duration::from_secs(3);
+
 /// Runs an edge node from these files until it is told to stop (SIGTERM, SIGINT).
 ///
 /// # Errors
@@ -84,6 +88,15 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
         .map_err(|source| StartError::Threads { name, source })
 }
 
+/// The purges that what is on disk has outlived, or not. Waits for devices to be opened: what they have is of no use before.
+fn open_purges(disk: Option<&DiskStore>, fills: &Runtime, metrics: &Metrics) -> Arc<Purges> {
+    let metrics = metrics.purges().clone();
+    match disk {
+        Some(disk) => fills.block_on(Purges::open(disk.purge_log(), fills.handle(), metrics)),
+        None => Purges::in_memory(metrics),
+    }
+}
+
 /// A node put together, not serving yet.
 struct Node {
     application: Arc<EdgeApplication>,
@@ -91,6 +104,7 @@ struct Node {
     metrics: Arc<Metrics>,
     admin: Arc<AdminState>,
     reloader: Reloader,
+    disk: Option<DiskStore>,
 }
 
 impl Node {
@@ -127,9 +141,14 @@ impl Node {
         let resolver = Resolver::new(&model.node.resolvers, fills.handle().clone(), metrics.resolver().clone());
         let log = Arc::clone(&access_log);
         let reloader = Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
-        let purges = Purges::in_memory(metrics.purges().clone());
+        let disk = model.node.cache.disk.as_ref().map(|disk| DiskStore::open(disk, &metrics));
+        let purges = open_purges(disk.as_ref(), fills, &metrics);
         let cache: Arc<CacheEngine<FillRequest>> =
-            CacheEngine::new(&model.node.cache, purges, fills.handle().clone(), Arc::clone(&metrics));
+            CacheEngine::new(&model.node.cache, Arc::clone(&purges), fills.handle().clone(), Arc::clone(&metrics));
+        if let Some(disk) = &disk {
+            disk.set_purges(purges);
+            cache.set_disk(disk.tier(), disk.min_lifetime());
+        }
         let capacity = model.node.cache.capacity.0;
         let figures = Arc::clone(&cache);
         metrics.cache().read_usage_from(move || {
@@ -164,7 +183,7 @@ impl Node {
         admin.warm.set_asker(Arc::new(Warming(Arc::downgrade(&proxy))));
         cache.set_fetcher(fetcher);
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
-        Ok(Self { application, lifecycle, metrics, admin, reloader })
+        Ok(Self { application, lifecycle, metrics, admin, reloader, disk })
     }
 
     /// Serves until a signal says stop, then lets requests in flight finish within the grace.
@@ -191,9 +210,13 @@ impl Node {
         log::info!(node = model.node.name.as_str(), workers = model.node.workers; "serving");
         self.until_stopped(&mut signals).await;
         self.lifecycle.stop();
-        let grace = self.reloader.grace();
+        let (grace, stopped) = (self.reloader.grace(), Instant::now());
         if tokio::time::timeout(grace, serving.ended()).await.is_err() {
             log::warn!("{} s of grace are over; connections that are left are cut", grace.as_secs());
+        }
+        if let Some(disk) = &self.disk {
+            // Behind all requests: what they stored is written as well.
+            disk.close(grace.saturating_sub(stopped.elapsed()).max(DISK_FLUSH)).await;
         }
         stop_admin.send_replace(true);
         self.reloader.flush_access_log(LOG_FLUSH);

@@ -45,7 +45,7 @@ pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
 pub use disk::fuzz_stored_head;
-pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
+pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, record_is_gone, site_tag};
 pub use explanation::{Explanation, NotStoredNote, SliceCounts};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
 pub use interim::{Hearing, InterimHead};

@@ -8,6 +8,7 @@ mod cache;
 mod cmcd;
 mod compression;
 mod connections;
+mod disk;
 mod family;
 mod geo;
 mod kill_switch;
@@ -34,6 +35,7 @@ use tidegate_config::model::{Coding, OriginPool};
 pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard};
 use compression::CompressionMetrics;
 use connections::ConnectionMetrics;
+pub use disk::{DiskMetrics, DiskUsage};
 use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
@@ -83,6 +85,7 @@ pub struct Metrics {
     refresh_origins: ArcSwapOption<Refresh>,
     connections: ConnectionMetrics,
     cache: CacheMetrics,
+    disk: Arc<DiskMetrics>,
     fills: FillMetrics,
     geo: GeoMetrics,
     kill_switches: KillSwitchMetrics,
@@ -138,6 +141,7 @@ impl Metrics {
             pools: RwLock::default(),
             connections: ConnectionMetrics::register(&families),
             cache: CacheMetrics::register(&families),
+            disk: Arc::new(DiskMetrics::register(&families)),
             fills: FillMetrics::register(&families),
             geo: GeoMetrics::register(&families),
             kill_switches: KillSwitchMetrics::register(&families),
@@ -235,7 +239,13 @@ impl Metrics {
         self.refresh_origins.store(Some(Arc::new(Box::new(refresh))));
     }
 
-    /// Cache figures.
+    /// Figures of the disk tier.
+    #[must_use]
+    pub fn disk(&self) -> Arc<DiskMetrics> {
+        Arc::clone(&self.disk)
+    }
+
+    /// Figures of the memory tier.
     #[must_use]
     pub fn cache(&self) -> &CacheMetrics {
         &self.cache
@@ -309,6 +319,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         self.process.refresh();
         self.cache.refresh();
+        self.disk.refresh();
         if let Some(refresh) = &*self.refresh_origins.load() {
             refresh();
         }

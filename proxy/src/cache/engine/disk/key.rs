@@ -45,12 +45,13 @@ fn write(resource: usize, text: &str, variant: &[u8]) -> Bytes {
     bytes.into()
 }
 
-/// The URL in a record's key, without scheme, query and what policies add; nothing where it is no such key.
-pub(in crate::cache::engine) fn text_of(key: &[u8]) -> Option<&str> {
-    let (_resource, rest) = key.split_first_chunk::<4>()?;
+/// The cache key in a record's key; nothing where there is none.
+pub(super) fn cache_key_of(key: &[u8]) -> Option<CacheKey> {
+    let number = |bytes: &[u8; 4]| usize::try_from(u32::from_be_bytes(*bytes)).ok();
+    let (resource, rest) = key.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
-    let text = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-    std::str::from_utf8(text).ok()
+    let text = std::str::from_utf8(rest.get(..number(length)?)?).ok()?;
+    CacheKey::of_text(text, number(resource)?)
 }
 
 #[cfg(test)]
@@ -77,9 +78,9 @@ mod tests {
         for (number, key) in keys.iter().enumerate() {
             assert!(!keys[number + 1..].contains(key), "{key:?}");
         }
-        assert_eq!(text_of(&keys[1]), Some("http://a.test/a"));
+        assert_eq!(cache_key_of(&keys[1]), Some(primary("/a")));
         for end in 0..8 + "http://a.test/a".len() {
-            assert_eq!(text_of(&keys[1][..end]), None, "cut at {end}");
+            assert_eq!(cache_key_of(&keys[1][..end]), None, "cut at {end}");
         }
     }
 }

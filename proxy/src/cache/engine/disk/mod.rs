@@ -27,7 +27,7 @@ pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
 
 use super::memory::FullKey;
 use crate::cache::key::{CacheKey, Scheme};
-use crate::cache::purge::Lineage;
+use crate::cache::purge::{Generations, Lineage, Verdict};
 pub(super) use codec::Laid;
 use loads::Loads;
 use raising::Raised;
@@ -110,6 +110,20 @@ pub(super) fn fresh_number() -> u64 {
     RandomState::new().hash_one(SystemTime::now()) >> 8
 }
 
+/// Whether a record is of no use because of a purge. Slices and parts are not looked at: they have no use without their
+/// head, and are not read again.
+#[must_use]
+pub fn record_is_gone(key: &[u8], kind: Kind, head: &[u8], purges: &Generations) -> bool {
+    if !matches!(kind, Kind::Object | Kind::Head) {
+        return false;
+    }
+    let Some(key) = key::cache_key_of(key) else { return true };
+    match codec::HeadRecord::decode(head, &key, purges.secret().lineage()) {
+        Some(head) => matches!(purges.judge(&head.provenance), Verdict::Gone(_)),
+        None => true,
+    }
+}
+
 /// Any bytes as the head of what is stored: they are read or refused, and what is read comes back the same.
 pub fn fuzz_stored_head(bytes: &[u8]) {
     let key = CacheKey::new(Scheme::Https, "a.test", "/", None);
@@ -122,5 +136,5 @@ pub fn fuzz_stored_head(bytes: &[u8]) {
             assert_eq!((again.laid, again.trailers), (head.laid, head.trailers));
         }
     }
-    std::hint::black_box((codec::decode_rule(bytes), codec::decode_search(bytes), key::text_of(bytes)));
+    std::hint::black_box((codec::decode_rule(bytes), codec::decode_search(bytes), key::cache_key_of(bytes)));
 }

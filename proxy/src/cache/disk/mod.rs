@@ -1,0 +1,117 @@
+//! The store on disk that the cache engine has beneath its memory: opened by configuration, watched, closed.
+//!
+//! Owns how the engine's records become the store's, and what operators hear of devices. Which records there are is the
+//! engine's business; files and devices are the store's.
+
+mod keeper;
+mod purge_log;
+mod tier;
+mod watcher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_config::model::{CacheDevice, CacheDisk};
+use tidegate_store::io::{Io, RealIo};
+use tidegate_store::{DeviceOptions, Store, StoreOptions};
+
+use crate::cache::engine::DiskTier;
+use crate::cache::purge::{PurgeLog, Purges};
+use crate::telemetry::{DiskUsage, Metrics};
+use keeper::Judge;
+use purge_log::PurgesOnDisk;
+use tier::Tier;
+use watcher::Reporter;
+
+/// The store of a node.
+pub struct DiskStore {
+    store: Arc<Store>,
+    judge: Arc<Judge>,
+    min_lifetime: Duration,
+}
+
+impl DiskStore {
+    /// Opens the directories that are configured. Returns at once: they are read by threads of their own, and what cannot be
+    /// opened is said and tried again.
+    #[must_use]
+    pub fn open(disk: &CacheDisk, metrics: &Arc<Metrics>) -> Self {
+        Self::open_by(disk, metrics, Arc::new(RealIo))
+    }
+
+    fn open_by(disk: &CacheDisk, metrics: &Arc<Metrics>, io: Arc<dyn Io>) -> Self {
+        let device = |device: &CacheDevice| DeviceOptions {
+            directory: device.directory.clone(),
+            capacity: device.capacity.0,
+        };
+        let judge = Arc::new(Judge::default());
+        let mut options = StoreOptions::new(disk.devices.iter().map(device).collect());
+        options.io = io;
+        options.keeper = Arc::clone(&judge) as _;
+        options.watcher = Arc::new(Reporter::new(metrics));
+        options.limits.read_deadline = disk.read_timeout;
+        let store = Store::open(options);
+        let figures = Arc::clone(&store);
+        metrics.disk().read_usage_from(move || usage(&figures));
+        Self { store, judge, min_lifetime: disk.min_lifetime }
+    }
+
+    /// The store itself, which also keeps small things under names.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// As the engine asks for it.
+    #[must_use]
+    pub fn tier(&self) -> Arc<dyn DiskTier> {
+        Arc::new(Tier(Arc::clone(&self.store)))
+    }
+
+    /// What is of use for less than this is not written.
+    #[must_use]
+    pub fn min_lifetime(&self) -> Duration {
+        self.min_lifetime
+    }
+
+    /// Says what was purged, so that it is not carried over where room is made.
+    pub fn set_purges(&self, purges: Arc<Purges>) {
+        self.judge.set(purges);
+    }
+
+    /// Where purges are written down, beside what they are about.
+    #[must_use]
+    pub fn purge_log(&self) -> Arc<dyn PurgeLog> {
+        Arc::new(PurgesOnDisk(Arc::clone(&self.store)))
+    }
+
+    /// Writes what is queued and lets the directories go, within this time.
+    pub async fn close(&self, deadline: Duration) {
+        let closed = self.store.close(deadline).await;
+        if closed.lost > 0 || closed.hanging > 0 {
+            log::warn!(records = closed.lost, hanging_threads = closed.hanging;
+                "the disk tier is closed; some of what was queued is not written");
+        } else {
+            log::info!("the disk tier is closed");
+        }
+    }
+}
+
+fn usage(store: &Store) -> Vec<DiskUsage> {
+    let figures = store.figures().devices.into_iter();
+    figures
+        .map(|device| {
+            let volume = device.volume.unwrap_or_default();
+            DiskUsage {
+                device: device.directory.to_string(),
+                state: device.state,
+                capacity: volume.capacity,
+                bytes: volume.living_bytes,
+                records: volume.records,
+                index_bytes: volume.index_memory,
+                queued_bytes: device.queued_bytes,
+                queued_reads: device.queued_reads,
+                written_bytes: volume.written_bytes,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,204 @@
+//! Figures of the disk tier, by device.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
+use tidegate_store::{DeviceState, ReadOutcome};
+
+use super::family::Families;
+
+/// What a device holds at this moment.
+#[derive(Debug, Clone)]
+pub struct DiskUsage {
+    /// Its directory.
+    pub device: String,
+    /// What can be done with it.
+    pub state: DeviceState,
+    /// Bytes that it may take.
+    pub capacity: u64,
+    /// Bytes of what is stored.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// Bytes of memory that its index takes.
+    pub index_bytes: u64,
+    /// Bytes that wait to be written.
+    pub queued_bytes: u64,
+    /// Reads that wait.
+    pub queued_reads: u64,
+    /// Bytes written to files since it was opened.
+    pub written_bytes: u64,
+}
+
+type UsageSource = Box<dyn Fn() -> Vec<DiskUsage> + Send + Sync>;
+
+/// Seconds: from the page cache to a disk that is about to fail.
+const LATENCIES: [f64; 12] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0];
+
+/// Seconds: an hour, a day, a week, …
+const AGES: [f64; 7] = [60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0];
+
+/// The figures of the disk tier. Devices are as many as are configured.
+pub struct DiskMetrics {
+    source: OnceLock<UsageSource>,
+    states: IntGaugeVec,
+    capacity: IntGaugeVec,
+    bytes: IntGaugeVec,
+    records: IntGaugeVec,
+    index: IntGaugeVec,
+    queued_bytes: IntGaugeVec,
+    queued_reads: IntGaugeVec,
+    file_bytes: IntGaugeVec,
+    reads: HistogramVec,
+    read_bytes: IntCounterVec,
+    writes: HistogramVec,
+    written_bytes: IntCounterVec,
+    not_written: IntCounterVec,
+    evictions: IntCounterVec,
+    ages: HistogramVec,
+    carried: IntCounterVec,
+    recovered: IntCounterVec,
+    discarded: IntCounterVec,
+    corrupt: IntCounterVec,
+}
+
+impl DiskMetrics {
+    pub(super) fn register(families: &Families<'_>) -> Self {
+        let gauges = |name: &str, help: &str| families.gauges(name, help, &["device"]);
+        let counters = |name: &str, help: &str| families.counters(name, help, &["device"]);
+        Self {
+            source: OnceLock::new(),
+            states: families.gauges(
+                "tidegate_disk_device_state",
+                "1 for the state that a device of the disk tier is in, 0 for all others.",
+                &["device", "state"],
+            ),
+            capacity: gauges("tidegate_disk_capacity_bytes", "Bytes that a device of the disk tier may take."),
+            bytes: gauges("tidegate_disk_bytes", "Bytes of records on a device that can be served."),
+            records: gauges("tidegate_disk_records", "Records on a device that can be served."),
+            index: gauges("tidegate_disk_index_memory_bytes", "Bytes of memory that the index of a device takes."),
+            queued_bytes: gauges("tidegate_disk_queued_write_bytes", "Bytes that wait to be written to a device."),
+            queued_reads: gauges("tidegate_disk_queued_reads", "Reads that wait for a device."),
+            file_bytes: gauges(
+                "tidegate_disk_file_bytes_written",
+                "Bytes written to files of a device since it was opened, of whatever kind.",
+            ),
+            reads: families.histograms(
+                "tidegate_disk_read_duration_seconds",
+                "Reads from a device, waiting included, by how they ended.",
+                &["device", "outcome"],
+                &LATENCIES,
+            ),
+            read_bytes: counters("tidegate_disk_read_bytes_total", "Bytes of records read from a device."),
+            writes: families.histograms(
+                "tidegate_disk_write_duration_seconds",
+                "Records written to a device, waiting included.",
+                &["device"],
+                &LATENCIES,
+            ),
+            written_bytes: counters("tidegate_disk_written_bytes_total", "Bytes of bodies written to a device."),
+            not_written: families.counters(
+                "tidegate_disk_not_written_total",
+                "Records that were to be written to a device and were not, by why.",
+                &["device", "reason"],
+            ),
+            evictions: families.counters(
+                "tidegate_disk_evictions_total",
+                "Records that left a device where room was made, by cause.",
+                &["device", "cause"],
+            ),
+            ages: families.histograms(
+                "tidegate_disk_reclaimed_age_seconds",
+                "Age of the oldest of what was on a device where room was made.",
+                &["device"],
+                &AGES,
+            ),
+            carried: counters("tidegate_disk_carried_bytes_total", "Bytes written anew where room was made."),
+            recovered: counters(
+                "tidegate_disk_recovered_records_total",
+                "Records that were there when a device was opened.",
+            ),
+            discarded: families.counters(
+                "tidegate_disk_discarded_total",
+                "What was found when a device was opened and is not used, by why.",
+                &["device", "reason"],
+            ),
+            corrupt: counters(
+                "tidegate_disk_corrupt_records_total",
+                "Records that were found damaged when they were read.",
+            ),
+        }
+    }
+
+    /// Names where usage is read from at each scrape. The first call counts.
+    pub fn read_usage_from(&self, source: impl Fn() -> Vec<DiskUsage> + Send + Sync + 'static) {
+        if self.source.set(Box::new(source)).is_err() {
+            log::warn!("the disk tier's usage has a source already");
+        }
+    }
+
+    pub(super) fn refresh(&self) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        for usage in self.source.get().map(|source| source()).unwrap_or_default() {
+            let label = [usage.device.as_str()];
+            for state in DeviceState::ALL {
+                let is_it = i64::from(state == usage.state);
+                self.states.with_label_values(&[usage.device.as_str(), state.as_str()]).set(is_it);
+            }
+            let figures = [
+                (&self.capacity, usage.capacity),
+                (&self.bytes, usage.bytes),
+                (&self.records, usage.records),
+                (&self.index, usage.index_bytes),
+                (&self.queued_bytes, usage.queued_bytes),
+                (&self.queued_reads, usage.queued_reads),
+                (&self.file_bytes, usage.written_bytes),
+            ];
+            figures.into_iter().for_each(|(family, value)| family.with_label_values(&label).set(gauge(value)));
+        }
+    }
+
+    /// Records a read.
+    pub fn read(&self, device: &str, outcome: ReadOutcome, bytes: u64, took: Duration) {
+        self.reads.with_label_values(&[device, outcome.as_str()]).observe(took.as_secs_f64());
+        self.read_bytes.with_label_values(&[device]).inc_by(bytes);
+    }
+
+    /// Records a written record.
+    pub fn written(&self, device: &str, bytes: u64, took: Duration) {
+        self.writes.with_label_values(&[device]).observe(took.as_secs_f64());
+        self.written_bytes.with_label_values(&[device]).inc_by(bytes);
+    }
+
+    /// Records what was not written.
+    pub fn not_written(&self, device: &str, why: &str, records: u64) {
+        self.not_written.with_label_values(&[device, why]).inc_by(records);
+    }
+
+    /// Records that room was made, and how old the oldest was that was there.
+    pub fn reclaimed(&self, device: &str, age: u64, carried: u64) {
+        self.ages.with_label_values(&[device]).observe(age as f64);
+        self.carried.with_label_values(&[device]).inc_by(carried);
+    }
+
+    /// Records what left.
+    pub fn evicted(&self, device: &str, cause: &str, records: u64) {
+        self.evictions.with_label_values(&[device, cause]).inc_by(records);
+    }
+
+    /// Records what was there when a device was opened.
+    pub fn recovered(&self, device: &str, records: u64) {
+        self.recovered.with_label_values(&[device]).inc_by(records);
+    }
+
+    /// Records what was found and is not used.
+    pub fn discarded(&self, device: &str, why: &str, count: u64) {
+        self.discarded.with_label_values(&[device, why]).inc_by(count);
+    }
+
+    /// Records a damaged record.
+    pub fn corrupt(&self, device: &str) {
+        self.corrupt.with_label_values(&[device]).inc();
+    }
+}
