@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidegate_store::{Saved, StateCopy, Store};
 
-use crate::cache::purge::{Kept, PurgeLog};
+use crate::cache::purge::{Kept, LogCopy, PurgeLog};
 
 /// Its name on a device.
 const NAME: &str = "purges";
@@ -25,10 +25,11 @@ impl PurgesOnDisk {
 }
 
 impl PurgeLog for PurgesOnDisk {
-    fn load(&self) -> BoxFuture<'_, Vec<Vec<Bytes>>> {
+    fn load(&self) -> BoxFuture<'_, Vec<LogCopy>> {
         async {
             let copies = self.0.load_state(NAME).await;
-            copies.into_iter().map(|StateCopy { blob, .. }| blob.map_or_else(Vec::new, |blob| blob.parts)).collect()
+            let blobs = copies.into_iter().filter_map(|StateCopy { blob, .. }| blob);
+            blobs.map(|blob| LogCopy { parts: blob.parts, is_damaged: blob.unreadable_bytes > 0 }).collect()
         }
         .boxed()
     }

@@ -23,7 +23,7 @@ mod tests;
 pub use generation::{Generation, Lineage};
 pub use generations::{Generations, Purged, Verdict};
 pub use provenance::{MOST_TAGS, Provenance, Tags};
-pub use purge_log::{Kept, PurgeLog};
+pub use purge_log::{Kept, LogCopy, PurgeLog};
 pub use purges::{Order, Purges};
 pub use record::PurgeRecord;
 pub use scope::{Mode, Scope, ScopeKind};

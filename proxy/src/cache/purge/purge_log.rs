@@ -25,10 +25,19 @@ pub struct Kept {
     pub of: usize,
 }
 
+/// A record of purges as it was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogCopy {
+    /// Its parts, each as it was given.
+    pub parts: Vec<Bytes>,
+    /// Whether there was more that cannot be read.
+    pub is_damaged: bool,
+}
+
 /// Keeps the record of purges.
 pub trait PurgeLog: Send + Sync + 'static {
-    /// All copies that there are, each as its parts.
-    fn load(&self) -> BoxFuture<'_, Vec<Vec<Bytes>>>;
+    /// All copies that there are.
+    fn load(&self) -> BoxFuture<'_, Vec<LogCopy>>;
     /// Adds a part to every copy. It is durable when this is done.
     fn append(&self, part: Bytes) -> BoxFuture<'_, Kept>;
     /// Puts one part in the place of all that is there, on every copy.
@@ -39,6 +48,8 @@ pub trait PurgeLog: Send + Sync + 'static {
 pub(super) struct Loaded {
     pub(super) secret: Secret,
     pub(super) records: Vec<PurgeRecord>,
+    /// Whether a purge may be missing: no copy of it is whole.
+    pub(super) is_damaged: bool,
 }
 
 impl Loaded {
@@ -65,20 +76,29 @@ pub(super) fn added(records: &[PurgeRecord]) -> Bytes {
 }
 
 /// What copies say: of the lineage with the latest purge. `None` when there is none that can be read.
-pub(super) fn read(copies: &[Vec<Bytes>]) -> Option<Loaded> {
+pub(super) fn read(copies: &[LogCopy]) -> Option<Loaded> {
     let mut lineages: Vec<Loaded> = Vec::new();
-    for copy in copies.iter().filter_map(|parts| read_copy(parts)) {
+    for copy in copies.iter().filter_map(read_copy) {
         match lineages.iter_mut().find(|known| known.secret == copy.secret) {
-            Some(known) => known.records.extend(copy.records),
+            Some(known) => {
+                // One that is whole and older lacks something itself.
+                let latest = known.latest().cmp(&copy.latest());
+                known.is_damaged = match latest {
+                    std::cmp::Ordering::Less => copy.is_damaged,
+                    std::cmp::Ordering::Equal => known.is_damaged && copy.is_damaged,
+                    std::cmp::Ordering::Greater => known.is_damaged,
+                };
+                known.records.extend(copy.records);
+            }
             None => lineages.push(copy),
         }
     }
     lineages.into_iter().max_by_key(Loaded::latest)
 }
 
-/// A copy with anything in it that is not understood says nothing: a purge may be missing.
-fn read_copy(parts: &[Bytes]) -> Option<Loaded> {
-    let (first, others) = parts.split_first()?;
+/// A copy with anything in it that is not understood says nothing.
+fn read_copy(copy: &LogCopy) -> Option<Loaded> {
+    let (first, others) = copy.parts.split_first()?;
     let (heading, rest) = first.split_first_chunk::<HEADING_BYTES>()?;
     let secret = heading.strip_prefix(&MAGIC)?.first_chunk()?;
     let mut records = Vec::new();
@@ -87,13 +107,33 @@ fn read_copy(parts: &[Bytes]) -> Option<Loaded> {
         let read: Option<Vec<PurgeRecord>> = chunks.iter().map(PurgeRecord::read).collect();
         records.extend(read.filter(|_| rest.is_empty())?);
     }
-    Some(Loaded { secret: Secret(*secret), records })
+    Some(Loaded { secret: Secret(*secret), records, is_damaged: copy.is_damaged })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cache::purge::{Generations, Mode, Scope};
+
+    fn sound(parts: Vec<Bytes>) -> LogCopy {
+        LogCopy { parts, is_damaged: false }
+    }
+
+    #[test]
+    fn purge_may_be_missing_where_no_copy_with_the_latest_one_is_whole() {
+        let secret = Secret::random();
+        let (_, records) = purged(secret, 10, 3);
+        let copy = |count: usize, is_damaged| LogCopy { parts: vec![whole(&secret, &records[..count])], is_damaged };
+        let check = |copies: [LogCopy; 2], expected: bool| {
+            for copies in [copies.clone(), [copies[1].clone(), copies[0].clone()]] {
+                assert_eq!(read(&copies).unwrap().is_damaged, expected, "{copies:?}");
+            }
+        };
+        check([copy(3, false), copy(3, true)], false);
+        check([copy(3, false), copy(2, true)], false);
+        check([copy(3, true), copy(3, true)], true);
+        check([copy(3, true), copy(2, false)], true);
+    }
 
     fn purged(secret: Secret, latest: u64, count: usize) -> (Generations, Vec<PurgeRecord>) {
         let generations = Generations::new(secret, Generation(latest));
@@ -108,7 +148,7 @@ mod tests {
         let (_, records) = purged(secret, 10, 9);
         let one = vec![whole(&secret, &records[..2]), added(&records[2..5])];
         let other = vec![whole(&secret, &records[4..5]), added(&[]), added(&records[5..])];
-        let loaded = read(&[one, Vec::new(), other]).unwrap();
+        let loaded = read(&[one, Vec::new(), other].map(sound)).unwrap();
         assert!(loaded.secret == secret);
         assert_eq!(loaded.latest(), Generation(19));
         assert!(records.iter().all(|record| loaded.records.contains(record)));
@@ -119,7 +159,7 @@ mod tests {
         let (old, new) = (Secret::random(), Secret::random());
         let copies = [(old, 10), (new, 500), (old, 20)].map(|(secret, latest)| {
             let (_, records) = purged(secret, latest, 3);
-            vec![whole(&secret, &records)]
+            sound(vec![whole(&secret, &records)])
         });
         assert!(read(&copies).unwrap().secret == new);
     }
@@ -129,7 +169,7 @@ mod tests {
         let secret = Secret::random();
         let (_, records) = purged(secret, 10, 3);
         let good = whole(&secret, &records);
-        let check = |parts: Vec<Bytes>, is_read: bool| assert_eq!(read(&[parts]).is_some(), is_read);
+        let check = |parts: Vec<Bytes>, is_read: bool| assert_eq!(read(&[sound(parts)]).is_some(), is_read);
         check(vec![good.clone()], true);
         check(vec![], false);
         check(vec![Bytes::from_static(b"tgpurge2")], false);

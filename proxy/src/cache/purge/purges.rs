@@ -74,6 +74,10 @@ impl Purges {
                 log::info!(generation = latest.0, records = loaded.records.len(); "purges were read");
                 generations.restore(loaded.records);
                 generations.skip_to(now.max(Generation(latest.0.saturating_add(LEFT_OUT))));
+                if loaded.is_damaged {
+                    log::error!("the record of purges is damaged: what is stored on disk is taken as purged");
+                    generations.purge(&[Scope::Everything], Mode::Hard, 0);
+                }
                 generations
             }
             None => {
@@ -145,3 +149,6 @@ impl Purges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

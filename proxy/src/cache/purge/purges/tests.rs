@@ -1,0 +1,138 @@
+//! Purges across restarts, over a log that fails as it is told.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::super::purge_log::LogCopy;
+use super::super::{Provenance, Tags, Verdict};
+use super::*;
+use crate::cache::key::{CacheKey, Scheme};
+use crate::telemetry::Metrics;
+
+/// Two copies in memory; the second one is away at times.
+#[derive(Default)]
+struct Copies {
+    copies: Mutex<[LogCopy; 2]>,
+    second_is_away: AtomicBool,
+    whole: Mutex<usize>,
+}
+
+impl Copies {
+    fn keep(&self, change: impl Fn(&mut LogCopy)) -> Kept {
+        let on = if self.second_is_away.load(Ordering::SeqCst) { 1 } else { 2 };
+        self.copies.lock()[..on].iter_mut().for_each(change);
+        Kept { on, of: 2 }
+    }
+}
+
+impl PurgeLog for Copies {
+    fn load(&self) -> BoxFuture<'_, Vec<LogCopy>> {
+        let copies = self.copies.lock().to_vec();
+        async move { copies }.boxed()
+    }
+
+    fn append(&self, part: Bytes) -> BoxFuture<'_, Kept> {
+        async move { self.keep(|copy| copy.parts.push(part.clone())) }.boxed()
+    }
+
+    fn replace(&self, part: Bytes) -> BoxFuture<'_, Kept> {
+        *self.whole.lock() += 1;
+        let copy = LogCopy { parts: vec![part], is_damaged: false };
+        async move { self.keep(|old| *old = copy.clone()) }.boxed()
+    }
+}
+
+async fn open(copies: &Arc<Copies>) -> Arc<Purges> {
+    let metrics = Metrics::new("test").purges().clone();
+    Purges::open(Arc::clone(copies) as Arc<dyn PurgeLog>, &Handle::current(), metrics).await
+}
+
+fn object(purges: &Purges, path: &str) -> Provenance {
+    let key = CacheKey::new(Scheme::Https, "a.test", path, None);
+    Provenance::new(key, purges.latest(), Tags::default())
+}
+
+/// The object as it is read from disk by another run.
+fn again(object: &Provenance, before: &Purges, after: &Purges) -> Option<Provenance> {
+    let mut bytes = Vec::new();
+    object.encode(before.secret().lineage(), &mut bytes);
+    Provenance::decode(&mut &bytes[..], object.key.clone(), after.secret().lineage())
+}
+
+async fn purge(purges: &Purges, path: &str) -> Kept {
+    let scope = Scope::Url(format!("a.test{path}"));
+    purges.carry_out(&[scope], Mode::Hard, String::new(), 1, SystemTime::now());
+    purges.written().await
+}
+
+fn is_gone(purges: &Purges, object: &Provenance) -> bool {
+    matches!(purges.judge(object), Verdict::Gone(_))
+}
+
+#[tokio::test]
+async fn purges_outlast_a_restart_and_numbers_go_on() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let (one, two) = (object(&first, "/1"), object(&first, "/2"));
+    assert_eq!(purge(&first, "/1").await, Kept { on: 2, of: 2 });
+    let late = object(&first, "/1");
+    let second = open(&copies).await;
+    assert!(second.latest() > first.latest());
+    let read = [&one, &two, &late].map(|object| again(object, &first, &second).unwrap());
+    assert_eq!(read.each_ref().map(|object| is_gone(&second, object)), [true, false, false]);
+    purge(&second, "/1").await;
+    assert!(is_gone(&second, &read[2]), "a number is greater than all of the run before");
+}
+
+#[tokio::test]
+async fn what_is_stored_without_the_record_of_its_purges_is_not_used() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let stored = object(&first, "/1");
+    let other = open(&Arc::default()).await;
+    assert!(again(&stored, &first, &other).is_none());
+}
+
+#[tokio::test]
+async fn damaged_record_has_all_that_is_stored_purged() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let stored = object(&first, "/1");
+    copies.copies.lock().iter_mut().for_each(|copy| copy.is_damaged = true);
+    let second = open(&copies).await;
+    assert!(is_gone(&second, &again(&stored, &first, &second).unwrap()));
+    let third = open(&copies).await;
+    let fresh = object(&second, "/1");
+    assert!(!is_gone(&third, &again(&fresh, &second, &third).unwrap()), "it has been written whole again");
+}
+
+#[tokio::test]
+async fn copy_that_was_away_gets_what_it_has_missed() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let stored = object(&first, "/1");
+    copies.second_is_away.store(true, Ordering::SeqCst);
+    assert_eq!(purge(&first, "/1").await, Kept { on: 1, of: 2 });
+    copies.second_is_away.store(false, Ordering::SeqCst);
+    assert_eq!(purge(&first, "/2").await, Kept { on: 2, of: 2 });
+    copies.copies.lock()[0] = LogCopy::default();
+    let second = open(&copies).await;
+    assert!(is_gone(&second, &again(&stored, &first, &second).unwrap()), "by the second copy alone");
+}
+
+#[tokio::test]
+async fn many_purges_are_written_many_at_once() {
+    let copies = Arc::new(Copies::default());
+    let purges = open(&copies).await;
+    let stored = object(&purges, "/99999");
+    for number in 0..100_000 {
+        purges.note_changed(&Scope::Changed(format!("a.test/{number}")), SystemTime::now());
+    }
+    purges.written().await;
+    assert!(copies.copies.lock()[0].parts.len() < 10);
+    let second = open(&copies).await;
+    assert!(is_gone(&second, &again(&stored, &purges, &second).unwrap()));
+}
