@@ -69,6 +69,20 @@ pub(crate) struct Device {
     late: AtomicU64,
 }
 
+/// A thread of a device, which is told when it ends, however it does.
+struct Thread(Arc<Device>);
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A mistake of ours. Without that thread the device cannot work, and who asks it must not wait.
+            self.0.fail("one of its threads has panicked");
+            self.0.end(Ending::Abandon);
+        }
+        self.0.thread_left();
+    }
+}
+
 struct Until {
     reached: fn(DeviceState) -> bool,
     tell: oneshot::Sender<()>,
@@ -113,15 +127,9 @@ impl Device {
     }
 
     fn thread(self: &Arc<Self>, name: &str, work: fn(&Self)) -> io::Result<()> {
-        let device = self.clone();
+        let thread = Thread(self.clone());
         self.threads.fetch_add(1, Ordering::AcqRel);
-        let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            work(&device);
-            device.thread_left();
-        });
-        if started.is_err() {
-            self.threads.fetch_sub(1, Ordering::AcqRel);
-        }
+        let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&thread.0));
         started.map(drop)
     }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tidegate_store::faults::{EIO, EMFILE, ENOSPC, EROFS, Fault, Gate, Operation, Rule};
 use tidegate_store::{NewRecord, Store};
 
-use crate::fixture::{Fixture, key, read, record};
+use crate::fixture::{Fixture, key, record};
 
 const DEVICES: u64 = 3;
 const KEYS: u64 = 16;
 const STEPS: usize = 400;
 /// Seeds of a usual run; the variable asks for more.
 const ROUNDS: u64 = 12;
+const HEAD: &str = "head";
 const ROUNDS_VARIABLE: &str = "TIDEGATE_STORE_ROUNDS";
 
 struct Random(u64);
@@ -51,6 +52,10 @@ struct Run {
     version: u64,
     gates: Vec<Gate>,
     reads_that_found: usize,
+    /// Whether something was written that is not what was to be: then a removal may not be known after a restart.
+    flipped: bool,
+    /// What was done, to be shown when something is wrong.
+    story: Vec<String>,
 }
 
 impl Run {
@@ -63,7 +68,7 @@ impl Run {
         fixture.limits.probe_interval = Duration::from_millis(5);
         let store = fixture.ready().await;
         let (random, expected) = (Random(seed), HashMap::new());
-        Self { seed, random, fixture, store, expected, version: 0, gates: Vec::new(), reads_that_found: 0 }
+        Self { seed, random, fixture, store, expected, version: 0, gates: Vec::new(), reads_that_found: 0, flipped: false, story: Vec::new() }
     }
 
     async fn step(&mut self, step: usize) {
@@ -90,8 +95,9 @@ impl Run {
         let body = format!("{name}/{}/{padding}", self.version);
         let asked = self.random.below(3);
         (0..asked).for_each(|_| self.store.was_asked(&key(&name)));
-        let record = NewRecord { expires: self.expiry(), ..record(&name, &body) };
+        let record = NewRecord { expires: self.expiry(), head: HEAD.into(), ..record(&name, &body) };
         let written = self.store.write(record);
+        self.story.push(format!("{name}: write {} {written:?}", self.version));
         let expected = if written.is_ok() { Expected::Version(self.version) } else { Expected::Nothing };
         self.expected.insert(name, expected);
     }
@@ -105,12 +111,16 @@ impl Run {
     fn remove(&mut self) {
         let name = self.name();
         self.store.remove(&key(&name));
+        self.story.push(format!("{name}: remove"));
         self.expected.insert(name, Expected::Nothing);
     }
 
     async fn read(&mut self, step: usize) {
         let name = self.name();
-        let Some(body) = read(&self.store, &name).await else { return };
+        let Some(found) = self.store.read(&key(&name)).await else { return };
+        assert_eq!(found.head, HEAD);
+        let body = String::from_utf8(found.body.concat()).unwrap();
+        self.story.push(format!("{name}: read"));
         self.reads_that_found += 1;
         let mut parts = body.split('/');
         let (of, version) = (parts.next().unwrap(), parts.next().unwrap().parse::<u64>().unwrap());
@@ -120,7 +130,14 @@ impl Run {
             Expected::Version(expected) => version == *expected,
             Expected::UpTo(last) => version <= *last,
         };
-        assert!(fits, "seed {} step {step}: {name} gave {version}, due is {:?}", self.seed, self.expected.get(&name));
+        let story = || self.story.iter().filter(|told| !told.starts_with("key") || told.starts_with(&format!("{name}:")));
+        assert!(
+            fits,
+            "seed {} step {step}: {name} gave {version}, due is {:?}; {:#?}",
+            self.seed,
+            self.expected.get(&name),
+            story().collect::<Vec<_>>()
+        );
     }
 
     fn fault(&mut self) {
@@ -133,11 +150,14 @@ impl Run {
         let fault = self.random.one_of(&faults);
         let rule =
             Rule { percent: self.random.one_of(&[1, 20, 100]), ..Rule::always(on, self.fixture.at(device), fault) };
+        self.flipped |= matches!(rule.fault, Fault::FlipBit);
         self.gates.push(gate);
+        self.story.push(format!("{rule:?}"));
         self.fixture.io.inject(rule);
     }
 
     fn mend(&mut self) {
+        self.story.push("mended".to_owned());
         self.fixture.io.clear();
         self.gates.drain(..).for_each(|gate| gate.open());
     }
@@ -148,9 +168,11 @@ impl Run {
             self.mend();
             self.settle();
         }
-        let closed = self.store.close(Duration::from_millis(500)).await;
+        let lost = self.store.figures().devices.iter().any(|device| device.lost_removals > 0);
+        let closed = self.store.close(Duration::from_secs(10)).await;
         self.mend();
-        if !healthy || closed != Default::default() {
+        self.story.push(format!("closed, healthy: {healthy}, {closed:?}"));
+        if !healthy || self.flipped || lost || closed != Default::default() {
             self.anything_up_to_now();
         }
         self.reopen().await;
@@ -164,6 +186,7 @@ impl Run {
         self.store.close(Duration::from_millis(100)).await;
         self.mend();
         self.fixture.io.restart();
+        self.story.push("crashed".to_owned());
         self.anything_up_to_now();
         self.reopen().await;
     }
@@ -191,6 +214,7 @@ impl Run {
     async fn reopen(&mut self) {
         // The threads of before may take a moment to let the directories go, which is tried again until they have.
         self.store = self.fixture.ready().await;
+        self.flipped = false;
     }
 }
 
