@@ -1,5 +1,7 @@
 //! Where what is on disk: names of files, and how a capacity is divided among them.
 
+use crate::journal::{ENTRY, HEADING};
+
 /// Records begin at multiples of this, so that four bytes name a place in a segment, and no cache line is shared.
 pub(crate) const UNIT: u64 = 64;
 
@@ -21,8 +23,8 @@ const SMALLEST_SEGMENT: u64 = MIB;
 const SEGMENTS_WANTED: u64 = 16;
 /// Fewer do not work: four are open, two are kept free, and something must be there to reclaim.
 const LEAST_SEGMENTS: u64 = 8;
-/// An index has at most this part of its segment: two entries for every record of 2 KiB or more. Segments of smaller
-/// records end when their index is full.
+/// An index has at most this part of its segment: enough for records of 1,170 bytes or more. Segments of smaller ones end
+/// when their index is full.
 const JOURNAL_PART: u64 = 16;
 /// What each segment's files take beyond their bytes: the rest of a block, names in directories.
 const FILE_OVERHEAD: u64 = 8 * 1024;
@@ -56,7 +58,7 @@ impl Geometry {
 
     /// A capacity in segments of a size; `None`: they would be too few, or no volume has such segments.
     pub(crate) fn of(capacity: u64, segment_size: u64) -> Option<Self> {
-        if !(SMALLEST_SEGMENT..=LARGEST_SEGMENT).contains(&segment_size) || segment_size % MIB != 0 {
+        if !(SMALLEST_SEGMENT..=LARGEST_SEGMENT).contains(&segment_size) || !segment_size.is_multiple_of(MIB) {
             return None;
         }
         let state_room = (capacity / STATE_PART).clamp(LEAST_STATE, MOST_STATE);
@@ -67,6 +69,23 @@ impl Geometry {
         }
         let segments = u32::try_from(segments).unwrap_or(MOST_SEGMENTS).min(MOST_SEGMENTS);
         Some(Self { capacity, segment_size, journal_size, segments, state_room })
+    }
+}
+
+impl Geometry {
+    /// Entries that an index has room for.
+    fn entries(&self) -> u64 {
+        (self.journal_size - HEADING as u64) / ENTRY as u64
+    }
+
+    /// Records whose removal an index is kept room for. More are removed by a write among the data.
+    pub(crate) fn most_killed(&self) -> u64 {
+        self.entries() / 8
+    }
+
+    /// Records that a segment may have.
+    pub(crate) fn most_records(&self) -> u64 {
+        self.entries() - self.most_killed()
     }
 }
 

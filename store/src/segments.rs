@@ -15,7 +15,8 @@ use rustix::io::Errno;
 use crate::checksum::Seed;
 use crate::io::{Io, IoFile, read_exact_at, read_up_to, write_all_at};
 use crate::journal::{ENTRY, Entry, HEADING, Heading};
-use crate::layout::{Geometry, Part, segment_file};
+use crate::layout::{Geometry, Part, UNIT, segment_file};
+use crate::record::codec::HEADER;
 
 /// Pieces of a body are gathered up to this before they are written: one call for a small record, few for a large one.
 const WRITTEN_AT_ONCE: usize = 512 * 1024;
@@ -41,10 +42,18 @@ pub(crate) struct Segments {
 /// What a segment is in use for.
 struct Use {
     epoch: AtomicU64,
-    /// Bytes of the index file. Locked while it is written.
-    journal: Mutex<u64>,
+    /// Locked while the index file is written.
+    journal: Mutex<Journal>,
     /// Up to where data was let go.
     let_go: AtomicU64,
+}
+
+/// How far an index file is filled.
+#[derive(Debug, Default, Clone, Copy)]
+struct Journal {
+    length: u64,
+    /// Records that it says are gone.
+    killed: u64,
 }
 
 /// Files held open, those used last.
@@ -56,7 +65,7 @@ struct OpenFiles {
 
 impl Segments {
     pub(crate) fn new(io: Arc<dyn Io>, directory: PathBuf, geometry: Geometry, seed: Seed, open_files: usize) -> Self {
-        let unused = |_| Use { epoch: AtomicU64::new(NO_EPOCH), journal: Mutex::new(0), let_go: AtomicU64::new(0) };
+        let unused = |_| Use { epoch: AtomicU64::new(NO_EPOCH), journal: Mutex::default(), let_go: AtomicU64::new(0) };
         Self {
             io,
             directory,
@@ -93,15 +102,15 @@ impl Segments {
         self.put(&*file, &heading.encode(self.seed), 0)?;
         file.sync_data()?;
         usage.let_go.store(0, Ordering::Relaxed);
-        *journal = HEADING as u64;
+        *journal = Journal { length: HEADING as u64, killed: 0 };
         usage.epoch.store(heading.epoch, Ordering::Release);
         Ok(())
     }
 
     /// Goes on with a use that an index file told of.
-    pub(crate) fn resume(&self, segment: u32, epoch: u64, journal_length: u64) {
+    pub(crate) fn resume(&self, segment: u32, epoch: u64, length: u64, killed: u64) {
         let usage = &self.uses[segment as usize];
-        *usage.journal.lock() = journal_length;
+        *usage.journal.lock() = Journal { length, killed };
         usage.epoch.store(epoch, Ordering::Release);
     }
 
@@ -110,7 +119,7 @@ impl Segments {
         let usage = &self.uses[segment as usize];
         let mut journal = usage.journal.lock();
         usage.epoch.store(NO_EPOCH, Ordering::Release);
-        *journal = 0;
+        *journal = Journal::default();
         self.file(segment, Part::Journal, true)?.truncate(0)
     }
 
@@ -121,13 +130,25 @@ impl Segments {
         if usage.epoch.load(Ordering::Acquire) != epoch || epoch == NO_EPOCH {
             return Ok(());
         }
-        if *journal + ENTRY as u64 > self.geometry.journal_size {
-            return Err(io::ErrorKind::StorageFull.into());
+        let full = journal.length + ENTRY as u64 > self.geometry.journal_size;
+        match entry {
+            Entry::Stored(_) if full => return Err(io::ErrorKind::StorageFull.into()),
+            Entry::Stored(_) => {}
+            // Without its header it is no record either.
+            Entry::Killed { unit, .. } if full || journal.killed >= self.geometry.most_killed() => {
+                return self.erase_header(segment, *unit);
+            }
+            Entry::Killed { .. } => journal.killed += 1,
         }
         let file = self.file(segment, Part::Journal, false)?;
-        self.put(&*file, &entry.encode(self.seed), *journal)?;
-        *journal += ENTRY as u64;
+        self.put(&*file, &entry.encode(self.seed), journal.length)?;
+        journal.length += ENTRY as u64;
         Ok(())
+    }
+
+    fn erase_header(&self, segment: u32, unit: u32) -> io::Result<()> {
+        let file = self.file(segment, Part::Data, false)?;
+        self.put(&*file, &[0; HEADER], u64::from(unit) * UNIT)
     }
 
     /// Writes a record: what stands before its body, and that.

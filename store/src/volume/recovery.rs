@@ -97,11 +97,12 @@ impl Volume {
         };
         let epoch = heading.epoch;
         let length = (bytes.len() / ENTRY * ENTRY).max(HEADING);
-        self.segments.resume(segment, epoch, length as u64);
         self.index.accounts().begin(segment, epoch, heading.opened);
         let data = self.segments.data_length(segment).unwrap_or(0).min(self.geometry.segment_size);
         tally.add(DiscardReason::DamagedEntry, u64::from(bytes.len() != length));
         let stored = self.understand(bytes.get(HEADING..length).unwrap_or_default(), epoch, data, tally);
+        let entries = (length - HEADING) / ENTRY;
+        self.segments.resume(segment, epoch, length as u64, entries.saturating_sub(stored.len()) as u64);
         let filled = stored.iter().map(|(stored, _)| end(stored)).max().unwrap_or(0).next_multiple_of(UNIT);
         let now = self.now();
         for (stored, killed) in &stored {
@@ -113,7 +114,7 @@ impl Volume {
         }
         writer.segments[segment as usize].state = State::Full { filled, epoch, age: epoch };
         let whole = data == self.geometry.segment_size;
-        Some(FoundUse { heading, filled, records: stored.len() as u64, whole })
+        Some(FoundUse { heading, filled, records: entries as u64, whole })
     }
 
     fn is_ours(&self, heading: &Heading, segment: u32) -> bool {

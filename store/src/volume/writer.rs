@@ -2,7 +2,6 @@
 
 use super::stream::{STREAMS, Stream};
 use crate::figures::Reclaimed;
-use crate::journal::{ENTRY, HEADING};
 use crate::layout::{Geometry, UNIT};
 
 /// Free segments that only carrying over may take: without one, records could not be moved out of the next victim.
@@ -59,10 +58,9 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    /// Whether a record of so many bytes goes in. Its index must have room for it, and for that it is gone one day.
+    /// Whether a record of so many bytes goes in.
     pub(super) fn fits(&self, length: u64, geometry: &Geometry) -> bool {
-        let entries = (geometry.journal_size - HEADING as u64) / ENTRY as u64;
-        self.offset + length <= geometry.segment_size && (self.records + 1) * 2 <= entries
+        self.offset + length <= geometry.segment_size && self.records < geometry.most_records()
     }
 }
 

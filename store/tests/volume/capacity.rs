@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidegate_store::{AppendError, KeepAll, OpenError, Origin, Outcome, Share, StateError};
+use tidegate_store::{AppendError, KeepAll, Lookup, OpenError, Origin, Outcome, Share, StateError};
 
 use crate::kit::{self, MIB, append, disk_usage, key, record, store, version};
 
@@ -104,4 +104,27 @@ fn a_site_gets_no_more_than_its_ceiling_but_may_replace() {
     assert!(volume.remove(&key("first")).unwrap());
     store(&volume, &of_site("third", 1));
     assert!(volume.figures().sites[0].1 <= 300_000);
+}
+
+#[test]
+fn many_small_records_can_all_be_removed_for_good() {
+    let directory = kit::directory(16 * MIB);
+    let volume = directory.open();
+    for number in 0..3_000 {
+        store(&volume, &record(&format!("record {number}"), 1, 10));
+    }
+    for number in 0..2_900 {
+        assert!(volume.remove(&key(&format!("record {number}"))).unwrap());
+    }
+    drop(volume);
+    let volume = directory.open();
+    for number in 0..3_000 {
+        let name = format!("record {number}");
+        let found = match volume.find(&key(&name)) {
+            Lookup::Present(place) => volume.read(&key(&name), &place).is_ok_and(|record| record.is_some()),
+            _ => false,
+        };
+        assert_eq!(found, number >= 2_900, "{name}");
+    }
+    assert!(disk_usage(directory.path()) <= 16 * MIB);
 }

@@ -1,5 +1,7 @@
 //! Volumes on a real file system: what a caller sees of them, whatever happens to their files and processes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its shared parts as well")]
+
 mod capacity;
 mod clocks;
 mod damage;
