@@ -39,7 +39,7 @@ fn device(fields: &DeviceFields, others: &[CacheDevice], place: &Place<'_>, repo
     // One in another would be counted twice, and cleared away by the other.
     let meets =
         |other: &&CacheDevice| other.directory.starts_with(&directory) || directory.starts_with(&other.directory);
-    if let Some(other) = others.iter().find(meets) {
+    if let Some(other) = others.iter().find(meets).filter(|_| !fields.directory.as_os_str().is_empty()) {
         let expected = format!("a directory apart from {}", other.directory.display());
         report.at(&at, expected);
     }

@@ -174,6 +174,23 @@ impl EdgeConfig {
         self
     }
 
+    /// Gives it a directory on disk beneath its memory, of 64 MiB, to which everything is written that is of use at all.
+    #[must_use]
+    pub fn on_disk(self) -> Self {
+        self.on_disks(&["disk"], "64MiB")
+    }
+
+    /// The same with these directories, each of this size.
+    #[must_use]
+    pub fn on_disks(mut self, directories: &[&str], capacity: &str) -> Self {
+        self.cache.push("disk:".to_owned());
+        self.cache.push("  min_lifetime: 0s".to_owned());
+        self.cache.push("  devices:".to_owned());
+        let device = |directory: &&str| format!("    - {{ directory: \"{directory}\", capacity: {capacity} }}");
+        self.cache.extend(directories.iter().map(device));
+        self
+    }
+
     /// Adds fields of the node's `admin`.
     #[must_use]
     pub fn admin_yaml(mut self, text: &str) -> Self {

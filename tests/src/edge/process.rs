@@ -16,6 +16,8 @@ use crate::client::{Client, Protocol, RawConnection, Request, Response, ServerId
 
 /// How long an edge may take until it is ready; a debug build takes well under a second on an idle machine.
 const START: Duration = Duration::from_secs(10);
+/// How long it may take to stop: what is queued for disks is written.
+const STOP: Duration = Duration::from_secs(20);
 /// Between two looks at something that cannot be awaited: files and processes of others.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -224,6 +226,66 @@ impl Edge {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Stops it in good order and starts it again, with what is in its directory and at the same ports. Standard error
+    /// begins anew.
+    ///
+    /// # Panics
+    /// When it does not stop, or does not start again.
+    pub async fn restart(&mut self) {
+        self.sigterm();
+        let status = self.wait_exit(STOP).await;
+        assert!(status.success(), "the edge stopped with {status}:\n{}", self.stderr());
+        self.start_again().await;
+    }
+
+    /// Kills it, as `kill -9` does, and starts it again.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().expect("the edge runs");
+        let _status = self.child.wait().expect("a child can be waited for");
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
+        self.child = spawn(self.directory.path(), &self.file("edge.yaml"));
+        self.await_ready().await;
+        self.until_disks_work().await;
+    }
+
+    /// Waits until all directories of its disk tier can be read.
+    pub async fn until_disks_work(&self) {
+        let waiting = async {
+            // Without a disk tier there are no series at all.
+            let states = ["opening", "recovering"].map(|state| format!("state=\"{state}\""));
+            loop {
+                let metrics = self.metrics().await;
+                let is_set = |line: &str| line.starts_with("tidegate_disk_device_state{") && line.ends_with(" 1");
+                if !metrics.lines().any(|line| is_set(line) && states.iter().any(|state| line.contains(state))) {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        crate::within("the disk tier", waiting).await;
+    }
+
+    /// Waits until nothing waits to be written to disk any more.
+    pub async fn until_written(&self) {
+        let waiting = async {
+            loop {
+                let metrics = self.metrics().await;
+                let is_queue = |line: &&str| line.starts_with("tidegate_disk_queued_write_bytes");
+                if metrics.lines().filter(is_queue).all(|line| line.ends_with(" 0")) {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        crate::within("what is written to disk", waiting).await;
     }
 
     /// SIGHUP: take the configuration again.

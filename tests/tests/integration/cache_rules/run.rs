@@ -60,8 +60,8 @@ pub(super) async fn run(cases: Vec<Case>, mode: Mode) {
 /// All of them; large bodies go over one in turn, as what is in slices is served the same way by each.
 fn protocols(mode: Mode, number: usize) -> &'static [Protocol] {
     match mode {
-        Mode::Hit | Mode::Joined => &PROTOCOLS,
-        Mode::Slices => PROTOCOLS.chunks(1).nth(number % PROTOCOLS.len()).unwrap_or(&PROTOCOLS),
+        Mode::Hit | Mode::Joined | Mode::Disk => &PROTOCOLS,
+        Mode::Slices | Mode::SlicesOnDisk => PROTOCOLS.chunks(1).nth(number % PROTOCOLS.len()).unwrap_or(&PROTOCOLS),
     }
 }
 
@@ -71,15 +71,22 @@ impl Runner {
         // Failing and closing origins are part of cases, and each request is to be one at the origin.
         let pool = "attempts: 1\nlimits: {failures: 0%}\ntimeouts: {read: 5s}";
         let config = EdgeConfig::to(&origin).routes_yaml(&policies::routes()).pool_yaml(pool);
-        let edge = Edge::start(&config.extra_documents(&policies::documents())).await;
-        let mut clients = BTreeMap::new();
-        for protocol in PROTOCOLS {
-            clients.insert(protocol, edge.client(protocol).await);
-        }
-        Self { edge, origin, clients, mode }
+        let config = config.extra_documents(&policies::documents());
+        let config = if mode.is_on_disk() { config.on_disks(&["disk"], "512MiB") } else { config };
+        let edge = Edge::start(&config).await;
+        let mut runner = Self { edge, origin, clients: BTreeMap::new(), mode };
+        runner.connect().await;
+        runner
     }
 
-    async fn play(&self, runs: &[Run<'_>]) {
+    async fn connect(&mut self) {
+        for protocol in PROTOCOLS {
+            let client = self.edge.client(protocol).await;
+            self.clients.insert(protocol, client);
+        }
+    }
+
+    async fn play(&mut self, runs: &[Run<'_>]) {
         if self.mode == Mode::Joined {
             let joined = async |run: &Run<'_>| {
                 self.prepare(run);
@@ -89,6 +96,11 @@ impl Runner {
         }
         let steps = runs.iter().map(|run| run.case.steps.len()).max().unwrap_or(0);
         for step in 0..steps {
+            if step > 0 && self.mode.is_on_disk() {
+                self.clients.clear();
+                self.edge.restart().await;
+                self.connect().await;
+            }
             self.each(runs, async |run| {
                 if step == 0 {
                     self.prepare(run);
