@@ -34,7 +34,7 @@ use crate::watcher::DeviceState;
 
 pub use closing::Closed;
 pub use figures::{DeviceFigures, StoreFigures};
-pub use listing::{Listed, Listing, StoreCursor};
+pub use listing::{Listed, Listing, NoCursor, StoreCursor};
 pub use options::{DeviceOptions, Limits, StoreOptions};
 pub use states::{Saved, StateCopy};
 use watch::Watch;
@@ -266,6 +266,11 @@ impl Store {
             };
             device.set_shares(shares.iter().map(own).collect());
         }
+    }
+
+    /// Has the keeper be asked of all that is stored, in the background: what it lets go gives its room back.
+    pub fn sweep(&self) {
+        self.devices.iter().for_each(|device| device.sweep());
     }
 
     /// Returns when every device has read its index, or has failed or hangs and is not waited for.

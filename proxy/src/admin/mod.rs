@@ -5,6 +5,7 @@
 mod access;
 mod answer;
 mod cache_answers;
+mod content_answers;
 mod geo_answers;
 mod kill_switch_answers;
 mod lifecycle;
@@ -15,6 +16,7 @@ mod token;
 mod warm_answers;
 
 pub use cache_answers::{CacheQuestion, ExplainsCache};
+pub use content_answers::{ListedTier, ListingQuestion, ShowsContents};
 pub use purge_answers::{OrderError, PurgeOrder, PurgeTarget, PurgesCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};

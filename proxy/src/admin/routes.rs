@@ -1,6 +1,7 @@
 //! The table of the operator's routes and what each does. A new one is one line in [`ROUTES`] and one function.
 //!
-//! Handlers answer at once: what takes long is started here and shown in `/status`. A purge alone waits until it is durable.
+//! Handlers answer at once: what takes long is started here and shown in `/status`. A purge waits until it is durable, and
+//! what is stored is looked at on other threads.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::cache_answers;
+use super::content_answers;
 use super::geo_answers;
 use super::kill_switch_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
@@ -45,7 +47,7 @@ enum Handler {
 }
 use Handler::{Later, Now};
 
-const ROUTES: [Route; 18] = [
+const ROUTES: [Route; 20] = [
     Route { method: Method::GET, path: "/metrics", handler: Now(metrics) },
     Route { method: Method::GET, path: "/live", handler: Now(live) },
     Route { method: Method::GET, path: "/ready", handler: Now(ready) },
@@ -53,6 +55,8 @@ const ROUTES: [Route; 18] = [
     Route { method: Method::GET, path: "/origins", handler: Now(origins) },
     Route { method: Method::GET, path: "/geo", handler: Now(geo_answers::geo) },
     Route { method: Method::GET, path: "/cache/explain", handler: Now(cache_answers::explain) },
+    Route { method: Method::GET, path: "/cache/stats", handler: Later(content_answers::stats) },
+    Route { method: Method::GET, path: "/cache/entries", handler: Later(content_answers::list) },
     Route { method: Method::POST, path: "/drain", handler: Now(drain) },
     Route { method: Method::POST, path: "/undrain", handler: Now(undrain) },
     Route { method: Method::GET, path: "/kill-switches", handler: Now(kill_switch_answers::list) },

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::access::{Ends, check_access};
 use super::answer::{self, Answer};
 use super::cache_answers::ExplainsCache;
+use super::content_answers::ShowsContents;
 use super::lifecycle::Lifecycle;
 use super::purge_answers::PurgesCache;
 use super::routes::{Call, Reply, dispatch};
@@ -80,6 +81,8 @@ pub struct AdminState {
     pub cache: OnceLock<Arc<dyn ExplainsCache>>,
     /// Whoever purges; set once the node is put together.
     pub purger: OnceLock<Arc<dyn PurgesCache>>,
+    /// Whoever knows what is stored; set once the node is put together.
+    pub contents: OnceLock<Arc<dyn ShowsContents>>,
 }
 
 /// Serves until `stop` is true, then gives answers under way a moment.

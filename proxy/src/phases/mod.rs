@@ -3,6 +3,7 @@
 
 mod admit_response_head;
 mod answer_options;
+mod cache_contents;
 mod cache_key;
 mod choose_origin;
 mod consult_cache;
@@ -38,6 +39,7 @@ use self::match_route::Asked;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
+pub(crate) use cache_contents::Contents;
 pub(crate) use choose_origin::choose_origin;
 pub(crate) use explain::Explainer;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response, response_ended};

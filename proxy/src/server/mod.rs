@@ -29,7 +29,7 @@ use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
-use crate::phases::{Explainer, Purger};
+use crate::phases::{Contents, Explainer, Purger};
 use crate::phases::Warming;
 use crate::prefetch::Prefetcher;
 use crate::route_actions::MirrorSender;
@@ -104,7 +104,7 @@ struct Node {
     metrics: Arc<Metrics>,
     admin: Arc<AdminState>,
     reloader: Reloader,
-    disk: Option<DiskStore>,
+    disk: Option<Arc<DiskStore>>,
 }
 
 impl Node {
@@ -129,6 +129,7 @@ impl Node {
             debug_token: Arc::default(),
             cache: OnceLock::new(),
             purger: OnceLock::new(),
+            contents: OnceLock::new(),
             kill_switches: Arc::clone(&kill_switches),
             warm: WarmJobs::new(fills.handle().clone()),
             geo: ArcSwapOption::empty(),
@@ -141,8 +142,8 @@ impl Node {
         let resolver = Resolver::new(&model.node.resolvers, fills.handle().clone(), metrics.resolver().clone());
         let log = Arc::clone(&access_log);
         let reloader = Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
-        let disk = model.node.cache.disk.as_ref().map(|disk| DiskStore::open(disk, &metrics));
-        let purges = open_purges(disk.as_ref(), fills, &metrics);
+        let disk = model.node.cache.disk.as_ref().map(|disk| Arc::new(DiskStore::open(disk, &metrics)));
+        let purges = open_purges(disk.as_deref(), fills, &metrics);
         let cache: Arc<CacheEngine<FillRequest>> =
             CacheEngine::new(&model.node.cache, Arc::clone(&purges), fills.handle().clone(), Arc::clone(&metrics));
         if let Some(disk) = &disk {
@@ -174,6 +175,10 @@ impl Node {
         }
         if admin.purger.set(Arc::new(Purger(Arc::clone(&proxy)))).is_err() {
             log::warn!("the operator's listener purges already");
+        }
+        let contents = Contents { proxy: Arc::clone(&proxy), disk: disk.clone() };
+        if admin.contents.set(Arc::new(contents)).is_err() {
+            log::warn!("the operator's listener knows already what is stored");
         }
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));

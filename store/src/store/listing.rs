@@ -1,5 +1,7 @@
 //! A walk over everything that is stored, in pages.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::device::{Question, Reply};
@@ -61,5 +63,44 @@ impl Store {
             None => (after.device < self.devices.len()).then_some(after),
         };
         Listing { entries: page.entries.into_iter().map(listed).collect(), next }
+    }
+}
+
+impl fmt::Display for StoreCursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:x}-{:x}-{:x}", self.device, self.cursor.shard, self.cursor.slot)
+    }
+}
+
+/// A text is no cursor of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoCursor;
+
+impl FromStr for StoreCursor {
+    type Err = NoCursor;
+
+    /// One of another store is as good: the walk goes on at some place.
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let mut numbers = text.split('-').map(|part| u32::from_str_radix(part, 16));
+        let (Some(Ok(device)), Some(Ok(shard)), Some(Ok(slot)), None) =
+            (numbers.next(), numbers.next(), numbers.next(), numbers.next())
+        else {
+            return Err(NoCursor);
+        };
+        Ok(Self { device: device as usize, cursor: Cursor { shard, slot } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_comes_back_from_its_text() {
+        let cursor = StoreCursor { device: 2, cursor: Cursor { shard: 17, slot: u32::MAX } };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for wrong in ["", "1", "1-2", "1-2-3-4", "1-2-x", "1-2-100000000", "-1-2-3"] {
+            assert_eq!(wrong.parse::<StoreCursor>(), Err(NoCursor), "{wrong}");
+        }
     }
 }

@@ -37,6 +37,7 @@ async fn start() -> Running {
         debug_token: Arc::default(),
         cache: OnceLock::new(),
         purger: OnceLock::new(),
+        contents: OnceLock::new(),
         kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
         warm: WarmJobs::new(tokio::runtime::Handle::current()),
     });

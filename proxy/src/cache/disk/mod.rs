@@ -17,7 +17,7 @@ use tidegate_store::{DeviceOptions, Store, StoreOptions};
 
 use crate::cache::engine::DiskTier;
 use crate::cache::purge::{PurgeLog, Purges};
-use crate::telemetry::{DiskUsage, Metrics};
+use crate::telemetry::{DiskMetrics, DiskUsage, Metrics};
 use keeper::Judge;
 use purge_log::PurgesOnDisk;
 use tier::Tier;
@@ -27,6 +27,7 @@ use watcher::Reporter;
 pub struct DiskStore {
     store: Arc<Store>,
     judge: Arc<Judge>,
+    metrics: Arc<DiskMetrics>,
     min_lifetime: Duration,
 }
 
@@ -52,7 +53,7 @@ impl DiskStore {
         let store = Store::open(options);
         let figures = Arc::clone(&store);
         metrics.disk().read_usage_from(move || usage(&figures));
-        Self { store, judge, min_lifetime: disk.min_lifetime }
+        Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime }
     }
 
     /// The store itself, which also keeps small things under names.
@@ -64,7 +65,7 @@ impl DiskStore {
     /// As the engine asks for it.
     #[must_use]
     pub fn tier(&self) -> Arc<dyn DiskTier> {
-        Arc::new(Tier(Arc::clone(&self.store)))
+        Arc::new(Tier(Arc::clone(&self.store), Arc::clone(&self.metrics)))
     }
 
     /// What is of use for less than this is not written.

@@ -8,9 +8,10 @@ use futures::future::BoxFuture;
 use tidegate_store::{Found, Key, NewRecord, Record, Store};
 
 use crate::cache::engine::{DiskRecord, DiskTier, Kind, NotTaken};
+use crate::telemetry::DiskMetrics;
 
 /// The store. A key that is too long for it has no record.
-pub(super) struct Tier(pub(super) Arc<Store>);
+pub(super) struct Tier(pub(super) Arc<Store>, pub(super) Arc<DiskMetrics>);
 
 impl DiskTier for Tier {
     fn may_have(&self, key: &[u8]) -> bool {
@@ -35,6 +36,7 @@ impl DiskTier for Tier {
         let key = Key::new(key).map_err(|_| NotTaken)?;
         let record = NewRecord { key, kind: kind as u8, head, body, expires, site };
         self.0.write(record).map_err(|refused| {
+            self.1.refuses(refused.as_str());
             log::trace!("the store did not take a record: {refused}");
             NotTaken
         })

@@ -382,13 +382,26 @@ impl MemoryTier {
         }
     }
 
-    /// Forgets all objects of which this holds. Looks at all that are stored, and lets others have the processor in between.
-    pub(super) fn take_out_all(&self, is_gone: impl Fn(&Object) -> bool) {
+    /// All objects, those in slices as their heads. To look at them is no use of them.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (Arc<FullKey>, Arc<Object>)> {
         let objects = self.entries.iter().filter_map(|(key, entry)| match entry {
             Entry::Stored(object) => Some((key, object)),
             Entry::Varies(_) | Entry::Slice(_) => None,
         });
-        for (number, (key, object)) in objects.chain(self.heads.iter()).enumerate() {
+        objects.chain(self.heads.iter())
+    }
+
+    /// The keys of all slices, and the bytes that each is accounted for beside its key.
+    pub(super) fn slices(&self) -> impl Iterator<Item = (Arc<FullKey>, u64)> {
+        self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Slice(body) => Some((key, body.length().unwrap_or(0) + SLICE_WEIGHT)),
+            Entry::Stored(_) | Entry::Varies(_) => None,
+        })
+    }
+
+    /// Forgets all objects of which this holds. Looks at all that are stored, and lets others have the processor in between.
+    pub(super) fn take_out_all(&self, is_gone: impl Fn(&Object) -> bool) {
+        for (number, (key, object)) in self.objects().enumerate() {
             if is_gone(&object) {
                 self.take_out(&key, &object);
             }

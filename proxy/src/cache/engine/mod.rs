@@ -13,6 +13,7 @@ mod body;
 mod budget;
 mod clock;
 mod coded;
+mod contents;
 mod disk;
 mod explanation;
 mod fetch;
@@ -44,6 +45,7 @@ pub use ahead::Ahead;
 pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
+pub use contents::{MemoryCursor, MemoryPage, SiteContents, StoredEntry, Wanted};
 pub use disk::fuzz_stored_head;
 pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, record_is_gone, site_tag};
 pub use explanation::{Explanation, NotStoredNote, SliceCounts};
@@ -60,6 +62,7 @@ use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
 use budget::Budget;
 use coded::Workshop;
+use contents::Contents;
 use disk::Beneath;
 use fill_task::{FillOrder, Guard, Starter};
 use fills::{Entered, Fill, FillsInFlight};
@@ -98,6 +101,7 @@ pub struct CacheEngine<R: FetchRequest> {
     budget: Arc<Budget>,
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
     workshop: Arc<Workshop>,
+    contents: Contents,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
@@ -144,6 +148,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             workshop: Workshop::new(bounds.capacity, memory.scale(), runtime.clone(), Arc::clone(&metrics)),
             memory,
             bounds,
+            contents: Contents::default(),
             fetcher: OnceLock::new(),
             runtime,
             metrics,

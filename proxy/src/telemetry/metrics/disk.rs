@@ -1,11 +1,14 @@
 //! Figures of the disk tier, by device.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
+use serde::Serialize;
 use tidegate_store::{DeviceState, ReadOutcome};
 
+use super::counted::by_label;
 use super::family::Families;
 
 /// What a device holds at this moment.
@@ -61,6 +64,26 @@ pub struct DiskMetrics {
     recovered: IntCounterVec,
     discarded: IntCounterVec,
     corrupt: IntCounterVec,
+    refused: IntCounterVec,
+}
+
+/// What was counted of a device since the node was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DeviceCounts {
+    /// Reads, by how they ended.
+    pub reads: BTreeMap<String, u64>,
+    /// Records written.
+    pub written: u64,
+    /// Records that were to be written and were not, by why.
+    pub not_written: BTreeMap<String, u64>,
+    /// Records that left where room was made, by cause.
+    pub evicted: BTreeMap<String, u64>,
+    /// Records that were there when it was opened.
+    pub recovered: u64,
+    /// What was found then and is not used, by why.
+    pub discarded: BTreeMap<String, u64>,
+    /// Records found damaged when they were read.
+    pub corrupt: u64,
 }
 
 impl DiskMetrics {
@@ -128,7 +151,39 @@ impl DiskMetrics {
                 "tidegate_disk_corrupt_records_total",
                 "Records that were found damaged when they were read.",
             ),
+            refused: families.counters(
+                "tidegate_disk_refused_total",
+                "Records that the disk tier did not take, by why, such as that they were not asked for twice while room is scarce.",
+                &["reason"],
+            ),
         }
+    }
+
+    /// What was counted of a device.
+    #[must_use]
+    pub fn counted(&self, device: &str) -> DeviceCounts {
+        let by = |family: &IntCounterVec, label| by_label(family, label, &[("device", device)]);
+        let all = |family: &IntCounterVec| by(family, "device").values().sum();
+        DeviceCounts {
+            reads: by_label(&self.reads, "outcome", &[("device", device)]),
+            written: by_label(&self.writes, "device", &[("device", device)]).values().sum(),
+            not_written: by(&self.not_written, "reason"),
+            evicted: by(&self.evictions, "cause"),
+            recovered: all(&self.recovered),
+            discarded: by(&self.discarded, "reason"),
+            corrupt: all(&self.corrupt),
+        }
+    }
+
+    /// Records that the disk tier did not take, by why.
+    #[must_use]
+    pub fn refused(&self) -> BTreeMap<String, u64> {
+        by_label(&self.refused, "reason", &[])
+    }
+
+    /// Records that the disk tier did not take a record.
+    pub fn refuses(&self, why: &'static str) {
+        self.refused.with_label_values(&[why]).inc();
     }
 
     /// Names where usage is read from at each scrape. The first call counts.

@@ -8,6 +8,7 @@ mod cache;
 mod cmcd;
 mod compression;
 mod connections;
+mod counted;
 mod disk;
 mod family;
 mod geo;
@@ -312,6 +313,12 @@ impl Metrics {
     #[must_use]
     pub fn generation(&self) -> Generation {
         Generation(u64::try_from(self.generation.get()).unwrap_or_default())
+    }
+
+    /// Requests that were answered for a site, by the cache's part in it.
+    #[must_use]
+    pub fn requests_by_cache(&self, site: &str) -> BTreeMap<String, u64> {
+        self.site_families.by_cache(site)
     }
 
     /// Everything in the text exposition format 0.0.4.

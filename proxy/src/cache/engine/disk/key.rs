@@ -46,12 +46,18 @@ fn write(resource: usize, text: &str, variant: &[u8]) -> Bytes {
 }
 
 /// The cache key in a record's key; nothing where there is none.
-pub(super) fn cache_key_of(key: &[u8]) -> Option<CacheKey> {
+pub(in crate::cache::engine) fn cache_key_of(key: &[u8]) -> Option<CacheKey> {
     let number = |bytes: &[u8; 4]| usize::try_from(u32::from_be_bytes(*bytes)).ok();
     let (resource, rest) = key.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let text = std::str::from_utf8(rest.get(..number(length)?)?).ok()?;
     CacheKey::of_text(text, number(resource)?)
+}
+
+/// Whether a record's key has more than a cache key.
+pub(in crate::cache::engine) fn has_variant(key: &[u8]) -> bool {
+    let length = key.get(4..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    key.len() as u64 > 8 + u64::from(length)
 }
 
 #[cfg(test)]
@@ -79,6 +85,7 @@ mod tests {
             assert!(!keys[number + 1..].contains(key), "{key:?}");
         }
         assert_eq!(cache_key_of(&keys[1]), Some(primary("/a")));
+        assert_eq!([0, 1, 2, 3].map(|number: usize| has_variant(&keys[number])), [false, true, false, true]);
         for end in 0..8 + "http://a.test/a".len() {
             assert_eq!(cache_key_of(&keys[1][..end]), None, "cut at {end}");
         }

@@ -28,7 +28,7 @@ pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
 use super::memory::FullKey;
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::purge::{Generations, Lineage, Verdict};
-pub(super) use codec::Laid;
+pub(super) use codec::{HeadRecord, Laid};
 use loads::Loads;
 use raising::Raised;
 
@@ -95,7 +95,8 @@ impl Deposit {
         *self.parts.lock() = Some(Parts { version, expires });
     }
 
-    fn site(&self) -> u32 {
+    /// Whose it is.
+    pub(super) fn site(&self) -> u32 {
         self.site.load(Ordering::Relaxed)
     }
 }
@@ -118,7 +119,7 @@ pub fn record_is_gone(key: &[u8], kind: Kind, head: &[u8], purges: &Generations)
         return false;
     }
     let Some(key) = key::cache_key_of(key) else { return true };
-    match codec::HeadRecord::decode(head, &key, purges.secret().lineage()) {
+    match HeadRecord::decode(head, &key, purges.secret().lineage()) {
         Some(head) => matches!(purges.judge(&head.provenance), Verdict::Gone(_)),
         None => true,
     }
@@ -129,9 +130,9 @@ pub fn fuzz_stored_head(bytes: &[u8]) {
     let key = CacheKey::new(Scheme::Https, "a.test", "/", None);
     // The lineage that the bytes name, so that more than their beginning is read.
     for lineage in [Lineage(0), Lineage(7)] {
-        if let Some(head) = codec::HeadRecord::decode(bytes, &key, lineage) {
+        if let Some(head) = HeadRecord::decode(bytes, &key, lineage) {
             let again = head.encode(lineage).expect("what fitted fits");
-            let again = codec::HeadRecord::decode(&again, &key, lineage).expect("what was written is read");
+            let again = HeadRecord::decode(&again, &key, lineage).expect("what was written is read");
             assert_eq!((again.meta.headers, again.meta.times), (head.meta.headers, head.meta.times));
             assert_eq!((again.laid, again.trailers), (head.laid, head.trailers));
         }

@@ -115,6 +115,11 @@ impl Sliced {
         self.layout.total()
     }
 
+    /// How many slices the whole has.
+    pub(super) fn count(&self) -> u64 {
+        self.layout.count()
+    }
+
     /// The fields of the request that it was begun with.
     pub(super) fn request_fields(&self) -> &HeaderMap {
         &self.fields

@@ -32,17 +32,17 @@ pub(in crate::cache::engine) enum Laid {
 
 /// All of a stored response but its body.
 #[derive(Debug, Clone)]
-pub(in super::super) struct HeadRecord {
+pub(in crate::cache::engine) struct HeadRecord {
     /// Status, fields, times.
-    pub(in super::super) meta: StoredMeta,
+    pub(in crate::cache::engine) meta: StoredMeta,
     /// Behind the body.
-    pub(in super::super) trailers: Option<HeaderMap>,
+    pub(in crate::cache::engine) trailers: Option<HeaderMap>,
     /// Which origin it is of.
-    pub(in super::super) origin: Option<OriginName>,
+    pub(in crate::cache::engine) origin: Option<OriginName>,
     /// What purges look at.
-    pub(in super::super) provenance: Provenance,
+    pub(in crate::cache::engine) provenance: Provenance,
     /// Where its body is.
-    pub(in super::super) laid: Laid,
+    pub(in crate::cache::engine) laid: Laid,
 }
 
 const MUST_REVALIDATE: u8 = 1;
@@ -95,7 +95,7 @@ impl HeadRecord {
 
     /// Reads what [`Self::encode`] wrote of what is stored under this key; `None` for anything else, and for what nobody
     /// knows the purges of.
-    pub(in super::super) fn decode(bytes: &[u8], key: &CacheKey, lineage: Lineage) -> Option<Self> {
+    pub(in crate::cache::engine) fn decode(bytes: &[u8], key: &CacheKey, lineage: Lineage) -> Option<Self> {
         let mut source = Source::new(bytes);
         if source.byte()? != FORMAT {
             return None;

@@ -7,8 +7,7 @@ mod bytes;
 mod head;
 mod small;
 
-pub(super) use head::HeadRecord;
-pub(in crate::cache::engine) use head::Laid;
+pub(in crate::cache::engine) use head::{HeadRecord, Laid};
 pub(super) use small::{decode_rule, decode_search, encode_rule, encode_search};
 
 #[cfg(test)]
