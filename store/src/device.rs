@@ -9,13 +9,14 @@ mod condition;
 mod lane;
 mod missed;
 mod removals;
+mod sweeping;
 mod writer;
 mod writes;
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -65,6 +66,8 @@ pub(crate) struct Device {
     shares: Mutex<HashMap<u32, Share>>,
     /// Since when the writing thread is at one operation.
     busy_since: Mutex<Option<Instant>>,
+    /// Whether the keeper is to be asked of all that is stored.
+    sweep_wanted: AtomicBool,
     threads: AtomicUsize,
     late: AtomicU64,
 }
@@ -106,6 +109,7 @@ impl Device {
             states: Lane::new(QUEUED_STATE, limits.write_deadline),
             shares: Mutex::default(),
             busy_since: Mutex::default(),
+            sweep_wanted: AtomicBool::new(false),
             threads: AtomicUsize::new(0),
             late: AtomicU64::new(0),
             setting,

@@ -70,6 +70,15 @@ pub enum Event<'a> {
     },
     /// Room was made.
     Reclaimed(&'a Reclaimed),
+    /// All that is stored was looked at.
+    Swept {
+        /// Records that were looked at.
+        seen: u64,
+        /// Records that went because their time was over.
+        expired: u64,
+        /// Records that the keeper let go.
+        dropped: u64,
+    },
     /// A record was found to be damaged.
     Corrupt {
         /// In what way.

@@ -8,6 +8,7 @@ use crate::volume::{AppendError, Outcome, Volume};
 use crate::watcher::{DeviceState, Event, NotWritten};
 
 use super::Device;
+use super::sweeping::Sweep;
 use super::writes::{Ending, Work, Writing};
 
 /// State that a probe saves: as much as a file system would have to find room for.
@@ -19,6 +20,7 @@ const LONGEST_BACK_OFF: u32 = 16;
 pub(super) fn run(device: &Device) {
     let mut volume = None;
     let mut back_off = BackOff::default();
+    let mut sweep = Sweep::beginning_in(device.setting.limits.sweep_interval);
     loop {
         if device.volume().is_none() {
             // What is left of the volume before holds the directory's lock.
@@ -34,7 +36,7 @@ pub(super) fn run(device: &Device) {
             continue;
         }
         let Some(volume) = &volume else { break };
-        if !step(device, volume) {
+        if !step(device, volume, &mut sweep) {
             break;
         }
     }
@@ -42,7 +44,7 @@ pub(super) fn run(device: &Device) {
 }
 
 /// `false` when the device comes to its end.
-fn step(device: &Device, volume: &Volume) -> bool {
+fn step(device: &Device, volume: &Volume, sweep: &mut Sweep) -> bool {
     let condition = device.condition.lock();
     let (stopped, trial) = (condition.writes_stopped(), condition.on_trial());
     drop(condition);
@@ -53,7 +55,7 @@ fn step(device: &Device, volume: &Volume) -> bool {
         }
         return goes_on;
     }
-    match device.writes.take(None) {
+    match device.writes.take(Some(sweep.due(&device.sweep_wanted))) {
         Work::Write(writing) => write(device, volume, &writing),
         Work::Settle(key, place) => {
             device.busy();
@@ -68,7 +70,14 @@ fn step(device: &Device, volume: &Volume) -> bool {
                 device.writes_failed(&error, &format!("cannot write down a removal: {error}"));
             }
         }
-        Work::Nothing => {}
+        Work::Nothing => {
+            device.busy();
+            let swept = sweep.step(device, volume);
+            device.idle();
+            if let Err(error) = swept {
+                device.writes_failed(&error, &format!("cannot write down what a sweep let go: {error}"));
+            }
+        }
         Work::End => return false,
     }
     true

@@ -62,6 +62,8 @@ pub struct Limits {
     pub write_deadline: Duration,
     /// How often a device that failed, or cannot be written, is tried again.
     pub probe_interval: Duration,
+    /// How often what expired is looked for.
+    pub sweep_interval: Duration,
     /// Bytes that may wait to be written.
     pub queued_bytes: usize,
     /// Reads that may wait for a thread.
@@ -80,6 +82,7 @@ impl Default for Limits {
             // A file system that writes back gigabytes may take some seconds for one write, and is not stuck.
             write_deadline: Duration::from_secs(10),
             probe_interval: Duration::from_secs(10),
+            sweep_interval: Duration::from_secs(60),
             queued_bytes: 64 << 20,
             queued_reads: 1024,
             readers: 4,

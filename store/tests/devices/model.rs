@@ -68,7 +68,18 @@ impl Run {
         fixture.limits.probe_interval = Duration::from_millis(5);
         let store = fixture.ready().await;
         let (random, expected) = (Random(seed), HashMap::new());
-        Self { seed, random, fixture, store, expected, version: 0, gates: Vec::new(), reads_that_found: 0, flipped: false, story: Vec::new() }
+        Self {
+            seed,
+            random,
+            fixture,
+            store,
+            expected,
+            version: 0,
+            gates: Vec::new(),
+            reads_that_found: 0,
+            flipped: false,
+            story: Vec::new(),
+        }
     }
 
     async fn step(&mut self, step: usize) {
@@ -130,7 +141,8 @@ impl Run {
             Expected::Version(expected) => version == *expected,
             Expected::UpTo(last) => version <= *last,
         };
-        let story = || self.story.iter().filter(|told| !told.starts_with("key") || told.starts_with(&format!("{name}:")));
+        let story =
+            || self.story.iter().filter(|told| !told.starts_with("key") || told.starts_with(&format!("{name}:")));
         assert!(
             fits,
             "seed {} step {step}: {name} gave {version}, due is {:?}; {:#?}",

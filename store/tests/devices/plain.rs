@@ -1,6 +1,12 @@
 //! Devices that work: what is stored is read, until it is removed, and what a full disk admits.
 
-use tidegate_store::{Found, Refused, StoreCursor};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tidegate_store::{
+    DeviceFigures, EntryView, Fate, Found, Keeper, NewRecord, Refused, Store, StoreCursor, StoreOptions,
+};
 
 use crate::fixture::{CAPACITY, Fixture, body, key, large, read, record};
 
@@ -95,6 +101,47 @@ async fn what_is_too_large_is_refused_and_takes_the_older_with_it() {
     fixture.until_written(&store);
     assert_eq!(store.write(large("a", (4 << 20) + 1)), Err(Refused::TooLarge));
     assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn what_expired_is_forgotten_and_what_the_keeper_lets_go_when_it_is_asked() {
+    /// Lets go of what is called so.
+    struct Judge;
+    impl Keeper for Judge {
+        fn keeps(&self, view: &EntryView<'_>) -> Fate {
+            if view.key.as_bytes().starts_with(b"purged") { Fate::Drop } else { Fate::Keep }
+        }
+    }
+    let mut fixture = Fixture::of(2);
+    fixture.limits.sweep_interval = Duration::from_millis(10);
+    let now = Arc::new(AtomicU64::new(1_000));
+    let clock = now.clone();
+    let options = StoreOptions {
+        keeper: Arc::new(Judge),
+        clock: Arc::new(move || clock.load(Ordering::Relaxed)),
+        ..fixture.options()
+    };
+    let store = Store::open(options);
+    store.recovered().await;
+    for number in 0..300 {
+        store.write(record(&format!("kept {number}"), "body")).unwrap();
+        store.write(record(&format!("purged {number}"), "body")).unwrap();
+        store.write(NewRecord { expires: 2_000, ..record(&format!("brief {number}"), "body") }).unwrap();
+    }
+    fixture.until_written(&store);
+    let records = || -> u64 {
+        let records = |device: DeviceFigures| device.volume.map_or(0, |volume| volume.records);
+        store.figures().devices.into_iter().map(records).sum()
+    };
+    assert_eq!(records(), 900);
+    now.store(3_000, Ordering::Relaxed);
+    fixture.said.until(|_| records() == 600);
+    assert_eq!(read(&store, "purged 1").await.as_deref(), Some("body"));
+    store.sweep();
+    fixture.said.until(|_| records() == 300);
+    assert_eq!(read(&store, "purged 1").await, None);
+    assert_eq!(read(&store, "kept 1").await.as_deref(), Some("body"));
+    drop(store);
 }
 
 #[tokio::test]

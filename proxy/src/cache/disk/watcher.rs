@@ -30,6 +30,9 @@ impl Watcher for Reporter {
             Event::Written { bytes, waited, took } => self.metrics.written(device, *bytes, *waited + *took),
             Event::NotWritten { why } => self.metrics.not_written(device, why.as_str(), 1),
             Event::QueueDropped { records } => self.metrics.not_written(device, "device_away", *records),
+            Event::Swept { seen, expired, dropped } => {
+                log::debug!(device, seen, expired, dropped; "all that is stored was looked at");
+            }
             Event::Reclaimed(reclaimed) => self.reclaimed(device, reclaimed),
             Event::Corrupt { why } => {
                 self.metrics.corrupt(device);
