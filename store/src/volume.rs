@@ -11,6 +11,7 @@ mod state;
 mod stream;
 mod sweeping;
 mod types;
+mod window;
 mod writer;
 mod writing;
 
@@ -57,11 +58,16 @@ pub struct Volume {
     states: Mutex<States>,
     shares: RwLock<HashMap<u32, Share>>,
     counters: Counters,
+    /// What is gone, and could not be written down as such.
+    unsettled: Mutex<Vec<Place>>,
     /// Hashes of what was removed while the index was not read yet.
     forgotten_early: Mutex<HashSet<u64>>,
     recovered: AtomicBool,
     _lock: Box<dyn IoLock>,
 }
+
+/// A failed append leaves two at most, and writing stops after one.
+const MOST_UNSETTLED: usize = 1024;
 
 /// What only grows.
 #[derive(Default)]
@@ -165,6 +171,22 @@ impl Volume {
     /// Forgets all records, durably. State stays.
     pub fn clear(&self) -> io::Result<()> {
         self.clear_all()
+    }
+
+    /// Records that a failed append had to let go, of which the device could not be told: whoever can tries
+    /// [`Volume::settle`] again.
+    pub fn take_unsettled(&self) -> Vec<Place> {
+        std::mem::take(&mut *self.unsettled.lock())
+    }
+
+    fn settle_or_keep(&self, forgotten: &Place) -> io::Result<()> {
+        self.settle(forgotten).inspect_err(|_| {
+            let mut unsettled = self.unsettled.lock();
+            // Who does not ask for them gets no more than these, and they may come back after a restart.
+            if unsettled.len() < MOST_UNSETTLED {
+                unsettled.push(*forgotten);
+            }
+        })
     }
 
     /// Whether there are free segments, so that storing something costs nobody else his room.

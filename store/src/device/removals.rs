@@ -101,6 +101,12 @@ impl Device {
         }
     }
 
+    /// A removal that cannot be written down: known until the process ends, whatever becomes of the device.
+    pub(super) fn lose_settlement(&self, key: &Key) {
+        self.removals.lock().missed.note(key);
+        self.writes.lose_settlement();
+    }
+
     /// Writes have stopped: what is queued is lost, and what it was to replace is older and goes too.
     pub(super) fn drop_queue(&self) {
         let removals = self.removals.lock();

@@ -64,7 +64,7 @@ fn step(device: &Device, volume: &Volume, sweep: &mut Sweep) -> bool {
             if let Err(error) = settled {
                 // One spot that stays bad must not keep the device from being written for ever.
                 match trial {
-                    true => device.writes.lose_settlement(),
+                    true => device.lose_settlement(&key),
                     false => device.writes.settle(&key, place),
                 }
                 device.writes_failed(&error, &format!("cannot write down a removal: {error}"));
@@ -147,6 +147,9 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
     if failed.is_some() {
         // What it was to replace is older than what its caller has.
         writing.wanted.store(false, Ordering::Release);
+    }
+    for place in volume.take_unsettled() {
+        device.writes.settle(&writing.record.key, place);
     }
     device.writes.done(|key| volume.forget(key));
     match failed {

@@ -242,6 +242,11 @@ impl Writes {
         ((inner.queued.len() + usize::from(inner.in_flight.is_some())) as u64, inner.bytes as u64)
     }
 
+    /// Removals that wait to be written down.
+    pub(crate) fn settlements(&self) -> usize {
+        self.inner.lock().settlements.len()
+    }
+
     /// Removals that were not written down since too many waited.
     pub(crate) fn settlements_lost(&self) -> u64 {
         self.inner.lock().settlements_lost

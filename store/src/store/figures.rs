@@ -34,6 +34,8 @@ pub struct DeviceFigures {
     pub queued_reads: u64,
     /// Reads that nobody waited for to the end.
     pub late_reads: u64,
+    /// Removals that wait to be written down.
+    pub queued_removals: u64,
     /// Removals that it is to be told of when it is back.
     pub missed_removals: u64,
     /// Removals that were not written down, since too many waited or the device refused again and again: those records

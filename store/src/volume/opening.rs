@@ -66,6 +66,7 @@ pub(super) fn open(io: Arc<dyn Io>, options: &VolumeOptions) -> Result<Volume, O
         counters: Counters { state: states.bytes().into(), ..Counters::default() },
         states: Mutex::new(states),
         shares: RwLock::new(HashMap::new()),
+        unsettled: Mutex::default(),
         forgotten_early: Mutex::default(),
         recovered: false.into(),
         _lock: lock,

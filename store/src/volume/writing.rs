@@ -27,7 +27,8 @@ impl Volume {
         let result = self.check_and_write(record, keeper, wanted);
         if result.is_err() {
             // What was to be replaced is out of date, whether this could be stored or not.
-            drop(self.remove(&record.key));
+            let forgotten = self.forget(&record.key);
+            drop(forgotten.map(|place| self.settle_or_keep(&place)));
         }
         result
     }
@@ -71,9 +72,11 @@ impl Volume {
             Published::Known { replaced, place } => {
                 // First what is there, then what is not: a crash in between leaves both, of which the newer wins.
                 let noted = self.note_stored(&place, at.epoch);
-                let settled = replaced.map_or(Ok(()), |replaced| self.settle(&replaced));
+                let settled = replaced.map_or(Ok(()), |replaced| self.settle_or_keep(&replaced));
                 if noted.is_err() {
-                    self.index.remove_if_there(&place);
+                    // It may be there nevertheless, in part or whole.
+                    let gone = self.index.take_if_there(&place);
+                    drop(gone.map(|gone| self.settle_or_keep(&gone)));
                 }
                 noted.and(settled).map_err(failed("write the index of", at.segment))?;
                 Ok(Outcome::Stored(place))

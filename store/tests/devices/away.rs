@@ -71,6 +71,38 @@ async fn what_was_replaced_while_its_device_was_away_does_not_come_back_even_whe
 }
 
 #[tokio::test]
+async fn what_a_failed_write_was_to_replace_does_not_come_back_with_its_device() {
+    let fixture = Fixture::of(1);
+    let (store, device) = with_a_record(&fixture).await;
+    fixture.io.inject(Rule::always(Operation::Write, fixture.at(device), Fault::Errno(EIO)));
+    store.write(record("a", "2")).unwrap();
+    fixture.until(&store, device, DeviceState::WritesFailing);
+    fail(&fixture, &store, device).await;
+    back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await, None);
+    fixture.until_settled(&store);
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn what_a_failed_write_was_to_replace_does_not_come_back_after_a_restart() {
+    let fixture = Fixture::of(1);
+    let (store, device) = with_a_record(&fixture).await;
+    fixture.io.inject(Rule::always(Operation::Write, fixture.at(device), Fault::Errno(EIO)));
+    store.write(record("a", "2")).unwrap();
+    fixture.until(&store, device, DeviceState::WritesFailing);
+    fixture.io.clear();
+    fixture.said.until(|_| store.write(record("b", "1")).is_ok());
+    fixture.until(&store, device, DeviceState::Working);
+    fixture.until_settled(&store);
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
 async fn the_newer_of_two_records_wins_after_a_restart_whatever_device_it_is_on() {
     let fixture = Fixture::of(2);
     let (store, device) = with_a_record(&fixture).await;

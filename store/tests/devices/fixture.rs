@@ -98,6 +98,12 @@ impl Fixture {
         self.said.until(|_| store.figures().devices.iter().all(|device| device.queued_records == 0));
     }
 
+    /// Blocks until all removals are written down.
+    pub(crate) fn until_settled(&self, store: &Store) {
+        let settled = |device: &DeviceFigures| device.missed_removals == 0 && device.queued_removals == 0;
+        self.said.until(|_| store.figures().devices.iter().all(settled));
+    }
+
     /// Writes a record and waits until it is on its device, which is answered.
     pub(crate) fn write_to_some_device(&self, store: &Store, record: NewRecord) -> usize {
         let counts = || -> Vec<u64> {
