@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::stream::Stream;
+use super::window::Window;
 use super::writer::{Filling, Full, RESERVED, Writer};
 use super::writing::{failed, place};
 use super::{AppendError, Place, Volume};
@@ -114,8 +115,11 @@ impl Volume {
         let Full { segment, epoch, .. } = victim;
         let opened = self.index.accounts().segment(segment).opened;
         let mut told = Reclaimed { segment, age: now.saturating_sub(opened), ..Reclaimed::default() };
-        for place in claims.within(self.geometry.segment_size / 2) {
-            if !self.carry_over(writer, keeper, Place { epoch, ..place }, &mut told)? {
+        let places = claims.within(self.geometry.segment_size / 2);
+        let mut window = Window::default();
+        for (number, place) in places.iter().enumerate() {
+            let bytes = window.read(&self.segments, &places[number..]).ok();
+            if !self.carry_over(writer, keeper, Place { epoch, ..*place }, bytes, &mut told)? {
                 break;
             }
         }
@@ -187,9 +191,10 @@ impl Volume {
         writer: &mut Writer,
         keeper: &dyn Keeper,
         from: Place,
+        bytes: Option<Vec<u8>>,
         told: &mut Reclaimed,
     ) -> Result<bool, AppendError> {
-        let Some((mut bytes, header)) = self.read_for_carrying(&from) else {
+        let Some((mut bytes, header)) = bytes.and_then(|bytes| self.verified(bytes, &from)) else {
             told.corrupt += u64::from(self.index.remove_if_there(&from));
             return Ok(true);
         };
@@ -214,9 +219,7 @@ impl Volume {
         Ok(true)
     }
 
-    fn read_for_carrying(&self, from: &Place) -> Option<(Vec<u8>, Header)> {
-        let mut bytes = vec![0; from.length as usize];
-        self.segments.read(from.segment, from.offset(), &mut bytes).ok()?;
+    fn verified(&self, bytes: Vec<u8>, from: &Place) -> Option<(Vec<u8>, Header)> {
         let header = verify(&bytes, self.seed).ok()?;
         let same = (header.epoch, header.sequence, header.length()) == (from.epoch, from.sequence, bytes.len());
         same.then_some((bytes, header))

@@ -4,7 +4,10 @@
 //! files hold is only looked at when it is read.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::stream::Stream;
 use super::writer::{Filling, State, Writer};
@@ -16,6 +19,8 @@ use crate::layout::UNIT;
 /// Removals that may arrive while the index is being read. With more, all that was stored is given up: a removed record
 /// must not come back.
 pub(super) const MOST_FORGOTTEN_EARLY: usize = 1 << 20;
+/// Threads that read index files: with a few, processors are what it waits for.
+const MOST_THREADS: usize = 4;
 /// Less room is not worth going on with a segment after a restart.
 const WORTH_FILLING: u64 = 64 * 1024;
 
@@ -28,6 +33,25 @@ impl Tally {
         if count > 0 {
             *self.0.entry(reason).or_default() += count;
         }
+    }
+}
+
+/// What was found by one thread, or by all.
+#[derive(Default)]
+struct Gathered {
+    tally: Tally,
+    uses: Vec<FoundUse>,
+    /// Records of which there is a newer one.
+    losers: Vec<Place>,
+    unreadable: Vec<u32>,
+}
+
+impl Gathered {
+    fn merge(&mut self, other: Self) {
+        other.tally.0.into_iter().for_each(|(reason, count)| self.tally.add(reason, count));
+        self.uses.extend(other.uses);
+        self.losers.extend(other.losers);
+        self.unreadable.extend(other.unreadable);
     }
 }
 
@@ -47,53 +71,82 @@ impl Volume {
             return Recovered::default();
         }
         let began = Instant::now();
-        let mut tally = Tally::default();
-        tally.add(DiscardReason::BeyondCapacity, self.found.beyond_capacity);
-        tally.add(DiscardReason::ForeignFile, self.found.foreign);
-        let (mut uses, mut losers) = (Vec::new(), Vec::new());
-        for segment in 0..self.geometry.segments {
-            if self.found.indexed.contains(&segment) {
-                uses.extend(self.recover_segment(&mut writer, segment, &mut tally, &mut losers));
-            }
-            let records = self.index.accounts().records();
-            progress(RecoveryProgress { segments_done: segment + 1, segments: self.geometry.segments, records });
-        }
-        tally.add(DiscardReason::Superseded, losers.len() as u64);
+        let mut gathered = self.gather(progress);
+        gathered.tally.add(DiscardReason::BeyondCapacity, self.found.beyond_capacity);
+        gathered.tally.add(DiscardReason::ForeignFile, self.found.foreign);
+        gathered.tally.add(DiscardReason::UnreadableSegment, gathered.unreadable.len() as u64);
+        gathered.tally.add(DiscardReason::Superseded, gathered.losers.len() as u64);
         // Else the older one would come back when the newer is gone. Should this fail, it is tried with every restart.
-        losers.iter().for_each(|loser| drop(self.settle(loser)));
-        go_on_filling(&mut writer, &uses, self);
+        gathered.losers.iter().for_each(|loser| drop(self.settle(loser)));
+        for FoundUse { heading: Heading { segment, epoch, .. }, filled, .. } in &gathered.uses {
+            let state = State::Full { filled: *filled, epoch: *epoch, age: *epoch };
+            writer.segments[*segment as usize].state = state;
+        }
+        gathered.unreadable.iter().for_each(|segment| self.give_up(&mut writer, *segment));
+        go_on_filling(&mut writer, &gathered.uses, self);
         self.count_free(&writer);
         self.finish_recovery();
         let accounts = self.index.accounts();
         Recovered {
             records: accounts.records(),
             bytes: accounts.living(),
-            discarded: tally.0.into_iter().map(|(reason, count)| Discarded { reason, count }).collect(),
+            discarded: gathered.tally.0.into_iter().map(|(reason, count)| Discarded { reason, count }).collect(),
             took: began.elapsed(),
         }
     }
 
-    fn recover_segment(
-        &self,
-        writer: &mut Writer,
-        segment: u32,
-        tally: &mut Tally,
-        losers: &mut Vec<Place>,
-    ) -> Option<FoundUse> {
-        let Ok(bytes) = self.segments.read_journal(segment) else {
-            // Not free before its index could be emptied, which reclaiming it will try.
+    /// Reads all index files, by some threads at once.
+    fn gather(&self, progress: &dyn Fn(RecoveryProgress)) -> Gathered {
+        let (next, all) = (AtomicU32::new(0), Mutex::new(Gathered::default()));
+        let work = |told: &dyn Fn(u32)| {
+            let mut own = Gathered::default();
+            loop {
+                let segment = next.fetch_add(1, Ordering::Relaxed);
+                if segment >= self.geometry.segments {
+                    break;
+                }
+                if self.found.indexed.contains(&segment) {
+                    self.recover_segment(segment, &mut own);
+                }
+                told(segment + 1);
+            }
+            all.lock().merge(own);
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS) {
+                // Without more threads it takes longer.
+                drop(std::thread::Builder::new().spawn_scoped(scope, || work(&|_| {})));
+            }
+            work(&|segments_done| {
+                let records = self.index.accounts().records();
+                progress(RecoveryProgress { segments_done, segments: self.geometry.segments, records });
+            });
+        });
+        all.into_inner()
+    }
+
+    /// A segment that could not be read is lost: were it readable another time, what was replaced meanwhile would be
+    /// back.
+    fn give_up(&self, writer: &mut Writer, segment: u32) {
+        if self.segments.end(segment).is_err() {
             writer.segments[segment as usize].state = State::Full { filled: 0, epoch: 0, age: 0 };
             writer.trouble(segment);
-            tally.add(DiscardReason::UnreadableSegment, 1);
-            return None;
+        }
+    }
+
+    fn recover_segment(&self, segment: u32, gathered: &mut Gathered) {
+        let Ok(bytes) = self.segments.read_journal(segment) else {
+            gathered.unreadable.push(segment);
+            return;
         };
         if bytes.is_empty() {
-            return None;
+            return;
         }
+        let Gathered { tally, uses, losers, .. } = gathered;
         let heading = Heading::decode(&bytes, self.seed).filter(|heading| self.is_ours(heading, segment));
         let Some(heading) = heading else {
             tally.add(DiscardReason::ForeignSegment, 1);
-            return None;
+            return;
         };
         let epoch = heading.epoch;
         let length = (bytes.len() / ENTRY * ENTRY).max(HEADING);
@@ -112,9 +165,8 @@ impl Volume {
                 () => losers.extend(self.index.recover(place(segment, stored))),
             }
         }
-        writer.segments[segment as usize].state = State::Full { filled, epoch, age: epoch };
         let whole = data == self.geometry.segment_size;
-        Some(FoundUse { heading, filled, records: entries as u64, whole })
+        uses.push(FoundUse { heading, filled, records: entries as u64, whole });
     }
 
     fn is_ours(&self, heading: &Heading, segment: u32) -> bool {
@@ -159,7 +211,7 @@ impl Volume {
                 drop(self.settle(&place));
             }
         }
-        self.recovered.store(true, std::sync::atomic::Ordering::Release);
+        self.recovered.store(true, Ordering::Release);
     }
 }
 
