@@ -230,6 +230,14 @@ impl Store {
         if admitted { Ok(chosen) } else { Err(Refused::NotAdmitted) }
     }
 
+    /// Whether a record of this key would be stored as things are: what belongs together is best not stored in part.
+    pub fn admits(&self, key: &Key) -> bool {
+        let is_roomy = |device: &Arc<Device>| device.volume().is_some_and(|volume| volume.has_free_room());
+        self.devices.iter().any(is_roomy)
+            || self.sketch.estimate(key.as_bytes()) >= ADMITTED_FROM
+            || self.find(key) == Found::Maybe
+    }
+
     /// Removes a record: from now on nobody finds it, not even on a device that is away and comes back.
     pub fn remove(&self, key: &Key) {
         let _order = self.order(key);

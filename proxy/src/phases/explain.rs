@@ -82,6 +82,7 @@ fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, match
         "fill_target": String::from_utf8_lossy(&sent),
         "stored": found.object.as_ref().map(|object| report::stored(object, &found, &fields, now)),
         "decision": report::decision(found.decision, &found),
+        "on_disk": found.on_disk,
         "fill_in_flight": found.fill_in_flight,
         "purge_generation": found.generation.0,
         "purged": found.purged.map(|(purged, mode)| report::purged(purged, mode)),

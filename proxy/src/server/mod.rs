@@ -105,6 +105,7 @@ struct Node {
     admin: Arc<AdminState>,
     reloader: Reloader,
     disk: Option<Arc<DiskStore>>,
+    cache: Arc<CacheEngine<FillRequest>>,
 }
 
 impl Node {
@@ -187,8 +188,9 @@ impl Node {
         proxy.mirror.set_fetcher(fetcher.clone());
         admin.warm.set_asker(Arc::new(Warming(Arc::downgrade(&proxy))));
         cache.set_fetcher(fetcher);
+        let engine = Arc::clone(&cache);
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
-        Ok(Self { application, lifecycle, metrics, admin, reloader, disk })
+        Ok(Self { application, lifecycle, metrics, admin, reloader, disk, cache: engine })
     }
 
     /// Serves until a signal says stop, then lets requests in flight finish within the grace.
@@ -229,6 +231,13 @@ impl Node {
         Ok(())
     }
 
+    /// What changes of the disk tier while the node runs.
+    fn apply_disk_rules(&self) {
+        if let Some(disk) = &self.reloader.snapshot().load().model().node.cache.disk {
+            self.cache.set_min_lifetime_on_disk(disk.min_lifetime);
+        }
+    }
+
     async fn until_stopped(&mut self, signals: &mut Signals) {
         let mut check = tokio::time::interval(FILE_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -240,6 +249,7 @@ impl Node {
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hangup.recv() => {
                     tokio::task::block_in_place(|| self.reloader.reload("SIGHUP"));
+                    self.apply_disk_rules();
                     self.reloader.refresh_databases();
                 }
                 _ = sweep.tick() => self.admin.kill_switches.sweep(SystemTime::now()),

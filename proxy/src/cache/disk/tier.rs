@@ -24,6 +24,10 @@ impl DiskTier for Tier {
         }
     }
 
+    fn admits(&self, key: &[u8]) -> bool {
+        Key::new(Bytes::copy_from_slice(key)).is_ok_and(|key| self.0.admits(&key))
+    }
+
     fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>> {
         match Key::new(key) {
             Ok(key) => self.0.read(&key).map(|record| record.and_then(disk_record)).boxed(),
@@ -46,6 +50,10 @@ impl DiskTier for Tier {
         if let Ok(key) = Key::new(Bytes::copy_from_slice(key)) {
             self.0.remove(&key);
         }
+    }
+
+    fn sweep(&self) {
+        self.0.sweep();
     }
 }
 

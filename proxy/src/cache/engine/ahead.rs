@@ -42,6 +42,10 @@ impl<R: FetchRequest> CacheEngine<R> {
         if self.fill_of(&found.key).is_some() {
             return Ahead::There;
         }
+        // Whoever asks for it then finds it in memory; what turns out to be stale by then is renewed.
+        if stored.is_none() && self.raise_in_background(&found.key) {
+            return Ahead::There;
+        }
         if self.budget.is_half_taken() || !self.budget.may_fetch_ahead(make_request().site()) {
             return Ahead::Busy;
         }

@@ -9,7 +9,8 @@ use super::fetch::FetchRequest;
 use super::fill_task::Starter;
 use super::interim::{Hearing, InterimHead};
 use super::live::too_many_waiters;
-use super::memory::{Found, FullKey};
+use super::disk::Looked;
+use super::memory::FullKey;
 use super::object::Object;
 use super::recollection::Mark;
 use super::waiting::{Heard, Waiting};
@@ -67,8 +68,8 @@ impl<R: FetchRequest> CacheEngine<R> {
             let waiting = match hearing.waiting.take() {
                 Some(waiting) => waiting,
                 None => {
-                    let found = self.look(lookup).await;
-                    match self.find_or_join(lookup, found, make_request) {
+                    let looked = self.look(lookup).await;
+                    match self.find_or_join(lookup, looked, make_request) {
                         Ok(waiting) => waiting,
                         Err(answer) => return ControlFlow::Break(answer),
                     }
@@ -87,15 +88,16 @@ impl<R: FetchRequest> CacheEngine<R> {
     fn find_or_join(
         self: &Arc<Self>,
         lookup: &Lookup<'_>,
-        found: Found,
+        looked: Looked,
         make_request: &(impl Fn() -> R + Sync),
     ) -> Result<Waiting, Answer> {
+        let Looked { found, hit } = looked;
         let stored = found.object.as_ref().map(|object| &object.meta);
         let decision = decide(lookup.facts, stored, clock::now(), lookup.policy);
         let (reason, stored) = match (decision, found.object) {
             (Decision::Pass(reason), _) => return Err(Answer::Pass(Passage::Rule(reason))),
             (Decision::GatewayTimeout, _) => return Err(Answer::GatewayTimeout),
-            (Decision::Serve(Freshness::Fresh), Some(object)) => return Err(Answer::served(object, Outcome::Hit)),
+            (Decision::Serve(Freshness::Fresh), Some(object)) => return Err(Answer::served(object, hit)),
             (Decision::Serve(Freshness::StaleAccepted), Some(object)) => {
                 return Err(Answer::served(object, Outcome::Stale(WhyStale::Accepted)));
             }

@@ -44,6 +44,8 @@ pub struct Explanation {
     pub vary: Option<VaryRule>,
     /// What is stored.
     pub object: Option<Arc<Object>>,
+    /// Whether there may be something on disk, where nothing is in memory.
+    pub on_disk: bool,
     /// Its slices, where it is stored so.
     pub slices: Option<SliceCounts>,
     /// What a request would come to now.
@@ -81,6 +83,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             unshareable: mark == Some(Mark::Unshareable),
             oversize: mark == Some(Mark::Oversize),
             failure: self.recollection.recent_failure(&found.key),
+            on_disk: object.is_none() && self.memory.beneath().is_some_and(|beneath| beneath.may_have(&found.key)),
             fill_in_flight: self.fill_of(&found.key).is_some(),
             not_stored: self.not_stored(lookup),
             purged,

@@ -24,6 +24,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// Large objects that one edge is given, so that none is pushed out of its memory.
 const BATCH: usize = 40;
 
+/// The same for its disk.
+const BATCH_ON_DISK: usize = 100;
+
 struct Runner {
     edge: Edge,
     origin: Origin,
@@ -42,7 +45,11 @@ pub(super) async fn run(cases: Vec<Case>, mode: Mode) {
         protocols.map(|protocol| Run::new(case, *protocol, mode))
     });
     let runs: Vec<Run<'_>> = runs.collect();
-    let batch = if mode == Mode::Slices { BATCH } else { runs.len() };
+    let batch = match mode {
+        Mode::Slices => BATCH,
+        Mode::SlicesOnDisk => BATCH_ON_DISK,
+        Mode::Hit | Mode::Joined | Mode::Disk => runs.len(),
+    };
     for runs in runs.chunks(batch.max(1)) {
         Runner::start(mode).await.play(runs).await;
     }

@@ -24,6 +24,8 @@ pub(in crate::cache::engine) enum Mood {
     TakesNothing,
     /// Reads wait until they are let go.
     Holds,
+    /// It takes what was asked for twice alone.
+    IsChoosy,
 }
 
 #[derive(Default)]
@@ -31,6 +33,8 @@ pub(in crate::cache::engine) struct FakeDisk {
     records: Mutex<HashMap<Bytes, DiskRecord>>,
     mood: Mutex<Mood>,
     go: Notify,
+    /// How often each key was asked for.
+    asked: Mutex<HashMap<Vec<u8>, usize>>,
     /// The history of purges, which outlives engines as well.
     pub(in crate::cache::engine) purges: OnceLock<Arc<Purges>>,
     pub(in crate::cache::engine) reads: AtomicUsize,
@@ -60,7 +64,14 @@ impl DiskTier for Arc<FakeDisk> {
         self.records.lock().contains_key(key)
     }
 
-    fn was_asked(&self, _: &[u8]) {}
+    fn was_asked(&self, key: &[u8]) {
+        *self.asked.lock().entry(key.to_vec()).or_default() += 1;
+    }
+
+    fn admits(&self, key: &[u8]) -> bool {
+        let asked = self.asked.lock().get(key).copied().unwrap_or_default();
+        *self.mood.lock() != Mood::IsChoosy || asked >= 2 || self.may_have(key)
+    }
 
     fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>> {
         let disk = Arc::clone(self);
@@ -73,7 +84,7 @@ impl DiskTier for Arc<FakeDisk> {
                 match mood {
                     Mood::ReadsNothing => return None,
                     Mood::Holds => told.await,
-                    Mood::Well | Mood::TakesNothing => return found,
+                    Mood::Well | Mood::TakesNothing | Mood::IsChoosy => return found,
                 }
             }
         }
@@ -81,7 +92,7 @@ impl DiskTier for Arc<FakeDisk> {
     }
 
     fn write(&self, record: DiskRecord) -> Result<(), NotTaken> {
-        if *self.mood.lock() == Mood::TakesNothing {
+        if *self.mood.lock() == Mood::TakesNothing || !self.admits(&record.key) {
             self.records.lock().remove(&record.key);
             return Err(NotTaken);
         }

@@ -98,9 +98,13 @@ impl Beneath {
         }
         let (version, site) = (fresh_number(), body.deposit.site());
         let expires = expires.saturating_add(SLACK);
+        if !self.tier.admits(&key::of_full_key(place)) {
+            return None;
+        }
         let bodies = body.blocks().chunks(LARGEST_BODY / (1 << 20)).map(<[Bytes]>::to_vec);
         for (index, body) in (0..).zip(bodies) {
             let key = key::of_part(&place.primary, version, index);
+            self.commend(&key);
             let record = DiskRecord { key, kind: Kind::Part, head: Bytes::new(), body, expires, site };
             if self.tier.write(record).is_err() {
                 (0..index).for_each(|index| self.tier.remove(&key::of_part(&place.primary, version, index)));
@@ -144,7 +148,15 @@ impl Beneath {
         self.keep_small(key::of_search_rule(asked), Kind::Search, head, expires.saturating_add(SLACK));
     }
 
+    /// Has the store take a record that is of use only with another one, which it takes.
+    fn commend(&self, key: &[u8]) {
+        for _ in 0..2 {
+            self.tier.was_asked(key);
+        }
+    }
+
     fn keep_small(&self, key: Bytes, kind: Kind, head: Option<Vec<u8>>, expires: u64) {
+        self.commend(&key);
         let record = |head: Vec<u8>| DiskRecord {
             key: key.clone(),
             kind,
@@ -156,6 +168,11 @@ impl Beneath {
         if !head.map(record).is_some_and(|record| self.tier.write(record).is_ok()) {
             self.tier.remove(&key);
         }
+    }
+
+    /// Notes that somebody reads a slice that is not in memory.
+    pub(in crate::cache::engine) fn slice_was_asked(&self, place: &FullKey) {
+        self.tier.was_asked(&key::of_full_key(place));
     }
 
     /// Writes one slice.

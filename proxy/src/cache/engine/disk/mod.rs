@@ -30,6 +30,7 @@ use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::purge::{Generations, Lineage, Verdict};
 pub(super) use codec::{HeadRecord, Laid};
 use loads::Loads;
+pub(super) use raising::Looked;
 use raising::Raised;
 
 /// The store beneath the memory tier.
@@ -60,6 +61,11 @@ impl Beneath {
         let key = key::of_full_key(key);
         self.tier.remove(&key);
         self.loads.outdate(&key);
+    }
+
+    /// Gives back what is taken by records that were purged, some time.
+    pub(super) fn sweep(&self) {
+        self.tier.sweep();
     }
 
     /// Whether there may be something under this key.

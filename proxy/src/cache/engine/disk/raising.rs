@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header;
 
 use super::super::CacheEngine;
-use super::super::answer::Lookup;
+use super::super::answer::{Lookup, Outcome};
 use super::super::body::Body;
 use super::super::clock;
 use super::super::fetch::FetchRequest;
@@ -37,23 +37,31 @@ pub(super) enum Raised {
     Varies(Variation),
 }
 
+/// What was found for a request.
+pub(in crate::cache::engine) struct Looked {
+    pub(in crate::cache::engine) found: Found,
+    /// What it is if it answers the request: where it was found.
+    pub(in crate::cache::engine) hit: Outcome,
+}
+
 impl<R: FetchRequest> CacheEngine<R> {
     /// What is stored for a request, in memory or on disk. What is found on disk is put into memory, but for what that has
     /// no room for.
-    pub(in crate::cache::engine) async fn look(self: &Arc<Self>, lookup: &Lookup<'_>) -> Found {
+    pub(in crate::cache::engine) async fn look(self: &Arc<Self>, lookup: &Lookup<'_>) -> Looked {
         let found = self.find(lookup);
         if found.object.is_some() || !self.looks_beneath(lookup, &found.key) {
-            return found;
+            return Looked { found, hit: Outcome::Hit };
         }
         let found = self.look_under(lookup, lookup.key).await;
         if found.object.is_some() || found.varies || !lookup.policy.key.no_vary_search {
-            return found;
+            return Looked { found, hit: Outcome::HitOnDisk };
         }
         self.learn_search_rule(lookup.key).await;
-        match self.shared_key(lookup) {
+        let found = match self.shared_key(lookup) {
             Some(shared) => self.look_under(lookup, &shared).await,
             None => found,
-        }
+        };
+        Looked { found, hit: Outcome::HitOnDisk }
     }
 
     /// Whether a request may get something from disk: not one that passes the cache anyhow, nor one for what is just being
@@ -61,7 +69,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     fn looks_beneath(&self, lookup: &Lookup<'_>, key: &FullKey) -> bool {
         let Some(beneath) = self.memory.beneath() else { return false };
         let passes = matches!(decide(lookup.facts, None, clock::now(), lookup.policy), Decision::Pass(_));
-        if passes || self.fills.get(key).is_some() {
+        if passes || self.fill_of(key).is_some() {
             return false;
         }
         beneath.tier.was_asked(&key::of_full_key(key));
@@ -89,6 +97,16 @@ impl<R: FetchRequest> CacheEngine<R> {
         }
         found.object = found.object.and_then(|object| self.outlived(&found.key, object));
         found
+    }
+
+    /// Has what is on disk under this key brought into memory; whether there may be anything.
+    pub(in crate::cache::engine) fn raise_in_background(self: &Arc<Self>, key: &FullKey) -> bool {
+        let may_be_there = self.memory.beneath().is_some_and(|beneath| beneath.may_have(key));
+        if may_be_there {
+            let (engine, key) = (Arc::clone(self), key.clone());
+            self.runtime.spawn(async move { drop(engine.raise(&key).await) });
+        }
+        may_be_there
     }
 
     /// Brings what is on disk under this key, if anything is.

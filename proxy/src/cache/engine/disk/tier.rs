@@ -79,12 +79,16 @@ pub trait DiskTier: Send + Sync + 'static {
     fn may_have(&self, key: &[u8]) -> bool;
     /// Notes that somebody asked for this key: what is asked for once only may not be worth its place.
     fn was_asked(&self, key: &[u8]);
+    /// Whether a record under this key would be taken: where room is scarce, not what was asked for once only.
+    fn admits(&self, key: &[u8]) -> bool;
     /// The record under this key; nothing also where it cannot be read, or not in time.
     fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>>;
     /// Takes a record to be written. What was there before is not read any more from now on.
     fn write(&self, record: DiskRecord) -> Result<(), NotTaken>;
     /// Forgets a record.
     fn remove(&self, key: &[u8]);
+    /// Has all records looked at in the background, as some were purged; nothing where room is made by no one.
+    fn sweep(&self) {}
 }
 
 /// What stands for a site in records (FNV-1a of its name).

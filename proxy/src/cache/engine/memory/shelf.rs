@@ -106,6 +106,13 @@ impl Shelf {
         is_there.then(|| Deposited { beneath: Arc::clone(&depot.beneath), key })
     }
 
+    /// Notes that somebody reads a slice that is not in memory.
+    pub(in crate::cache::engine) fn was_asked(&self, index: u64) {
+        if let Some(depot) = &self.depot {
+            depot.beneath.slice_was_asked(&self.key(index));
+        }
+    }
+
     /// Notes that a slice cannot be had from disk.
     pub(in crate::cache::engine) fn give_up(&self, index: u64) {
         if let Some(depot) = &self.depot {

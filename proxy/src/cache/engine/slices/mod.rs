@@ -183,6 +183,7 @@ impl Sliced {
         if let Some(reader) = self.shelf.get(index).and_then(|body| body.reader(offset)) {
             return Opened::Stored(reader);
         }
+        self.shelf.was_asked(index);
         if let Some((raise, body)) = self.raise(&mut flights, index) {
             return body.reader(offset).map_or(Opened::NoMemory, |reader| Opened::Deposited(raise, reader));
         }
