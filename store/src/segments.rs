@@ -125,7 +125,7 @@ impl Segments {
 
     /// Writes down what happened in a use of a segment; nothing if that is over.
     pub(crate) fn note(&self, segment: u32, epoch: u64, entry: &Entry) -> io::Result<()> {
-        let usage = &self.uses[segment as usize];
+        let Some(usage) = self.uses.get(segment as usize) else { return Ok(()) };
         let mut journal = usage.journal.lock();
         if usage.epoch.load(Ordering::Acquire) != epoch || epoch == NO_EPOCH {
             return Ok(());

@@ -78,6 +78,8 @@ struct Counters {
     evicted: AtomicU64,
     corrupt: AtomicU64,
     free: AtomicU64,
+    /// When it was last looked for segments in which nothing lives, in seconds, times two; and one if there were some.
+    ended: AtomicU64,
     /// Bytes of state.
     state: AtomicU64,
 }
@@ -189,9 +191,10 @@ impl Volume {
         })
     }
 
-    /// Whether there are free segments, so that storing something costs nobody else his room.
+    /// Whether there are segments that are free or in which nothing lives, so that storing something costs nobody else
+    /// his room.
     pub fn has_free_room(&self) -> bool {
-        self.counters.free.load(Ordering::Relaxed) > writer::RESERVED
+        self.counters.free.load(Ordering::Relaxed) > writer::RESERVED || self.has_ended_segment()
     }
 
     /// The most bytes that head, key and body of one record may have together in this volume.

@@ -52,6 +52,14 @@ impl Accounts {
         *self.segments[segment as usize].lock()
     }
 
+    /// Whether there is a segment in which something lived and nothing does any more.
+    pub(crate) fn has_ended(&self, now: u64) -> bool {
+        self.segments.iter().any(|segment| {
+            let segment = segment.lock();
+            segment.latest_expiry > 0 && segment.living_at(now) == 0
+        })
+    }
+
     pub(super) fn add(&self, place: &Place) {
         let bytes = place.padded();
         self.segments[place.segment as usize].lock().add(place, bytes);

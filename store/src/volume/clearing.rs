@@ -18,7 +18,7 @@ impl Volume {
         for segment in full {
             self.index.forget_segment(segment, &mut |_| {});
             match self.segments.end(segment).and_then(|()| self.segments.sync(segment)) {
-                Ok(()) => writer.release(segment),
+                Ok(()) => self.release(&mut writer, segment),
                 Err(error) => {
                     writer.trouble(segment);
                     cleared = Err(error);

@@ -134,8 +134,7 @@ impl Volume {
             writer.trouble(segment);
             failed("empty", segment)(error)
         })?;
-        writer.release(segment);
-        self.count_free(writer);
+        self.release(writer, segment);
         self.counters.reclaimed.fetch_add(1, Ordering::Relaxed);
         self.counters.evicted.fetch_add(told.evicted, Ordering::Relaxed);
         writer.done.push(told);

@@ -129,6 +129,25 @@ impl Volume {
         Ok(())
     }
 
+    /// Has a segment be free whose index is empty and of which nothing is known any more.
+    pub(super) fn release(&self, writer: &mut Writer, segment: u32) {
+        writer.release(segment);
+        self.index.accounts().begin(segment, 0, 0);
+        self.count_free(writer);
+    }
+
+    /// Whether a segment could be had for nothing. Looked for once a second: many may ask.
+    pub(super) fn has_ended_segment(&self) -> bool {
+        let now = self.now();
+        let known = self.counters.ended.load(Ordering::Relaxed);
+        if known >> 1 == now {
+            return known & 1 == 1;
+        }
+        let ended = self.index.accounts().has_ended(now);
+        self.counters.ended.store(now << 1 | u64::from(ended), Ordering::Relaxed);
+        ended
+    }
+
     pub(super) fn count_free(&self, writer: &Writer) {
         self.counters.free.store(writer.free(), Ordering::Relaxed);
     }

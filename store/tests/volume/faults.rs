@@ -146,15 +146,18 @@ fn power_that_fails_loses_records_but_no_state_and_mixes_nothing() {
 
 #[test]
 fn too_few_descriptors_close_those_that_are_held_open() {
-    let directory = kit::directory(12 * MIB);
+    let mut directory = kit::directory(12 * MIB);
+    directory.options.open_files = 0;
     let io = FaultyIo::over(Arc::new(RealIo), 1);
     let volume = open(&directory, &io);
-    store(&volume, &record("key", 1, 100));
-    drop(volume);
-    let volume = open(&directory, &io);
-    for _ in 0..5 {
+    // As many segments as it takes for each to have its files closed before it is read again.
+    for step in 0..50 {
+        store(&volume, &record(&format!("key {step}"), step, 100_000));
+    }
+    for step in (0..50).step_by(9) {
+        io.clear();
         io.inject(Rule::once(Operation::Open, directory.path().join("segments"), Fault::Errno(EMFILE)));
-        assert_eq!(version(&volume, "key"), Some(1));
+        assert_eq!(version(&volume, &format!("key {step}")), Some(step));
     }
     io.clear();
     store(&volume, &record("key", 2, 100));

@@ -80,6 +80,18 @@ fn a_segment_whose_time_is_over_costs_nothing() {
 }
 
 #[test]
+fn there_is_free_room_until_something_would_have_to_go() {
+    let directory = kit::directory(16 * MIB);
+    let volume = directory.open();
+    assert!(volume.has_free_room());
+    press(&volume, 0, 1);
+    directory.pass(1);
+    assert!(!volume.has_free_room());
+    directory.pass(3600);
+    assert!(volume.has_free_room(), "all is over");
+}
+
+#[test]
 fn what_is_pinned_stays_whether_it_is_read_or_not_until_it_is_let_go() {
     let directory = kit::directory(16 * MIB);
     let volume = directory.open();
