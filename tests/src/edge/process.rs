@@ -240,6 +240,18 @@ impl Edge {
         self.start_again().await;
     }
 
+    /// Stops it in good order, has something done to its files, and starts it again.
+    ///
+    /// # Panics
+    /// When it does not stop, or does not start again.
+    pub async fn restart_after(&mut self, harm: impl FnOnce(&Self)) {
+        self.sigterm();
+        let status = self.wait_exit(STOP).await;
+        assert!(status.success(), "the edge stopped with {status}:\n{}", self.stderr());
+        harm(self);
+        self.start_again().await;
+    }
+
     /// Kills it, as `kill -9` does, and starts it again.
     ///
     /// # Panics

@@ -15,6 +15,10 @@ pub(super) struct Judge {
 }
 
 impl Judge {
+    pub(super) fn purges(&self) -> Option<&Arc<Purges>> {
+        self.purges.get()
+    }
+
     pub(super) fn set(&self, purges: Arc<Purges>) {
         if self.purges.set(purges).is_err() {
             log::warn!("the disk tier knows the purges already");

@@ -5,6 +5,7 @@
 
 mod keeper;
 mod purge_log;
+mod shares;
 mod tier;
 mod watcher;
 
@@ -22,6 +23,8 @@ use keeper::Judge;
 use purge_log::PurgesOnDisk;
 use tier::Tier;
 use watcher::Reporter;
+
+pub use shares::in_bytes as shares_in_bytes;
 
 /// The store of a node.
 pub struct DiskStore {
@@ -51,6 +54,7 @@ impl DiskStore {
         options.watcher = Arc::new(Reporter::new(metrics));
         options.limits.read_deadline = disk.read_timeout;
         let store = Store::open(options);
+        set_shares(&store, disk);
         let figures = Arc::clone(&store);
         metrics.disk().read_usage_from(move || usage(&figures));
         Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime }
@@ -79,14 +83,22 @@ impl DiskStore {
         self.judge.set(purges);
     }
 
+    /// Gives sites the shares that are configured now.
+    pub fn configure(&self, disk: &CacheDisk) {
+        set_shares(&self.store, disk);
+    }
+
     /// Where purges are written down, beside what they are about.
     #[must_use]
     pub fn purge_log(&self) -> Arc<dyn PurgeLog> {
         Arc::new(PurgesOnDisk(Arc::clone(&self.store)))
     }
 
-    /// Writes what is queued and lets the directories go, within this time.
+    /// Writes what is queued, purges first of all, and lets the directories go, within this time.
     pub async fn close(&self, deadline: Duration) {
+        if let Some(purges) = self.judge.purges() {
+            drop(tokio::time::timeout(deadline / 2, purges.written()).await);
+        }
         let closed = self.store.close(deadline).await;
         if closed.lost > 0 || closed.hanging > 0 {
             log::warn!(records = closed.lost, hanging_threads = closed.hanging;
@@ -95,6 +107,10 @@ impl DiskStore {
             log::info!("the disk tier is closed");
         }
     }
+}
+
+fn set_shares(store: &Store, disk: &CacheDisk) {
+    store.set_shares(&shares::in_bytes(disk));
 }
 
 fn usage(store: &Store) -> Vec<DiskUsage> {

@@ -54,6 +54,6 @@ fn freshened(
     drop(stored_fields::prepare(&mut fields, response_time, lookup.policy));
     let meta = StoredMeta::new(stored.meta.status, fields, times, stored.meta.body_length);
     let (body, origin) = (Arc::clone(&stored.body), stored.origin.clone());
-    let provenance = stored.provenance.clone();
+    let provenance = stored.provenance.unchecked();
     Ok(appraisal.finalized(Object { meta, body, not_stored: None, origin, provenance }))
 }

@@ -41,7 +41,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.memory.invalidate(key);
     }
 
-    /// Gives back, in the background, what memory is taken by that was purged for good and nobody asks for. One at a time:
+    /// Gives back, in the background, what room is taken by that was purged for good and nobody asks for. One at a time:
     /// a purge that comes meanwhile has the next one see to it.
     pub fn reclaim_purged(self: &Arc<Self>) {
         if self.reclaims.fetch_add(1, Ordering::AcqRel) > 0 {
@@ -51,6 +51,9 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.runtime.spawn_blocking(move || {
             loop {
                 let seen = engine.reclaims.load(Ordering::Acquire);
+                if let Some(beneath) = engine.memory.beneath() {
+                    beneath.sweep();
+                }
                 engine.memory.take_out_all(|object| engine.is_gone(object));
                 let done = engine.reclaims.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
                 if done {

@@ -1,6 +1,7 @@
 //! Purges: after the answer to one, nobody gets what was fetched before and is concerned, on no protocol.
 
 mod bad_input;
+mod durable;
 mod racing;
 mod scopes;
 

@@ -9,6 +9,7 @@ use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
 use tidegate_tests::origin::{Origin, Script, Step};
 use tidegate_tests::pattern::Pattern;
 use tidegate_tests::within;
+use tokio::sync::watch;
 
 use super::{get, orders, purge, url};
 
@@ -56,10 +57,10 @@ async fn what_is_on_its_way_goes_to_those_who_asked_before_the_purge_alone() {
 /// What readers ask for: plain, varying, for many queries, large, and a live playlist.
 const PATHS: [&str; 5] = ["/r/plain", "/r/varies", "/r/shared?utm=1", "/r/large", "/r/live.m3u8"];
 
-const LARGE: u64 = 3 << 20;
+const LARGE: u64 = 6 << 20;
 
 /// How often the origin changes.
-const VERSIONS: u64 = 60;
+const VERSIONS: u64 = 150;
 
 fn put_version(origin: &Origin, version: u64) {
     let etag = format!("\"{version}\"");
@@ -76,11 +77,19 @@ fn put_version(origin: &Origin, version: u64) {
     origin.on("/r/live.m3u8", page(playlist).field("content-type", "application/vnd.apple.mpegurl"));
 }
 
+/// What readers and the one who purges know of each other.
+#[derive(Default)]
+struct Race {
+    /// The version that the origin had when the last purge began that was answered.
+    purged: AtomicU64,
+    over: AtomicBool,
+    reads: watch::Sender<u64>,
+}
+
 /// A reader of one protocol: nothing it gets is older than what was purged before it asked.
-async fn read(client: Client, purged: Arc<AtomicU64>, over: Arc<AtomicBool>, seed: u64) -> u64 {
-    let mut reads = 0;
+async fn read(client: Client, race: Arc<Race>, seed: u64) {
     let mut chance = seed;
-    while !over.load(Ordering::SeqCst) {
+    while !race.over.load(Ordering::SeqCst) {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let path = PATHS[(chance >> 33) as usize % PATHS.len()];
         let mut request = Request::get(path).field("accept-language", ["de", "en"][(chance >> 40) as usize % 2]);
@@ -89,7 +98,7 @@ async fn read(client: Client, purged: Arc<AtomicU64>, over: Arc<AtomicBool>, see
         if ranged {
             request = request.field("range", &format!("bytes={from}-{}", from + 999));
         }
-        let least = purged.load(Ordering::SeqCst);
+        let least = race.purged.load(Ordering::SeqCst);
         let response = within("an answer", client.request(request)).await.unwrap();
         let version: u64 =
             response.field("x-version").unwrap_or_else(|| panic!("{path}: {}", response.status)).parse().unwrap();
@@ -99,32 +108,37 @@ async fn read(client: Client, purged: Arc<AtomicU64>, over: Arc<AtomicBool>, see
         } else if path == "/r/plain" {
             assert_eq!(response.text(), version.to_string());
         }
-        reads += 1;
+        race.reads.send_modify(|reads| *reads += 1);
     }
-    reads
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_purge_is_answered_no_older_byte_is_served_on_any_protocol() {
     let origin = Origin::start().await;
     put_version(&origin, 1);
-    let policy = "slices: {threshold: 1MiB, size: 256KiB}\nstale: {while_revalidate: 10s}";
+    let policy = "slices: {threshold: 2MiB, size: 1MiB}\nstale: {while_revalidate: 10s}";
     let edge = Edge::start(&EdgeConfig::to(&origin).policy_yaml(policy)).await;
-    let (purged, over) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicBool::new(false)));
-    let mut readers = Vec::new();
+    let race = Arc::new(Race::default());
+    let mut readers = tokio::task::JoinSet::new();
     for (number, protocol) in Protocol::SECURE.into_iter().chain(Protocol::SECURE).enumerate() {
         let client = edge.client(protocol).await;
-        readers.push(tokio::spawn(read(client, Arc::clone(&purged), Arc::clone(&over), 77 + number as u64)));
+        readers.spawn(read(client, Arc::clone(&race), 77 + number as u64));
     }
     for version in 2..=VERSIONS {
         put_version(&origin, version);
         purge(&edge, what(version)).await;
-        purged.store(version, Ordering::SeqCst);
-        tokio::task::yield_now().await;
+        race.purged.store(version, Ordering::SeqCst);
+        // A few reads later, in the midst of others.
+        let until = *race.reads.borrow() + version * 7 % 17;
+        let mut reads = race.reads.subscribe();
+        tokio::select! {
+            reached = within("reads", reads.wait_for(|reads| *reads >= until)) => drop(reached.unwrap()),
+            ended = readers.join_next() => panic!("a reader has ended: {ended:?}"),
+        }
     }
-    over.store(true, Ordering::SeqCst);
-    for reader in readers {
-        assert!(reader.await.unwrap() > 0);
+    race.over.store(true, Ordering::SeqCst);
+    while let Some(ended) = readers.join_next().await {
+        ended.unwrap();
     }
 }
 

@@ -269,6 +269,9 @@ impl<R: FetchRequest> FillTask<'_, R> {
             return;
         }
         let primary = self.primary(&object.meta);
+        if !self.engine.is_current(&object) && self.is_older_than_stored(&primary, &object) {
+            return;
+        }
         if let Some(beneath) = self.engine.memory.beneath()
             && object.meta.headers.contains_key(NO_VARY_SEARCH)
             && primary != self.fill.asked.key
@@ -276,6 +279,13 @@ impl<R: FetchRequest> FillTask<'_, R> {
             beneath.keep_search_rule(&primary, &object);
         }
         self.engine.memory.store(&primary, &self.fill.request_fields, object);
+    }
+
+    /// Whether a fill that began later, and did not join this one as something was purged in between, has come to its end
+    /// before.
+    fn is_older_than_stored(&self, primary: &CacheKey, object: &Object) -> bool {
+        let stored = self.engine.memory.find(primary, &self.fill.request_fields).object;
+        stored.is_some_and(|stored| stored.provenance.born > object.provenance.born)
     }
 
     /// The tags in these fields.

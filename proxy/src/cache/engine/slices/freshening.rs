@@ -43,7 +43,7 @@ impl<R: FetchRequest> Fetching<R> {
         drop(stored_fields::prepare(&mut fields, response_time, &self.policy));
         let meta = StoredMeta::new(StatusCode::OK, fields, times, stored.meta.body_length);
         let (body, origin) = (Arc::clone(&stored.body), response.origin.clone());
-        let provenance = stored.provenance.clone();
+        let provenance = stored.provenance.unchecked();
         (meta.vary == stored.meta.vary).then_some(Object { meta, body, not_stored: None, origin, provenance })
     }
 }

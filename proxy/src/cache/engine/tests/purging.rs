@@ -230,3 +230,58 @@ async fn memory_of_what_was_purged_is_given_back_though_nobody_asks() {
     soon("the memory", given_back).await;
     assert!(rig.stored("/b", &[]).is_some());
 }
+
+#[tokio::test]
+async fn what_began_before_a_soft_purge_does_not_replace_what_began_after() {
+    let rig = Rig::new();
+    let lines = ["cache-control: max-age=60, stale-while-revalidate=600", "surrogate-key: red"];
+    let before = rig.waiting(get("/a"));
+    let old = rig.accept().await;
+    rig.purge(url(), Mode::Soft);
+    let after = rig.waiting(get("/a"));
+    rig.accept().await.answer(200, &lines, "new");
+    assert_eq!(after.await.object().text().await.as_deref(), Ok("new"));
+    old.answer(200, &lines, "old");
+    assert_eq!(before.await.object().text().await.as_deref(), Ok("old"));
+    rig.idle().await;
+    assert_eq!(rig.ask(get("/a")).await.object().text().await.as_deref(), Ok("new"));
+}
+
+#[tokio::test]
+async fn what_is_purged_between_the_look_at_it_and_its_validation_is_not_confirmed() {
+    let rig = Rig::new();
+    rig.store(get("/a"), &["cache-control: max-age=60", "etag: \"old\"", "age: 100"], "old").await;
+    let stale = rig.stored("/a", &[]).unwrap();
+    rig.purge(url(), Mode::Hard);
+    let (key, facts, fields) = (key("/a"), RequestFacts::new(&Method::GET, &HeaderMap::new()), HeaderMap::new());
+    let (policy, path) = (&rig.policy, "/a");
+    let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill: true };
+    let found = rig.engine.memory.find(&key, &fields);
+    let make = || TestRequest::new(HeaderMap::new());
+    rig.engine.refresh(&lookup, &found.key, &stale, &make);
+    let exchange = rig.accept().await;
+    assert!(!exchange.request.contains_key("if-none-match"), "{:?}", exchange.request);
+    exchange.answer(200, FRESH, "new");
+    rig.idle().await;
+    assert_eq!(rig.ask(get("/a")).await.object().text().await.as_deref(), Ok("new"));
+}
+
+#[tokio::test]
+async fn answer_to_a_head_from_before_a_soft_purge_does_not_undo_it() {
+    let rig = Rig::new();
+    rig.store(get("/a"), FRESH, "old").await;
+    let (key, fields) = (key("/a"), HeaderMap::new());
+    let facts = RequestFacts::new(&Method::HEAD, &fields);
+    let (policy, path) = (&rig.policy, "/a");
+    let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path, may_fill: false };
+    let asked = SystemTime::now();
+    rig.purge(url(), Mode::Soft);
+    assert_eq!(rig.engine.find(&lookup).object.unwrap().meta.times.lifetime.as_secs(), 0);
+    let told = super::fields(&["cache-control: max-age=60", "etag: \"old\"", "content-type: video/x-test"]);
+    rig.engine.note_head(&lookup, StatusCode::OK, &told, asked);
+    let asking = rig.waiting(get("/a"));
+    rig.accept().await.answer(304, &["cache-control: max-age=60", "etag: \"old\""], "");
+    assert_eq!(asking.await.object().text().await.as_deref(), Ok("old"));
+    rig.idle().await;
+    assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::Hit);
+}
