@@ -27,10 +27,11 @@ impl Window {
         }
         let near = places.iter().take_while(|other| end(other) <= place.offset() + WINDOW);
         let (count, reach) = near.fold((0, 0), |(count, _), other| (count + 1, end(other)));
-        if count >= WORTH_A_WINDOW && self.fill(segments, place, reach).is_ok() {
-            if let Some(bytes) = self.part(place) {
-                return Ok(bytes.to_vec());
-            }
+        if count >= WORTH_A_WINDOW
+            && self.fill(segments, place, reach).is_ok()
+            && let Some(bytes) = self.part(place)
+        {
+            return Ok(bytes.to_vec());
         }
         let mut bytes = vec![0; place.length as usize];
         segments.read(place.segment, place.offset(), &mut bytes)?;

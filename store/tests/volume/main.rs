@@ -11,5 +11,6 @@ mod killed;
 mod kit;
 mod model;
 mod opened_twice;
+mod recovering;
 mod state;
 mod versions;
