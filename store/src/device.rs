@@ -8,6 +8,7 @@ mod answering;
 mod condition;
 mod lane;
 mod missed;
+mod peers;
 mod removals;
 mod sweeping;
 mod writer;
@@ -34,6 +35,7 @@ use crate::watcher::{DeviceState, Event, ReadOutcome, Watcher};
 pub(crate) use answering::{Question, Reply, StateQuestion, StateReply};
 use condition::Condition;
 use lane::Lane;
+pub(crate) use peers::Peers;
 use removals::Removals;
 pub(crate) use writes::{Ending, Queue, QueueFull, Writes};
 
@@ -47,6 +49,7 @@ pub(crate) struct Setting {
     pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) watcher: Arc<dyn Watcher>,
     pub(crate) limits: Limits,
+    pub(crate) peers: Arc<Peers>,
 }
 
 /// One device.
@@ -92,11 +95,11 @@ struct Until {
 }
 
 impl Device {
-    /// A device whose threads run; they open it. A device that cannot have threads has failed for good.
-    pub(crate) fn start(setting: Setting) -> Arc<Self> {
+    /// A device that does nothing before it is started.
+    pub(crate) fn new(setting: Setting) -> Arc<Self> {
         let name: Arc<str> = setting.volume.directory.display().to_string().into();
         let limits = setting.limits;
-        let device = Arc::new(Self {
+        Arc::new(Self {
             placement: PlacementHash::of(name.as_bytes()),
             name,
             volume: RwLock::new(None),
@@ -113,12 +116,15 @@ impl Device {
             threads: AtomicUsize::new(0),
             late: AtomicU64::new(0),
             setting,
-        });
-        if let Err(error) = device.start_threads() {
-            device.fail(&format!("its threads cannot be started: {error}"));
-            device.end(Ending::Abandon);
+        })
+    }
+
+    /// Starts its threads, which open it. A device that cannot have threads has failed for good.
+    pub(crate) fn start(self: &Arc<Self>) {
+        if let Err(error) = self.start_threads() {
+            self.fail(&format!("its threads cannot be started: {error}"));
+            self.end(Ending::Abandon);
         }
-        device
     }
 
     fn start_threads(self: &Arc<Self>) -> io::Result<()> {
@@ -295,9 +301,9 @@ impl Device {
         self.change(|condition| condition.became(DeviceState::Closed, ""));
     }
 
-    /// Threads that have not left.
-    pub(crate) fn threads(&self) -> usize {
-        self.threads.load(Ordering::Acquire)
+    /// Threads that are at something.
+    pub(crate) fn at_work(&self) -> usize {
+        self.reads.running() + self.states.running() + usize::from(self.busy_since.lock().is_some())
     }
 
     pub(crate) fn capacity(&self) -> u64 {

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::device::{Device, Ending, Question, Queue, Reply, Setting};
+use crate::device::{Device, Ending, Peers, Question, Queue, Reply, Setting};
 use crate::key::Key;
 use crate::options::{Sequences, Share, VolumeOptions};
 use crate::placement::{self, PlacementHash};
@@ -101,14 +101,17 @@ impl Store {
     pub fn open(options: StoreOptions) -> Arc<Self> {
         let StoreOptions { devices, io, keeper, watcher, limits, clock, sequences } = options;
         let capacity: u64 = devices.iter().map(|device| device.capacity).sum();
-        let start = |device: DeviceOptions| {
+        let peers = Arc::new(Peers::default());
+        let make = |device: DeviceOptions| {
             let mut volume = VolumeOptions::new(device.directory, device.capacity);
             volume.clock = clock.clone();
             volume.sequences = sequences.clone();
             let (io, keeper, watcher) = (io.clone(), keeper.clone(), watcher.clone());
-            Device::start(Setting { volume, io, keeper, watcher, limits })
+            Device::new(Setting { volume, io, keeper, watcher, limits, peers: peers.clone() })
         };
-        let devices: Vec<Arc<Device>> = devices.into_iter().map(start).collect();
+        let devices: Vec<Arc<Device>> = devices.into_iter().map(make).collect();
+        peers.meet(&devices);
+        devices.iter().for_each(Device::start);
         Arc::new(Self {
             watch: Watch::start(devices.clone(), &limits),
             devices,

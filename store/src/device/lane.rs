@@ -26,13 +26,14 @@ struct Inner<Question, Answer> {
 
 struct Waiting<Question, Answer> {
     question: Question,
-    answer: oneshot::Sender<Answer>,
+    /// `None`: nobody waits for it, and it is to be done nevertheless.
+    answer: Option<oneshot::Sender<Answer>>,
     asked: Instant,
 }
 
 struct Running<Answer> {
     ticket: u64,
-    /// `None` once its asker was let go.
+    /// `None` once its asker was let go, or if there was none.
     answer: Option<oneshot::Sender<Answer>>,
     asked: Instant,
     begun: Instant,
@@ -62,15 +63,24 @@ impl<Question, Answer> Lane<Question, Answer> {
 
     /// `None`: too many wait already. The answer fails when the deadline has passed.
     pub(crate) fn ask(&self, question: Question) -> Option<oneshot::Receiver<Answer>> {
+        let (answer, receiver) = oneshot::channel();
+        self.queue(question, Some(answer)).then_some(receiver)
+    }
+
+    /// Something to be done, of which nobody wants to hear. It is not done when too much waits or it is late.
+    pub(crate) fn tell(&self, question: Question) {
+        self.queue(question, None);
+    }
+
+    fn queue(&self, question: Question, answer: Option<oneshot::Sender<Answer>>) -> bool {
         let mut inner = self.inner.lock();
         if inner.closed || inner.waiting.len() >= self.bound {
-            return None;
+            return false;
         }
-        let (answer, receiver) = oneshot::channel();
         inner.waiting.push_back(Waiting { question, answer, asked: Instant::now() });
         drop(inner);
         self.changed.notify_one();
-        Some(receiver)
+        true
     }
 
     /// Blocks until there is a question; `None` when the lane is closed. Questions nobody waits for are left out.
@@ -81,7 +91,7 @@ impl<Question, Answer> Lane<Question, Answer> {
                 return None;
             }
             match inner.waiting.pop_front() {
-                Some(waiting) if waiting.answer.is_closed() => {}
+                Some(waiting) if waiting.answer.as_ref().is_some_and(oneshot::Sender::is_closed) => {}
                 Some(waiting) => return Some(inner.begin(waiting)),
                 None => self.changed.wait(&mut inner),
             }
@@ -104,7 +114,7 @@ impl<Question, Answer> Lane<Question, Answer> {
         let late = |asked: Instant| now.saturating_duration_since(asked) >= self.deadline;
         // All have the same deadline, so that the first is the next.
         while inner.waiting.front().is_some_and(|waiting| late(waiting.asked)) {
-            gone.extend(inner.waiting.pop_front().map(|waiting| waiting.answer));
+            gone.extend(inner.waiting.pop_front().and_then(|waiting| waiting.answer));
         }
         for running in &mut inner.running {
             if late(running.asked) {
@@ -129,6 +139,11 @@ impl<Question, Answer> Lane<Question, Answer> {
         self.changed.notify_all();
     }
 
+    /// How many threads are at a question.
+    pub(crate) fn running(&self) -> usize {
+        self.inner.lock().running.len()
+    }
+
     /// How many wait for a thread.
     pub(crate) fn waiting(&self) -> usize {
         self.inner.lock().waiting.len()
@@ -140,7 +155,7 @@ impl<Question, Answer> Inner<Question, Answer> {
         let (ticket, begun) = (self.next, Instant::now());
         self.next += 1;
         let Waiting { question, answer, asked } = waiting;
-        self.running.push(Running { ticket, answer: Some(answer), asked, begun });
+        self.running.push(Running { ticket, answer, asked, begun });
         Taken { question, ticket, waited: begun.saturating_duration_since(asked) }
     }
 }
@@ -197,6 +212,15 @@ mod tests {
         drop(lane.ask(1));
         let _kept = lane.ask(2).unwrap();
         assert_eq!(lane.take().unwrap().question, 2);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_done_if_it_was_only_told() {
+        let lane: Lane<u8, u8> = Lane::new(4, DEADLINE);
+        lane.tell(1);
+        let taken = lane.take().unwrap();
+        assert_eq!(taken.question, 1);
+        assert!(!lane.answer(taken.ticket, 1));
     }
 
     #[test]

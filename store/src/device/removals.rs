@@ -9,6 +9,7 @@ use crate::watcher::{DeviceState, Event};
 
 use super::Device;
 use super::missed::{CatchUp, Missed};
+use super::peers::{self, BEHIND, CAUGHT_UP};
 
 /// What is to be caught up with.
 #[derive(Debug)]
@@ -16,11 +17,15 @@ pub(crate) struct Removals {
     pub(crate) missed: Missed,
     /// Whether the index is not in memory, so that removals are noted.
     away: bool,
+    /// Whether the other devices have it in writing that this one misses removals.
+    written_down: bool,
+    /// Until when this one missed none, as it has written down itself.
+    pub(crate) caught_up: u64,
 }
 
 impl Default for Removals {
     fn default() -> Self {
-        Self { missed: Missed::default(), away: true }
+        Self { missed: Missed::default(), away: true, written_down: false, caught_up: 0 }
     }
 }
 
@@ -40,13 +45,88 @@ impl Device {
     fn forget_stored(&self, removals: &mut Removals, key: &Key) {
         if removals.away {
             removals.missed.note(key);
+            self.write_down(removals);
         } else if let Some(place) = self.volume().and_then(|volume| volume.forget(key)) {
             self.writes.settle(key, place);
         }
     }
 
+    /// A device that is just being opened is told in a moment; one that is away may not be back before this process
+    /// ends.
+    fn write_down(&self, removals: &mut Removals) {
+        if !removals.written_down && matches!(self.state(), DeviceState::Failed | DeviceState::Stalled) {
+            removals.written_down = true;
+            self.setting.peers.fell_behind(self.placement, self.setting.volume.sequences.next());
+        }
+    }
+
+    /// Another device has it in writing that this one missed removals. If this one is in use already it is opened anew.
+    fn is_said_to_be_behind(&self) {
+        let mut removals = self.removals.lock();
+        if self.missed_before(&removals) && !removals.away {
+            removals.missed.overflow();
+            drop(removals);
+            self.fail("it missed removals before this process began");
+        }
+    }
+
+    /// What this device has in writing, of itself and of others.
+    pub(super) fn read_what_is_written_down(&self, volume: &Volume) {
+        let load = |name| volume.load_state(name).ok().flatten().map(|blob| blob.parts.concat()).unwrap_or_default();
+        self.removals.lock().caught_up = peers::moment(&load(CAUGHT_UP));
+        for device in self.setting.peers.heard(&load(BEHIND)) {
+            device.is_said_to_be_behind();
+        }
+    }
+
+    /// Whether this device missed removals of which there is no list.
+    fn missed_before(&self, removals: &Removals) -> bool {
+        self.setting.peers.behind_before(self.placement).is_some_and(|since| since > removals.caught_up)
+    }
+
+    /// It has caught up, and says so where it was said to be behind.
+    fn say_caught_up(&self, volume: &Volume) {
+        let mut removals = self.removals.lock();
+        removals.written_down = false;
+        if !self.setting.peers.is_behind(self.placement) {
+            drop(removals);
+            return self.write_down_others(volume);
+        }
+        let moment = self.setting.volume.sequences.next();
+        removals.caught_up = moment;
+        drop(removals);
+        if let Err(error) = volume.save_state(CAUGHT_UP, &moment.to_le_bytes()) {
+            // It will be emptied once more after a restart if another still has it in writing.
+            self.saw(&Event::Refused { why: &error.to_string() });
+        }
+        self.setting.peers.caught_up(self.placement);
+    }
+
+    /// Has this device have in writing which others are behind.
+    pub(super) fn write_down_others(&self, volume: &Volume) {
+        let list = self.setting.peers.list();
+        if list.is_empty() {
+            return;
+        }
+        if let Err(error) = volume.save_state(BEHIND, &list) {
+            self.saw(&Event::Refused { why: &error.to_string() });
+        }
+    }
+
     /// The index is in memory: what was removed meanwhile is forgotten, and from then on at once.
     pub(super) fn catch_up(&self, volume: &Volume) -> std::io::Result<()> {
+        self.setting.peers.wait_for_all(self.placement);
+        let mut removals = self.removals.lock();
+        if self.missed_before(&removals) {
+            removals.missed.overflow();
+        }
+        drop(removals);
+        self.apply_missed(volume)?;
+        self.say_caught_up(volume);
+        Ok(())
+    }
+
+    fn apply_missed(&self, volume: &Volume) -> std::io::Result<()> {
         loop {
             let mut removals = self.removals.lock();
             match removals.missed.take() {

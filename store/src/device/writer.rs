@@ -98,14 +98,14 @@ fn open(device: &Device) -> Option<Arc<Volume>> {
     };
     device.saw(&Event::Opened(volume.origin()));
     volume.set_shares(device.shares.lock().clone());
+    device.read_what_is_written_down(&volume);
     *device.volume.write() = Some(volume.clone());
     device.change(|condition| condition.became(DeviceState::Recovering, "its index is read"));
     device.busy();
     let recovered = volume.recover(&|_| device.busy());
-    device.busy();
+    device.idle();
     device.saw(&Event::Recovered(&recovered));
     let caught_up = device.catch_up(&volume);
-    device.idle();
     match caught_up {
         Ok(()) => device.change(|condition| condition.became(DeviceState::Working, "")),
         Err(error) => device.fail(&format!("cannot forget what was removed meanwhile: {error}")),
@@ -174,6 +174,9 @@ impl Device {
 fn leave(device: &Device, volume: Option<&Volume>) {
     if device.writes.ending() == Some(Ending::Flush) && device.readable() {
         device.busy();
+        if let Some(volume) = volume {
+            device.write_down_others(volume);
+        }
         if let Some(Err(error)) = volume.map(Volume::sync) {
             device.saw(&Event::Refused { why: &format!("cannot make everything durable: {error}") });
         }

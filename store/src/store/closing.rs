@@ -31,7 +31,7 @@ impl Store {
         let mut closed = Closed::default();
         for device in &self.devices {
             closed.lost += device.queue_depth().0;
-            closed.hanging += device.threads();
+            closed.hanging += device.at_work();
         }
         closed
     }

@@ -71,6 +71,47 @@ async fn what_was_replaced_while_its_device_was_away_does_not_come_back_even_whe
 }
 
 #[tokio::test]
+async fn what_was_removed_while_its_device_was_away_does_not_come_back_after_a_restart() {
+    let fixture = Fixture::of(3);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    store.remove(&key("a"));
+    // The process ends while the device is away, and begins anew with it there.
+    fixture.close(store).await;
+    fixture.io.clear();
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await, None);
+    assert_eq!(fixture.said.count("Cleared"), 1);
+    for other in (0..3).filter(|other| *other != device) {
+        assert!(fixture.figures(&store, other).volume.unwrap().records > 0, "device {other} was there all the time");
+    }
+    // That was once, and never again.
+    for number in 0..60 {
+        store.write(record(&format!("later {number}"), "x")).unwrap();
+    }
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    for number in 0..60 {
+        assert_eq!(read(&store, &format!("later {number}")).await.as_deref(), Some("x"));
+    }
+    assert_eq!(fixture.said.count("Cleared"), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_is_away_in_the_next_process_too_is_emptied_when_it_is_back() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    store.remove(&key("a"));
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    fixture.until(&store, device, DeviceState::Failed);
+    store.remove(&key("another"));
+    back(&fixture, &store, device);
+    assert_eq!((read(&store, "a").await, fixture.said.count("Cleared")), (None, 1));
+}
+
+#[tokio::test]
 async fn what_a_failed_write_was_to_replace_does_not_come_back_with_its_device() {
     let fixture = Fixture::of(1);
     let (store, device) = with_a_record(&fixture).await;
