@@ -117,12 +117,15 @@ impl Volume {
                 // Without more threads it takes longer.
                 drop(std::thread::Builder::new().spawn_scoped(scope, || work(&|_| {})));
             }
-            work(&|segments_done| {
-                let records = self.index.accounts().records();
-                progress(RecoveryProgress { segments_done, segments: self.geometry.segments, records });
-            });
+            work(&|segments_done| progress(self.progress(segments_done)));
         });
+        progress(self.progress(self.geometry.segments));
         all.into_inner()
+    }
+
+    fn progress(&self, segments_done: u32) -> RecoveryProgress {
+        let records = self.index.accounts().records();
+        RecoveryProgress { segments_done, segments: self.geometry.segments, records }
     }
 
     /// A segment that could not be read is lost: were it readable another time, what was replaced meanwhile would be

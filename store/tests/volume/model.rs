@@ -101,7 +101,7 @@ fn apply(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
     fn what_is_read_is_what_was_stored_last(operations in proptest::collection::vec(operation(), 1..500)) {
         let directory = kit::directory(CAPACITY);
