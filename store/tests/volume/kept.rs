@@ -47,10 +47,15 @@ fn what_is_unread_goes_oldest_first() {
     let reclaimed = press(&volume, 0, 20);
     assert!(reclaimed.iter().all(|reclaimed| reclaimed.carried == 0 && reclaimed.evicted > 0));
     let evicted: u64 = reclaimed.iter().map(|reclaimed| reclaimed.evicted).sum();
-    for number in 0..evicted {
-        assert!(place(&volume, &format!("pressing {number}")).is_none(), "{number} of {evicted}");
-    }
-    assert!(place(&volume, &format!("pressing {evicted}")).is_some());
+    let check = |volume: &Volume| {
+        for number in 0..evicted {
+            assert!(place(volume, &format!("pressing {number}")).is_none(), "{number} of {evicted}");
+        }
+        assert!(place(volume, &format!("pressing {evicted}")).is_some());
+    };
+    check(&volume);
+    drop(volume);
+    check(&directory.open());
 }
 
 #[test]

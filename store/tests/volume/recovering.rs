@@ -68,3 +68,15 @@ fn a_segment_that_cannot_be_read_is_lost_and_does_not_come_back() {
         }
     }
 }
+
+#[test]
+fn a_segment_made_free_has_nothing_to_tell() {
+    let directory = filled(30);
+    let volume = directory.open();
+    volume.clear().unwrap();
+    assert_eq!(place(&volume, "record 29"), None);
+    drop(volume);
+    let (volume, recovered) = directory.recover();
+    assert_eq!((recovered.records, recovered.discarded), (0, Vec::new()));
+    store(&volume, &record("record 29", 1, 100));
+}
