@@ -56,6 +56,12 @@ enum Entry {
     Slice(Arc<Body>),
 }
 
+impl Entry {
+    fn is_other_than(&self, body: &Arc<Body>) -> bool {
+        matches!(self, Self::Stored(stored) if !Arc::ptr_eq(&stored.body, body))
+    }
+}
+
 /// How a key varies.
 #[derive(Clone)]
 pub(super) struct Variation {
@@ -269,7 +275,8 @@ impl MemoryTier {
         let place = self.place(primary, &object.meta.vary, fields);
         self.learn(&place);
         if let Some(beneath) = self.beneath() {
-            self.keep_rule(beneath, &place.key, &object);
+            self.discard_replaced(beneath, &place.key, &object.body);
+            self.keep_rule(beneath, &place, &object);
             beneath.keep(&place.key, &object);
         }
         object.body.forms.stored_at(&place.key);
@@ -282,15 +289,47 @@ impl MemoryTier {
         }
     }
 
+    /// Gives back the room on disk of what another body takes the place of, where its head alone would not.
+    fn discard_replaced(&self, beneath: &Beneath, key: &FullKey, body: &Arc<Body>) {
+        if let Some(Entry::Stored(old)) = self.entries.get(key).filter(|entry| entry.is_other_than(body)) {
+            beneath.discard_parts(key, &old.body);
+        }
+        let old = self.heads.get(key).filter(|old| !Arc::ptr_eq(&old.body, body));
+        if let Some(old) = old.as_ref().and_then(|old| old.body.in_slices())
+            && body.in_slices().is_none_or(|new| !new.is_same_version(old))
+        {
+            old.supersede();
+        }
+    }
+
     /// Writes how the key of an object varies, unless it is written for long enough.
-    fn keep_rule(&self, beneath: &Beneath, key: &FullKey, object: &Object) {
-        let plain = FullKey::plain(key.primary.clone());
-        let (true, Some(until)) = (plain != *key, beneath.worth(&object.meta.times)) else { return };
-        let Some(Entry::Varies(known)) = self.entries.get(&plain) else { return };
+    fn keep_rule(&self, beneath: &Beneath, place: &Place, object: &Object) {
+        let plain = FullKey::plain(place.key.primary.clone());
+        if plain == place.key {
+            return;
+        }
+        let known = match (&place.news, self.entries.get(&plain)) {
+            (Some(news), _) => news.clone(),
+            (None, Some(Entry::Varies(known))) => known,
+            (None, _) => return,
+        };
+        let Some(until) = beneath.worth(&object.meta.times) else {
+            if known.written_until.load(Ordering::Relaxed) == 0 {
+                // What is on disk is what was stored before the key varied like this: it is replaced.
+                beneath.forget(&plain);
+            }
+            return;
+        };
         if known.written_until.load(Ordering::Relaxed) < until || !beneath.may_have(&plain) {
             let until = beneath.keep_rule(&plain, &known.rule, known.generation, until);
             known.written_until.store(until, Ordering::Relaxed);
         }
+    }
+
+    /// Whether what was just put there has found room.
+    pub(super) fn has_settled(&self, key: &FullKey) -> bool {
+        self.entries.run_pending_tasks();
+        self.entries.contains_key(key) || self.heads.contains_key(key)
     }
 
     /// Stores what comes from disk, unless something newer is there.
@@ -313,6 +352,7 @@ impl MemoryTier {
         let stored = self.heads.get(key);
         if stored.is_some_and(|object| object.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version))) {
             self.forget_beneath(key);
+            version.supersede();
             self.heads.invalidate(key);
         }
     }
@@ -389,6 +429,16 @@ impl MemoryTier {
             Entry::Varies(_) | Entry::Slice(_) => None,
         });
         objects.chain(self.heads.iter())
+    }
+
+    /// Keys of which it is known how they vary.
+    pub(super) fn rules(&self) -> impl Iterator<Item = Arc<FullKey>> {
+        self.entries.iter().filter_map(|(key, entry)| matches!(entry, Entry::Varies(_)).then_some(key))
+    }
+
+    /// Whether anything is stored under a key; counts as no use of it.
+    pub(super) fn has(&self, key: &FullKey) -> bool {
+        self.entries.contains_key(key) || self.heads.contains_key(key)
     }
 
     /// The keys of all slices, and the bytes that each is accounted for beside its key.

@@ -75,6 +75,9 @@ use search_rules::SearchRules;
 /// Bytes below moka's limit of an entry's weight that are left to fields, key and bookkeeping.
 const WEIGHT_MARGIN: u64 = 1 << 20;
 
+/// Part of the memory tier's capacity that bodies may take beside it which came from disk and found no room in it.
+const RAISED_SHARE: u64 = 4;
+
 /// What the engine may take.
 struct Bounds {
     /// Accounted bytes of all stored objects.
@@ -165,7 +168,8 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// Says what is stored on disk, beneath memory; once, while the node is put together. What is of use for less than
     /// `min_lifetime` is not written.
     pub fn set_disk(&self, tier: Arc<dyn DiskTier>, min_lifetime: Duration) {
-        let beneath = Beneath::new(tier, self.lineage(), min_lifetime, self.runtime.clone());
+        let most_held = self.bounds.capacity / RAISED_SHARE;
+        let beneath = Beneath::new(tier, self.lineage(), min_lifetime, most_held, self.runtime.clone());
         self.memory.set_beneath(beneath);
     }
 

@@ -17,6 +17,7 @@ use super::tier::{DiskRecord, Kind, LARGEST_BODY, NotTaken};
 use super::{Beneath, Parts, fresh_number, key, seconds};
 use crate::cache::key::CacheKey;
 use crate::cache::rules::freshness::StoredTimes;
+use crate::cache::rules::no_vary_search::NO_VARY_SEARCH;
 use crate::cache::rules::vary::VaryRule;
 
 /// Bodies up to this length are written together with their head: one read brings all. Of longer ones the head alone is
@@ -69,7 +70,7 @@ impl Beneath {
         let (kind, laid, body) = match object.body.in_slices() {
             Some(sliced) => {
                 sliced.keep_until(expires.saturating_add(SLACK), site);
-                (Kind::Head, sliced.laid(), Vec::new())
+                (Kind::Head, sliced.laid(&object.meta.vary), Vec::new())
             }
             None => match object.body.length()? {
                 0..=INLINE => (Kind::Object, Laid::Inline, object.body.blocks().to_vec()),
@@ -93,7 +94,12 @@ impl Beneath {
     /// Writes a body in parts, unless it is; the number of these.
     fn keep_parts(&self, place: &FullKey, body: &Body, expires: u64) -> Option<u64> {
         let mut parts = body.deposit.parts.lock();
-        if let Some(known) = parts.filter(|known| known.expires >= expires) {
+        let count = body.blocks().chunks(LARGEST_BODY / (1 << 20)).len() as u64;
+        let is_there = |known: &Parts| {
+            let mut keys = (0..count).map(|index| key::of_part(&place.primary, known.version, index));
+            known.expires >= expires && keys.all(|key| self.tier.may_have(&key))
+        };
+        if let Some(known) = parts.filter(is_there) {
             return Some(known.version);
         }
         let (version, site) = (fresh_number(), body.deposit.site());
@@ -113,6 +119,14 @@ impl Beneath {
         }
         *parts = Some(Parts { version, expires });
         Some(version)
+    }
+
+    /// Forgets the parts of a body that nothing leads to any more.
+    pub(in crate::cache::engine) fn discard_parts(&self, place: &FullKey, body: &Body) {
+        let Some(known) = *body.deposit.parts.lock() else { return };
+        for index in 0..body.length().unwrap_or(0).div_ceil(LARGEST_BODY as u64) {
+            self.tier.remove(&key::of_part(&place.primary, known.version, index));
+        }
     }
 
     /// Writes how a key varies, so that its variants are found.
@@ -143,7 +157,10 @@ impl Beneath {
 
     /// Writes what a response has said of the queries of its path.
     pub(in crate::cache::engine) fn keep_search_rule(&self, asked: &CacheKey, object: &Object) {
-        let Some(expires) = self.worth(&object.meta.times) else { return };
+        let is_said = object.meta.headers.contains_key(NO_VARY_SEARCH);
+        let Some(expires) = self.worth(&object.meta.times).filter(|_| is_said) else {
+            return self.tier.remove(&key::of_search_rule(asked));
+        };
         let head = encode_search(&object.meta.headers);
         self.keep_small(key::of_search_rule(asked), Kind::Search, head, expires.saturating_add(SLACK));
     }
@@ -173,6 +190,14 @@ impl Beneath {
     /// Notes that somebody reads a slice that is not in memory.
     pub(in crate::cache::engine) fn slice_was_asked(&self, place: &FullKey) {
         self.tier.was_asked(&key::of_full_key(place));
+    }
+
+    /// Forgets a slice that nothing leads to. Called where a lock may be held: it waits for nothing.
+    pub(in crate::cache::engine) fn discard_slice(&self, place: &FullKey) {
+        let key = key::of_full_key(place);
+        if self.tier.may_have(&key) {
+            self.tier.remove(&key);
+        }
     }
 
     /// Writes one slice.

@@ -83,6 +83,14 @@ impl<T> Loads<T> {
         }
     }
 
+    /// Does something unless what is read was replaced or forgotten meanwhile, at a time when nobody can do so.
+    pub(super) fn while_current(&self, key: &Bytes, load: &Load<T>, then: impl FnOnce()) {
+        let _shard = self.shard(key).lock();
+        if !load.outdated.load(Ordering::Acquire) {
+            then();
+        }
+    }
+
     /// Ends a read. `keep` puts what was found into memory, at a time when nobody can outdate it.
     pub(super) fn end(&self, key: &Bytes, load: &Arc<Load<T>>, found: Option<T>, keep: impl FnOnce(&T)) {
         {

@@ -15,8 +15,8 @@ mod tier;
 #[cfg(test)]
 pub(super) mod fake;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ahash::RandomState;
@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 
 pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
 
+use super::budget::{Budget, Reservation};
 use super::memory::FullKey;
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::purge::{Generations, Lineage, Verdict};
@@ -42,13 +43,28 @@ pub(super) struct Beneath {
     /// What is of use for less than so many seconds is not written.
     min_lifetime: AtomicU64,
     pub(super) runtime: Handle,
+    /// Memory of bodies that came from disk, on their way and while memory has no room for them. Their own: who reads them
+    /// slowly takes nothing from fills.
+    held: Arc<Budget>,
 }
 
 impl Beneath {
     /// Over this store; what is raised is read on `runtime`.
-    pub(super) fn new(tier: Arc<dyn DiskTier>, lineage: Lineage, min_lifetime: Duration, runtime: Handle) -> Arc<Self> {
-        let min_lifetime = AtomicU64::new(min_lifetime.as_secs());
-        Arc::new(Self { tier, loads: Loads::default(), lineage, min_lifetime, runtime })
+    /// What came from disk and has no room in memory may take `most_held` bytes.
+    pub(super) fn new(
+        tier: Arc<dyn DiskTier>,
+        lineage: Lineage,
+        min_lifetime: Duration,
+        most_held: u64,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let (min_lifetime, held) = (AtomicU64::new(min_lifetime.as_secs()), Budget::new(0, most_held));
+        Arc::new(Self { tier, loads: Loads::default(), lineage, min_lifetime, runtime, held })
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> &Arc<Budget> {
+        &self.held
     }
 
     /// From now on what is of use for less than this is not written.
@@ -81,6 +97,8 @@ pub(super) struct Deposit {
     site: AtomicU32,
     /// Its parts, where it is written in parts: what is said anew of the body then need not have it written again.
     parts: Mutex<Option<Parts>>,
+    /// What the body takes that came from disk and found no room in memory.
+    held: OnceLock<Reservation>,
 }
 
 /// Parts of a body on disk.
@@ -94,6 +112,12 @@ impl Deposit {
     /// Says whose it is.
     pub(super) fn belongs_to(&self, site: u32) {
         self.site.store(site, Ordering::Relaxed);
+    }
+
+    /// Accounts for the body for as long as it is there.
+    fn hold(&self, reserved: Reservation) {
+        // Raised once, it has been accounted for.
+        drop(self.held.set(reserved));
     }
 
     /// Says that it is written in parts with this number, until when they are of use.

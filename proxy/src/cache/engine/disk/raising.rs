@@ -9,6 +9,7 @@ use http::header;
 use super::super::CacheEngine;
 use super::super::answer::{Lookup, Outcome};
 use super::super::body::Body;
+use super::super::budget::Reservation;
 use super::super::clock;
 use super::super::fetch::FetchRequest;
 use super::super::memory::{Found, FullKey, Variation};
@@ -20,6 +21,7 @@ use super::loads::{Joined, Load};
 use super::tier::{DiskRecord, Kind, LARGEST_BODY};
 use super::{Beneath, key};
 use crate::cache::key::CacheKey;
+use crate::cache::purge::Verdict;
 use crate::cache::rules::decide::{Decision, decide};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::slicing::{Layout, is_possible_length};
@@ -27,6 +29,18 @@ use crate::cache::rules::slicing::{Layout, is_possible_length};
 /// How much later than now something may have been stored. More says that the clock was set back since, so that nobody
 /// knows how old it is.
 const CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
+
+/// Bodies from this length on are accounted for while memory has no room for them; to look costs a lock that all share.
+const WORTH_A_LOOK: u64 = 64 << 10;
+
+/// Why a record brings nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It is odd, or not whole: it will never be of use.
+    Useless,
+    /// There is no memory for it now, or the device did not give it in time.
+    NotNow,
+}
 
 /// What a record brings.
 #[derive(Clone)]
@@ -127,6 +141,14 @@ impl<R: FetchRequest> CacheEngine<R> {
         load.found().await
     }
 
+    /// Brings what is on disk under this key into memory, though nobody asks for it now; the length of its body.
+    pub(in crate::cache::engine) async fn raise_for_later(self: &Arc<Self>, key: &FullKey) -> Option<u64> {
+        match self.raise(key).await? {
+            Raised::Object(object) => Some(object.body.length().unwrap_or(0)),
+            Raised::Varies(_) => Some(0),
+        }
+    }
+
     /// Learns from disk which queries of a path are the same, if that is not known.
     async fn learn_search_rule(&self, asked: &CacheKey) {
         let Some(beneath) = self.memory.beneath() else { return };
@@ -134,8 +156,8 @@ impl<R: FetchRequest> CacheEngine<R> {
         if self.search_rules.knows(asked) || !beneath.tier.may_have(&key) {
             return;
         }
-        let record = beneath.tier.read(key.clone()).await.filter(|record| record.kind == Kind::Search);
-        match record.and_then(|record| decode_search(&record.head)) {
+        let Some(record) = beneath.tier.read(key.clone()).await else { return };
+        match decode_search(&record.head).filter(|_| record.kind == Kind::Search) {
             Some(fields) => self.search_rules.learn(asked, &fields),
             None => beneath.tier.remove(&key),
         }
@@ -173,12 +195,29 @@ impl<R: FetchRequest> Drop for Landing<R> {
 impl<R: FetchRequest> Landing<R> {
     async fn run(self) {
         let Some(record) = self.beneath.tier.read(self.disk_key.clone()).await else { return };
-        let raised = self.read(record).await;
-        if raised.is_none() {
-            log::debug!("what is on disk of {} is of no use", self.key.primary.without_query());
-            self.beneath.tier.remove(&self.disk_key);
+        let mut reserved = self.beneath.held.reservation();
+        match self.read(record, &mut reserved).await {
+            Ok(raised) => {
+                self.end(Some(raised.clone()));
+                self.account_for(&raised, reserved);
+            }
+            Err(Fault::NotNow) => {}
+            Err(Fault::Useless) => {
+                log::debug!("what is on disk of {} is of no use", self.key.primary.without_query());
+                let remove = || self.beneath.tier.remove(&self.disk_key);
+                self.beneath.loads.while_current(&self.disk_key, &self.load, remove);
+            }
         }
-        self.end(raised);
+    }
+
+    /// What memory has turned away is held by those alone who read it, for as long as they do, and is accounted for so long.
+    fn account_for(&self, raised: &Raised, reserved: Reservation) {
+        if let Raised::Object(object) = raised
+            && reserved.bytes() >= WORTH_A_LOOK
+            && !self.engine.memory.has_settled(&self.key)
+        {
+            object.body.deposit.hold(reserved);
+        }
     }
 
     fn end(&self, raised: Option<Raised>) {
@@ -189,62 +228,72 @@ impl<R: FetchRequest> Landing<R> {
         });
     }
 
-    async fn read(&self, record: DiskRecord) -> Option<Raised> {
+    async fn read(&self, record: DiskRecord, reserved: &mut Reservation) -> Result<Raised, Fault> {
         match record.kind {
             Kind::Varies => {
-                let (rule, generation) = decode_rule(&record.head)?;
-                Some(Raised::Varies(Variation::known(rule, generation, record.expires)))
+                let (rule, generation) = decode_rule(&record.head).ok_or(Fault::Useless)?;
+                Ok(Raised::Varies(Variation::known(rule, generation, record.expires)))
             }
-            Kind::Object | Kind::Head => self.object(record).await.map(|object| Raised::Object(Arc::new(object))),
-            Kind::Slice | Kind::Part | Kind::Search => None,
+            Kind::Object | Kind::Head => {
+                self.object(record, reserved).await.map(|object| Raised::Object(Arc::new(object)))
+            }
+            Kind::Slice | Kind::Part | Kind::Search => Err(Fault::Useless),
         }
     }
 
-    async fn object(&self, record: DiskRecord) -> Option<Object> {
-        let head = HeadRecord::decode(&record.head, &self.key.primary, self.beneath.lineage)?;
+    async fn object(&self, record: DiskRecord, reserved: &mut Reservation) -> Result<Object, Fault> {
+        let head = HeadRecord::decode(&record.head, &self.key.primary, self.beneath.lineage).ok_or(Fault::Useless)?;
+        if matches!(self.engine.purges.judge(&head.provenance), Verdict::Gone(_)) {
+            return Err(Fault::Useless);
+        }
         let is_sliced = matches!(head.laid, Laid::Slices { .. });
         if is_sliced != (record.kind == Kind::Head) || head.meta.times.response_time > clock::now() + CLOCK_SLACK {
-            return None;
+            return Err(Fault::Useless);
+        }
+        let total = head.meta.body_length.filter(|_| !is_sliced).unwrap_or(0);
+        if total > LONGEST {
+            return Err(Fault::Useless);
+        }
+        if !reserved.grow(total) {
+            return Err(Fault::NotNow);
         }
         let body = match &head.laid {
-            Laid::Inline => stored_body(&head, record.body)?,
+            Laid::Inline => stored_body(&head, record.body),
             Laid::Parts(version) => {
-                let (pieces, expires) = self.parts(*version, head.meta.body_length?).await?;
-                let body = stored_body(&head, pieces)?;
-                body.deposit.lies_in_parts(*version, expires);
-                body
+                let (pieces, expires) = self.parts(*version, total).await?;
+                stored_body(&head, pieces).inspect(|body| body.deposit.lies_in_parts(*version, expires))
             }
-            Laid::Slices { .. } => Body::sliced(self.sliced(&head, &record)?),
+            Laid::Slices { .. } => self.sliced(&head, &record).map(Body::sliced),
         };
+        let body = body.ok_or(Fault::Useless)?;
         body.deposit.belongs_to(record.site);
         let HeadRecord { meta, origin, provenance, .. } = head;
-        Some(Object { meta, body, not_stored: None, origin, provenance })
+        Ok(Object { meta, body, not_stored: None, origin, provenance })
     }
 
     /// All parts of a body, each of just its length, and until when they are of use.
-    async fn parts(&self, version: u64, total: u64) -> Option<(Vec<Bytes>, u64)> {
-        if total > LONGEST {
-            return None;
-        }
+    async fn parts(&self, version: u64, total: u64) -> Result<(Vec<Bytes>, u64), Fault> {
         let layout = Layout::new(LARGEST_BODY as u64, total);
         let key = |index| key::of_part(&self.key.primary, version, index);
-        if !(0..layout.count()).all(|index| self.beneath.tier.may_have(&key(index))) {
-            return None;
-        }
-        let mut reserved = self.engine.budget.reservation();
-        if !reserved.grow(total) {
-            return None;
+        let is_there = |index| self.beneath.tier.may_have(&key(index));
+        if !(0..layout.count()).all(is_there) {
+            return Err(Fault::Useless);
         }
         let (mut pieces, mut expires) = (Vec::new(), u64::MAX);
-        for index in 0..layout.count() {
-            let part = self.beneath.tier.read(key(index)).await.filter(|record| record.kind == Kind::Part)?;
-            if length(&part.body) != layout.range(index).length() {
-                return None;
+        // Side by side, so that a slow device costs the time of one.
+        let reads = (0..layout.count()).map(|index| self.beneath.tier.read(key(index)));
+        for (index, part) in (0..).zip(futures::future::join_all(reads).await) {
+            let Some(part) = part else {
+                // One that is damaged is not there any more.
+                return Err(if is_there(index) { Fault::NotNow } else { Fault::Useless });
+            };
+            if part.kind != Kind::Part || length(&part.body) != layout.range(index).length() {
+                return Err(Fault::Useless);
             }
             pieces.extend(part.body);
             expires = expires.min(part.expires);
         }
-        Some((pieces, expires))
+        Ok((pieces, expires))
     }
 
     fn sliced(&self, head: &HeadRecord, record: &DiskRecord) -> Option<Arc<Sliced>> {

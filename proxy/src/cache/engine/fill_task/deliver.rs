@@ -273,8 +273,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
             return;
         }
         if let Some(beneath) = self.engine.memory.beneath()
-            && object.meta.headers.contains_key(NO_VARY_SEARCH)
-            && primary != self.fill.asked.key
+            && self.order.policy.key.no_vary_search
+            && (object.meta.headers.contains_key(NO_VARY_SEARCH) || object.meta.status.is_success())
         {
             beneath.keep_search_rule(&primary, &object);
         }

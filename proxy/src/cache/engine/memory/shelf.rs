@@ -1,9 +1,10 @@
 //! Where the slices of one version of an object are kept: entries of the memory tier, each by itself, so that what nobody
 //! reads of a large object makes room for what is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -21,6 +22,9 @@ pub(super) type Orphans = Arc<Mutex<Vec<FullKey>>>;
 /// Stands before the version in the variant of a slice's key. The variant of an object begins with a generation, a number
 /// that never comes to have this byte in front.
 const SLICE_MARK: u8 = 0xfe;
+
+/// How long a slice is fetched that could not be read from disk: the device may have been slow once.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(10);
 
 /// Slices that are counted for operators; of larger objects no more are looked for.
 const MOST_COUNTED: u64 = 1 << 16;
@@ -42,15 +46,18 @@ pub(in crate::cache::engine) struct Shelf {
 pub(super) struct Depot {
     beneath: Arc<Beneath>,
     site: AtomicU32,
+    /// How many slices it has, once nothing leads to it any more.
+    superseded: AtomicU64,
     /// Until when they are of use; zero where that is too short to write them.
     until: AtomicU64,
-    /// Those that could not be read: they are fetched.
-    unreadable: Mutex<BTreeSet<u64>>,
+    /// Those that could not be read, and when: they are fetched, for a while.
+    unreadable: Mutex<BTreeMap<u64, Instant>>,
 }
 
 impl Depot {
     pub(super) fn new(beneath: Arc<Beneath>) -> Self {
-        Self { beneath, site: AtomicU32::new(0), until: AtomicU64::new(0), unreadable: Mutex::default() }
+        let (site, until, superseded) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { beneath, site, superseded, until, unreadable: Mutex::default() }
     }
 }
 
@@ -102,7 +109,8 @@ impl Shelf {
     pub(in crate::cache::engine) fn deposited(&self, index: u64) -> Option<Deposited> {
         let depot = self.depot.as_ref()?;
         let key = self.key(index);
-        let is_there = depot.beneath.may_have(&key) && !depot.unreadable.lock().contains(&index);
+        let is_given_up = depot.unreadable.lock().get(&index).is_some_and(|at| at.elapsed() < GIVEN_UP_FOR);
+        let is_there = !is_given_up && depot.beneath.may_have(&key);
         is_there.then(|| Deposited { beneath: Arc::clone(&depot.beneath), key })
     }
 
@@ -116,7 +124,21 @@ impl Shelf {
     /// Notes that a slice cannot be had from disk.
     pub(in crate::cache::engine) fn give_up(&self, index: u64) {
         if let Some(depot) = &self.depot {
-            depot.unreadable.lock().insert(index);
+            depot.unreadable.lock().insert(index, Instant::now());
+        }
+    }
+
+    /// Nothing leads any more to this version, of so many slices: what is on disk of it goes with the last who reads it.
+    pub(in crate::cache::engine) fn supersede(&self, all: u64) {
+        if let Some(depot) = &self.depot {
+            depot.superseded.store(all, Ordering::Relaxed);
+        }
+    }
+
+    fn discard_superseded(&self) {
+        let Some(depot) = &self.depot else { return };
+        for index in 0..depot.superseded.load(Ordering::Relaxed).min(MOST_COUNTED) {
+            depot.beneath.discard_slice(&self.key(index));
         }
     }
 
@@ -170,5 +192,6 @@ impl Drop for Shelf {
         let stored = std::mem::take(&mut *self.stored.lock());
         let keys = stored.into_iter().map(|index| self.key(index));
         self.orphans.lock().extend(keys);
+        self.discard_superseded();
     }
 }

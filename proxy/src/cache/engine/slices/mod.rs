@@ -16,7 +16,7 @@ mod run;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -26,6 +26,7 @@ use super::memory::Shelf;
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
+use crate::cache::rules::vary::VaryRule;
 
 use super::disk::Laid;
 pub(super) use fetching::Fetching;
@@ -37,6 +38,11 @@ pub(super) use run::{Part, Run};
 /// Slices of a range that are looked at for whether they are stored. A range of more is one that will be waited for
 /// anyhow.
 const MOST_LOOKED_AT: u64 = 64;
+
+/// What is written on disk of the request that an object was begun with, beside what selects its variant: what says which
+/// object is meant and in which form, and nothing of who asked.
+const KEPT_ON_DISK: [HeaderName; 5] =
+    [header::HOST, header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::ACCEPT_CHARSET];
 
 /// One version of an object in slices.
 pub(super) struct Sliced {
@@ -131,9 +137,22 @@ impl Sliced {
     }
 
     /// Where its bytes are, for what is written of it on disk.
-    pub(super) fn laid(&self) -> Laid {
+    pub(super) fn laid(&self, vary: &VaryRule) -> Laid {
         let (version, size) = (self.shelf.version(), self.layout.range(0).length());
-        Laid::Slices { version, size, request: self.fields.clone() }
+        let selects = |name: &HeaderName| matches!(vary, VaryRule::Names(names) if names.contains(name));
+        let is_kept = |name: &HeaderName| KEPT_ON_DISK.contains(name) || selects(name);
+        let fields = self.fields.iter().filter(|(name, _)| is_kept(name));
+        Laid::Slices { version, size, request: fields.map(|(name, value)| (name.clone(), value.clone())).collect() }
+    }
+
+    /// Nothing leads to it any more: what is on disk of it goes with its last reader.
+    pub(super) fn supersede(&self) {
+        self.shelf.supersede(self.layout.count());
+    }
+
+    /// Whether both have the same slices: one of them came from disk when the other was in use.
+    pub(super) fn is_same_version(&self, other: &Self) -> bool {
+        self.shelf.version() == other.shelf.version()
     }
 
     /// Until when slices on disk are of use, and whose they are.

@@ -353,3 +353,59 @@ async fn what_is_fetched_ahead_comes_from_disk_where_it_is() {
     }
     assert_eq!(rig.fetches(), 0);
 }
+
+#[tokio::test]
+async fn what_is_replaced_by_something_that_is_not_written_does_not_come_back() {
+    let (long, brief) = ("cache-control: max-age=86400", "cache-control: max-age=0");
+    let check = async |before: &[&str], after: &[&str]| {
+        let disk = Arc::default();
+        let rig = with_bounds(&disk, 4096, Duration::from_secs(60));
+        let ask = || get_with("/a", &["x-a: 1", "x-b: 1", "cache-control: no-cache"]);
+        miss(&rig, ask(), before, "old").await;
+        assert!(!disk.kinds().is_empty());
+        miss(&rig, ask(), after, "new").await;
+        let rig = with_bounds(&disk, 4096, Duration::from_secs(60));
+        miss(&rig, get_with("/a", &["x-a: 1", "x-b: 1"]), FRESH, "newer").await;
+    };
+    check(&[long], &[brief]).await;
+    check(&[long], &[brief, "vary: x-a"]).await;
+    check(&[long, "vary: x-a"], &[brief]).await;
+    check(&[long, "vary: x-a"], &[brief, "vary: x-a"]).await;
+    check(&[long, "vary: x-a"], &[brief, "vary: x-b"]).await;
+}
+
+#[tokio::test]
+async fn what_there_is_no_memory_for_now_stays_on_disk() {
+    let disk: Arc<FakeDisk> = Arc::default();
+    above(&disk).store(get("/a"), FRESH, "hello").await;
+    let rig = above(&disk);
+    let held = rig.engine.memory.beneath().unwrap().held();
+    let mut all = held.reservation();
+    assert!(all.grow(held.free()));
+    let asking = rig.waiting_soon(get("/a")).await;
+    rig.accept().await.answer(200, &["cache-control: no-store"], "from the origin");
+    asking.await.unwrap().object();
+    drop(all);
+    rig.engine.recollection.forget();
+    assert_eq!(hit(&rig, get("/a")).await.1, "hello");
+}
+
+#[tokio::test]
+async fn part_that_does_not_come_in_time_costs_nothing_but_a_fetch() {
+    let disk: Arc<FakeDisk> = Arc::default();
+    let rig = with_bounds(&disk, 16 << 20, Duration::ZERO);
+    let asking = rig.waiting(get("/a"));
+    let exchange = rig.accept().await;
+    exchange.head(200, &["cache-control: max-age=600", "content-length: 3000000"]);
+    exchange.body(vec![7; 3_000_000]);
+    exchange.end();
+    asking.await.object();
+    rig.idle().await;
+    let before = disk.kinds();
+    disk.become_(Mood::ReadsNothing);
+    let rig = with_bounds(&disk, 16 << 20, Duration::ZERO);
+    let asking = rig.waiting_soon(get("/a")).await;
+    rig.accept().await.answer(200, &["cache-control: no-store"], "from the origin");
+    asking.await.unwrap().object();
+    assert_eq!(disk.kinds(), before);
+}
