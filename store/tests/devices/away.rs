@@ -160,6 +160,27 @@ async fn the_newer_of_two_records_wins_after_a_restart_whatever_device_it_is_on(
 }
 
 #[tokio::test]
+async fn the_newer_of_two_records_wins_where_no_device_knew_of_the_other() {
+    for (first, second) in [(0, 1), (1, 0)] {
+        let fixture = Fixture::of(2);
+        for (device, version) in [(first, "1"), (second, "2")] {
+            let mut options = fixture.options();
+            options.devices = vec![options.devices.swap_remove(device)];
+            let store = Store::open(options);
+            store.recovered().await;
+            store.write(record("a", version)).unwrap();
+            fixture.close(store).await;
+        }
+        let store = fixture.ready().await;
+        assert_eq!(read(&store, "a").await.as_deref(), Some("2"), "{first} before {second}");
+        // The older is removed where both were seen.
+        fixture.until_settled(&store);
+        let records = store.figures().devices.into_iter().map(|device| device.volume.unwrap().records);
+        assert_eq!(records.sum::<u64>(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_missed_too_many_removals_is_emptied() {
     let fixture = Fixture::of(2);
     let (store, device) = with_a_record(&fixture).await;
