@@ -68,9 +68,9 @@ fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &Respons
     let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
     // Whichever route or pool others have it from.
     let forget = |path: &str, query: Option<&[u8]>| {
-        for (partition, policy) in matched.site.stored_under(path) {
-            proxy.cache.invalidate(&CacheKey::by(policy, &Target { partition, scheme, host, path, query }));
-        }
+        let key = |(partition, policy)| CacheKey::by(policy, &Target { partition, scheme, host, path, query });
+        let keys: Vec<CacheKey> = matched.site.stored_under(path).map(key).collect();
+        proxy.cache.invalidate_all(&keys);
     };
     forget(&matched.path, query(origin_form(request)));
     for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {

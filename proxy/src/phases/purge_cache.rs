@@ -95,7 +95,7 @@ fn scopes(routes: &RouteTable, target: &PurgeTarget) -> Result<Vec<Scope>, Order
     let mut scopes: Vec<Scope> = Vec::new();
     match target {
         PurgeTarget::Everything => scopes.push(Scope::Everything),
-        PurgeTarget::Tags(tags) => scopes.extend(tags.iter().map(|tag| Scope::Tag(tag.trim().to_owned()))),
+        PurgeTarget::Tags(tags) => scopes.extend(tags.iter().map(|tag| Scope::Tag(tag.trim_ascii().to_owned()))),
         PurgeTarget::Hosts(hosts) => {
             for text in hosts {
                 let (site, host) = site(routes, text)?;

@@ -10,7 +10,7 @@ use super::answer::Lookup;
 use super::fetch::FetchRequest;
 use super::object::Object;
 use super::recollection::Mark;
-use crate::cache::purge::{Generation, Mode, Purged};
+use crate::cache::purge::{Generation, Mode, Provenance, Purged, Tags};
 use crate::cache::rules::decide::{Decision, OriginFailure, decide};
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
@@ -56,11 +56,14 @@ pub struct Explanation {
     pub oversize: bool,
     /// How the origin has just failed to renew it.
     pub failure: Option<OriginFailure>,
+    /// Whether an operator has pinned what is stored.
+    pub pinned: bool,
     /// Whether it is being fetched.
     pub fill_in_flight: bool,
     /// Why the last response that was not stored was not.
     pub not_stored: Option<NotStoredNote>,
-    /// The purge that what is stored has not outlived: it is gone now, or stale.
+    /// The purge that what is stored has not outlived: it is gone now, or stale. Where nothing is stored, the latest one of
+    /// its place, whether anything was stored then or not.
     pub purged: Option<(Purged, Mode)>,
     /// The latest purge.
     pub generation: Generation,
@@ -73,6 +76,12 @@ impl<R: FetchRequest> CacheEngine<R> {
         let stored = self.memory.find(lookup.key, lookup.fields).object;
         let purged = stored.and_then(|object| self.purges.concerning(&object.provenance));
         let found = self.find(lookup);
+        // What nobody knows the tags of any more, its place may tell of.
+        let of_place = || Provenance::new(lookup.key.clone(), Generation::default(), Tags::default());
+        let purged = match &found.object {
+            None => purged.or_else(|| self.purges.concerning(&of_place())),
+            Some(_) => purged,
+        };
         let mark = self.recollection.marked(&found.key, lookup.audience());
         let object = found.object;
         let counts = |object: &Arc<Object>| object.body.in_slices().map(|sliced| sliced.present());
@@ -84,6 +93,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             oversize: mark == Some(Mark::Oversize),
             failure: self.recollection.recent_failure(&found.key),
             on_disk: object.is_none() && self.memory.beneath().is_some_and(|beneath| beneath.may_have(&found.key)),
+            pinned: self.pinned.contains(&found.key),
             fill_in_flight: self.fill_of(&found.key).is_some(),
             not_stored: self.not_stored(lookup),
             purged,

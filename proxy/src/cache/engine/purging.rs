@@ -37,8 +37,15 @@ impl<R: FetchRequest> CacheEngine<R> {
     /// responses may be for several of them (`No-Vary-Search`). What is being fetched may be older than the change: it
     /// goes to those who wait for it, but nobody else.
     pub fn invalidate(&self, key: &CacheKey) {
-        self.purges.note_changed(&Scope::changed(key), clock::now());
-        self.memory.invalidate(key);
+        self.invalidate_all(std::slice::from_ref(key));
+    }
+
+    /// The same of several keys, those of one path at once.
+    pub fn invalidate_all(&self, keys: &[CacheKey]) {
+        let mut scopes: Vec<Scope> = keys.iter().map(Scope::changed).collect();
+        scopes.dedup();
+        scopes.iter().for_each(|scope| self.purges.note_changed(scope, clock::now()));
+        keys.iter().for_each(|key| self.memory.invalidate(key));
     }
 
     /// Gives back, in the background, what room is taken by that was purged for good and nobody asks for. One at a time:

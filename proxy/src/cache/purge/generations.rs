@@ -171,6 +171,13 @@ impl Generations {
         records
     }
 
+    /// All purges up to now as one of everything: less to write, and more that is purged.
+    #[must_use]
+    pub(super) fn in_brief(&self) -> Vec<PurgeRecord> {
+        let stamp = Stamp { generation: self.latest(), mode: Mode::Hard, at: 0 };
+        vec![PurgeRecord { stamp, subject: Subject::Everything }]
+    }
+
     /// What purges say of an object.
     #[must_use]
     pub fn judge(&self, object: &Provenance) -> Verdict {

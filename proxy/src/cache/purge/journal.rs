@@ -14,8 +14,13 @@ use super::record::PurgeRecord;
 /// they are.
 const MOST_WAITING: usize = 1 << 16;
 
-/// Added records after which the record is written anew: five times what it takes when the table is full.
-const MOST_ADDED: usize = 1 << 21;
+/// Added records after which the record is written anew, if it is so many times the names that are told apart. The least of
+/// them are a few pages.
+const MOST_ADDED: usize = 2;
+const LEAST_ADDED: usize = 4096;
+
+/// How long purges that nobody waits for gather: what unsafe methods change would else keep devices syncing.
+const GATHERING: Duration = Duration::from_millis(200);
 
 /// Between two attempts to write all that a device has missed, which is away mostly.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -24,6 +29,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Journal {
     waiting: Mutex<Waiting>,
     wake: Notify,
+    /// Somebody waits.
+    hurry: Notify,
 }
 
 #[derive(Default)]
@@ -36,7 +43,7 @@ struct Waiting {
 
 impl Journal {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { waiting: Mutex::default(), wake: Notify::new() })
+        Arc::new(Self { waiting: Mutex::default(), wake: Notify::new(), hurry: Notify::new() })
     }
 
     /// Has a purge written, some time.
@@ -57,19 +64,22 @@ impl Journal {
     pub(super) async fn written(&self) -> Kept {
         let (tell, told) = oneshot::channel();
         self.waiting.lock().told.push(tell);
-        self.wake.notify_one();
+        self.hurry.notify_one();
         // Gone without a word: the node stops.
         told.await.unwrap_or_default()
     }
 
-    /// Writes for as long as it is let.
-    pub(super) async fn run(self: Arc<Self>, log: Arc<dyn PurgeLog>, generations: Arc<Generations>) {
-        let mut written = Written { log, generations, added: 0, is_behind: false };
+    /// Writes for as long as it is let. `begun` says how far the record was written that this goes on with.
+    pub(super) async fn run(self: Arc<Self>, log: Arc<dyn PurgeLog>, generations: Arc<Generations>, begun: Kept) {
+        let mut written = Written { log, generations, added: 0, is_behind: begun.on < begun.of };
         loop {
             if written.is_behind {
-                drop(tokio::time::timeout(PAUSE, self.wake.notified()).await);
+                drop(tokio::time::timeout(PAUSE, self.hurry.notified()).await);
             } else {
-                self.wake.notified().await;
+                tokio::select! {
+                    () = self.hurry.notified() => {}
+                    () = self.wake.notified() => drop(tokio::time::timeout(GATHERING, self.hurry.notified()).await),
+                }
             }
             let Waiting { records, whole, told } = std::mem::take(&mut *self.waiting.lock());
             let kept = written.write(&records, whole).await;
@@ -91,16 +101,33 @@ struct Written {
 impl Written {
     async fn write(&mut self, records: &[PurgeRecord], all: bool) -> Kept {
         self.added += records.len();
-        let kept = if all || self.is_behind || self.added > MOST_ADDED {
-            self.added = 0;
-            let part = whole(self.generations.secret(), &self.generations.records());
-            self.log.replace(part).await
-        } else {
-            self.log.append(added(records)).await
-        };
+        let most = (MOST_ADDED * self.generations.names()).max(LEAST_ADDED);
+        let mut kept = Kept::default();
+        let append = !all && !self.is_behind && self.added <= most;
+        if append {
+            kept = self.log.append(added(self.generations.secret(), records)).await;
+        }
+        if !append || kept.on == 0 {
+            kept = self.write_whole().await;
+        }
         let was_behind = std::mem::replace(&mut self.is_behind, kept.on < kept.of);
         if self.is_behind && !was_behind {
             log::warn!(devices = kept.on, of = kept.of; "purges could not be written down on every device");
+        }
+        kept
+    }
+
+    async fn write_whole(&mut self) -> Kept {
+        self.added = 0;
+        let secret = self.generations.secret();
+        let kept = self.log.replace(whole(secret, &self.generations.records())).await;
+        if kept.on > 0 || kept.of == 0 {
+            return kept;
+        }
+        // There may be no room for all of it. That everything was purged up to now is said in a line; it takes more.
+        let kept = self.log.replace(whole(secret, &self.generations.in_brief())).await;
+        if kept.on > 0 {
+            log::warn!("there is no room for all purges: after a restart everything that is on disk now is purged");
         }
         kept
     }

@@ -29,6 +29,16 @@ impl Default for Tags {
 }
 
 impl Tags {
+    /// These and others.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        let (Self::Listed(ours), Self::Listed(theirs)) = (self, others) else { return Self::All };
+        let mut all = [&**ours, &**theirs].concat();
+        all.sort_unstable();
+        all.dedup();
+        if all.len() > MOST_TAGS { Self::All } else { Self::Listed(all.into()) }
+    }
+
     /// Bytes that they take beside the object itself.
     #[must_use]
     pub fn weight(&self) -> usize {

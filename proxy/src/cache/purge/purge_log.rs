@@ -16,6 +16,8 @@ const MAGIC: [u8; 8] = *b"tgpurge1";
 
 const HEADING_BYTES: usize = MAGIC.len() + 16;
 
+const LINEAGE_BYTES: usize = 8;
+
 /// How far something is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -68,9 +70,10 @@ pub(super) fn whole(secret: &Secret, records: &[PurgeRecord]) -> Bytes {
     bytes.into()
 }
 
-/// Purges as a part that is added.
-pub(super) fn added(records: &[PurgeRecord]) -> Bytes {
-    let mut bytes = Vec::with_capacity(records.len() * RECORD_BYTES);
+/// Purges as a part that is added. It names its lineage: a device that was away may have a record of another one.
+pub(super) fn added(secret: &Secret, records: &[PurgeRecord]) -> Bytes {
+    let mut bytes = Vec::with_capacity(LINEAGE_BYTES + records.len() * RECORD_BYTES);
+    bytes.extend_from_slice(&secret.lineage().0.to_le_bytes());
     records.iter().for_each(|record| record.write(&mut bytes));
     bytes.into()
 }
@@ -101,13 +104,23 @@ fn read_copy(copy: &LogCopy) -> Option<Loaded> {
     let (first, others) = copy.parts.split_first()?;
     let (heading, rest) = first.split_first_chunk::<HEADING_BYTES>()?;
     let secret = heading.strip_prefix(&MAGIC)?.first_chunk()?;
-    let mut records = Vec::new();
-    for part in [rest].into_iter().chain(others.iter().map(|part| &part[..])) {
-        let (chunks, rest) = part.as_chunks::<RECORD_BYTES>();
-        let read: Option<Vec<PurgeRecord>> = chunks.iter().map(PurgeRecord::read).collect();
-        records.extend(read.filter(|_| rest.is_empty())?);
+    let secret = Secret(*secret);
+    let mut records = read_records(rest)?;
+    let mut is_damaged = copy.is_damaged;
+    for part in others {
+        let (lineage, rest) = part.split_first_chunk::<LINEAGE_BYTES>()?;
+        match *lineage == secret.lineage().0.to_le_bytes() {
+            true => records.extend(read_records(rest)?),
+            false => is_damaged = true,
+        }
     }
-    Some(Loaded { secret: Secret(*secret), records, is_damaged: copy.is_damaged })
+    Some(Loaded { secret, records, is_damaged })
+}
+
+fn read_records(bytes: &[u8]) -> Option<Vec<PurgeRecord>> {
+    let (chunks, rest) = bytes.as_chunks::<RECORD_BYTES>();
+    let read: Option<Vec<PurgeRecord>> = chunks.iter().map(PurgeRecord::read).collect();
+    read.filter(|_| rest.is_empty())
 }
 
 #[cfg(test)]
@@ -146,12 +159,20 @@ mod tests {
     fn record_comes_back_with_what_was_added_and_copies_are_put_together() {
         let secret = Secret::random();
         let (_, records) = purged(secret, 10, 9);
-        let one = vec![whole(&secret, &records[..2]), added(&records[2..5])];
-        let other = vec![whole(&secret, &records[4..5]), added(&[]), added(&records[5..])];
+        let one = vec![whole(&secret, &records[..2]), added(&secret, &records[2..5])];
+        let other = vec![whole(&secret, &records[4..5]), added(&secret, &[]), added(&secret, &records[5..])];
         let loaded = read(&[one, Vec::new(), other].map(sound)).unwrap();
         assert!(loaded.secret == secret);
         assert_eq!(loaded.latest(), Generation(19));
         assert!(records.iter().all(|record| loaded.records.contains(record)));
+    }
+
+    #[test]
+    fn part_of_another_lineage_says_that_something_may_be_missing() {
+        let (one, other) = (Secret::random(), Secret::random());
+        let (_, records) = purged(one, 10, 3);
+        let loaded = read(&[sound(vec![whole(&one, &records), added(&other, &records)])]).unwrap();
+        assert!(loaded.secret == one && loaded.is_damaged);
     }
 
     #[test]

@@ -88,12 +88,12 @@ impl Purges {
         let generations = Arc::new(generations);
         // Written whole before anything is added: a part that a crash cut off must not stand before what follows.
         let whole = purge_log::whole(generations.secret(), &generations.records());
-        let Kept { on, of } = kept.replace(whole).await;
-        if on < of {
-            log::warn!(devices = on, of; "the record of purges could not be written on every device");
+        let begun = kept.replace(whole).await;
+        if begun.on < begun.of {
+            log::warn!(devices = begun.on, of = begun.of; "the record of purges could not be written on every device");
         }
         let journal = Journal::new();
-        runtime.spawn(Arc::clone(&journal).run(kept, Arc::clone(&generations)));
+        runtime.spawn(Arc::clone(&journal).run(kept, Arc::clone(&generations), begun));
         Self::of(generations, Some(journal), metrics)
     }
 

@@ -82,25 +82,28 @@ async fn generation_of_the_answer_is_what_later_objects_are_held_against() {
     edge.until_fills_end().await;
     let born = |explained: &Value| explained["stored"]["generation"].as_u64().unwrap();
     let before = explain(&edge, "/a").await;
-    let answer = purge(&edge, json!({ "tag": "t" })).await;
+    let answer = purge(&edge, json!({ "url": url("/a") })).await;
     let generation = answer["generation"].as_u64().unwrap();
     assert!(born(&before) < generation, "{before}");
     assert_eq!((&answer["names"], &answer["durable"]), (&json!(1), &json!({ "on": 0, "devices": 0 })));
     let after = explain(&edge, "/a").await;
     assert_eq!(after["stored"], Value::Null);
-    assert_eq!(after["purged"], json!({ "generation": generation, "scope": "tag", "mode": "hard" }));
+    assert_eq!(after["purged"], json!({ "generation": generation, "scope": "url", "mode": "hard" }));
     assert_eq!(after["purge_generation"], json!(generation));
     get(&edge, Protocol::Http2, "/a").await;
     edge.until_fills_end().await;
     let again = explain(&edge, "/a").await;
     assert!(born(&again) >= generation, "{again}");
     assert_eq!((&again["stored"]["tags"], &again["purged"]), (&json!(1), &Value::Null));
-    assert_eq!(edge.metric("tidegate_purges_total", &["scope=\"tag\"", "mode=\"hard\""]).await, 1.0);
+    assert_eq!(edge.metric("tidegate_purges_total", &["scope=\"url\"", "mode=\"hard\""]).await, 1.0);
     assert!(edge.metric("tidegate_purge_generation", &[]).await >= generation as f64);
     assert!(edge.metric("tidegate_purged_objects_total", &["mode=\"hard\""]).await >= 1.0);
     let listed = edge.admin("GET", "/cache/purges").await;
     let listed: Value = serde_json::from_slice(&listed.body).unwrap();
-    assert_eq!((&listed["purges"][0]["generation"], &listed["purges"][0]["first"]), (&json!(generation), &json!("t")));
+    assert_eq!(
+        (&listed["purges"][0]["generation"], &listed["purges"][0]["first"]),
+        (&json!(generation), &json!(url("/a")))
+    );
     edge.stderr_with("purged").await;
 }
 

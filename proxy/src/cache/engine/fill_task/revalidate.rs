@@ -35,9 +35,12 @@ impl<R: FetchRequest> FillTask<'_, R> {
     fn renew(&self, stale: &Arc<Object>, response: Response, times: StoredTimes) {
         let mut fields = response.fields;
         let tags = tags_of(&self.engine.purges, &fields, &self.order.policy.tags);
+        let all_told = self.order.policy.tags.fields.iter().all(|name| fields.contains_key(name));
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
-        let tags = tags.unwrap_or_else(|| stale.provenance.tags.clone());
+        // Of several fields one may have come and others not, which then stay as they are (RFC 9111 section 3.2).
+        let known = &stale.provenance.tags;
+        let tags = tags.map_or_else(|| known.clone(), |tags| if all_told { tags } else { tags.and(known) });
         let provenance = self.provenance(&meta, tags);
         let (body, origin) = (Arc::clone(&stale.body), response.origin);
         let object = Object { meta, body, not_stored: None, origin, provenance };

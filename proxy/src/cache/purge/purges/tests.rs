@@ -1,6 +1,6 @@
 //! Purges across restarts, over a log that fails as it is told.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -17,11 +17,21 @@ use crate::telemetry::Metrics;
 struct Copies {
     copies: Mutex<[LogCopy; 2]>,
     second_is_away: AtomicBool,
-    whole: Mutex<usize>,
+    /// Neither takes anything.
+    full: AtomicBool,
+    /// Bytes that each takes; any number where it is zero.
+    room: AtomicUsize,
 }
 
 impl Copies {
     fn keep(&self, change: impl Fn(&mut LogCopy)) -> Kept {
+        let room = self.room.load(Ordering::SeqCst);
+        let mut changed = self.copies.lock()[0].clone();
+        change(&mut changed);
+        let bytes: usize = changed.parts.iter().map(Bytes::len).sum();
+        if self.full.load(Ordering::SeqCst) || room > 0 && bytes > room {
+            return Kept { on: 0, of: 2 };
+        }
         let on = if self.second_is_away.load(Ordering::SeqCst) { 1 } else { 2 };
         self.copies.lock()[..on].iter_mut().for_each(change);
         Kept { on, of: 2 }
@@ -39,7 +49,6 @@ impl PurgeLog for Copies {
     }
 
     fn replace(&self, part: Bytes) -> BoxFuture<'_, Kept> {
-        *self.whole.lock() += 1;
         let copy = LogCopy { parts: vec![part], is_damaged: false };
         async move { self.keep(|old| *old = copy.clone()) }.boxed()
     }
@@ -135,4 +144,35 @@ async fn many_purges_are_written_many_at_once() {
     assert!(copies.copies.lock()[0].parts.len() < 10);
     let second = open(&copies).await;
     assert!(is_gone(&second, &again(&stored, &purges, &second).unwrap()));
+}
+
+#[tokio::test]
+async fn device_that_was_away_at_the_start_takes_no_purges_behind_a_record_of_another_lineage() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let stored = object(&first, "/1");
+    let old = copies.copies.lock()[0].clone();
+    // It cannot be read, nor written to, when the node starts again.
+    let away = Arc::new(Copies::default());
+    away.full.store(true, Ordering::SeqCst);
+    let second = open(&away).await;
+    assert!(again(&stored, &first, &second).is_none());
+    *away.copies.lock() = [old.clone(), old];
+    away.full.store(false, Ordering::SeqCst);
+    purge(&second, "/1").await;
+    let third = open(&away).await;
+    assert!(again(&stored, &first, &third).is_none(), "it has been written whole, in the new lineage");
+}
+
+#[tokio::test]
+async fn record_for_which_there_is_no_room_says_in_brief_that_everything_was_purged() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let stored = object(&first, "/other");
+    copies.room.store(200, Ordering::SeqCst);
+    for number in 0..10 {
+        assert_eq!(purge(&first, &format!("/{number}")).await, Kept { on: 2, of: 2 });
+    }
+    let second = open(&copies).await;
+    assert!(is_gone(&second, &again(&stored, &first, &second).unwrap()));
 }
