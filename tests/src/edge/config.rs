@@ -185,6 +185,8 @@ impl EdgeConfig {
     pub fn on_disks(mut self, directories: &[&str], capacity: &str) -> Self {
         self.cache.push("disk:".to_owned());
         self.cache.push("  min_lifetime: 0s".to_owned());
+        // Nothing is to depend on how busy the machine is that tests run on.
+        self.cache.push("  read_timeout: 30s".to_owned());
         self.cache.push("  devices:".to_owned());
         let device = |directory: &&str| format!("    - {{ directory: \"{directory}\", capacity: {capacity} }}");
         self.cache.extend(directories.iter().map(device));
