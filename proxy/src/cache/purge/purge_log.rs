@@ -186,11 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn copy_that_is_not_understood_says_nothing() {
+    fn copy_that_is_not_understood_is_not_believed() {
         let secret = Secret::random();
         let (_, records) = purged(secret, 10, 3);
         let good = whole(&secret, &records);
-        let check = |parts: Vec<Bytes>, is_read: bool| assert_eq!(read(&[sound(parts)]).is_some(), is_read);
+        let check = |parts: Vec<Bytes>, is_read: bool| {
+            assert_eq!(read(&[sound(parts)]).is_some_and(|loaded| !loaded.is_damaged), is_read)
+        };
         check(vec![good.clone()], true);
         check(vec![], false);
         check(vec![Bytes::from_static(b"tgpurge2")], false);
