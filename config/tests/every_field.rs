@@ -104,6 +104,7 @@ fn disk_tier_arrives() {
     let device = "devices: [{directory: a, capacity: 64MiB}]";
     let disk = cache(&format!("{{disk: {{{device}, min_lifetime: 0s, read_timeout: 20ms}}}}")).disk.unwrap();
     assert_eq!((disk.min_lifetime, disk.read_timeout), (Duration::ZERO, Duration::from_millis(20)));
+    assert!(disk.shares.is_empty());
 }
 
 #[test]
@@ -359,4 +360,18 @@ fn cross_origin_sharing_arrives() {
         (cors.headers.as_slice(), cors.max_age),
         (&[http::HeaderName::from_static("x-a")][..], Duration::from_secs(7200))
     );
+}
+
+#[test]
+fn shares_of_the_disk_tier_arrive() {
+    let text = format!(
+        "kind: node\nname: eu-1\npop: eu-a\ncache: {{disk: {{devices: [{{directory: /a, capacity: 64MiB}}], shares: \
+         [{{site: s, floor: 20%, ceiling: 40%}}, {{site: t}}]}}}}\n{PLACES}---\n{{kind: site, name: s, hosts: [a.example], \
+         routes: [{{name: r, redirect: {{location: /}}}}]}}\n---\n{{kind: site, name: t, hosts: [b.example], routes: [{{name: r, \
+         redirect: {{location: /}}}}]}}\n"
+    );
+    let disk = model(&text).node.cache.disk.unwrap();
+    let shares: Vec<_> =
+        disk.shares.iter().map(|(site, share)| (site.as_str(), share.floor, share.ceiling)).collect();
+    assert_eq!(shares, [("s", 20, 40), ("t", 0, 100)]);
 }

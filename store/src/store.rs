@@ -64,6 +64,19 @@ pub enum Found {
     Maybe,
 }
 
+/// What came of pinning a record, or of letting it go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinning {
+    /// It is done.
+    Done,
+    /// There is no such record.
+    NotThere,
+    /// It is not written yet: try again.
+    Waiting,
+    /// More than half of its device would be pinned.
+    TooMuch,
+}
+
 /// Why a record is not stored. Unless it says otherwise, what its key had is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {
@@ -258,10 +271,16 @@ impl Store {
         self.sketch.add(key.as_bytes());
     }
 
-    /// Pins a record, so that it stays whatever else wants its room, or lets it go again. `false`: it is not stored, or
-    /// is still queued, or too much is pinned already.
-    pub fn pin(&self, key: &Key, pinned: bool) -> bool {
-        self.newest(key).and_then(|(device, _)| device.volume()).is_some_and(|volume| volume.pin(key, pinned))
+    /// Pins a record, so that it stays whatever else wants its room, or lets it go again.
+    pub fn pin(&self, key: &Key, pinned: bool) -> Pinning {
+        if self.devices.iter().any(|device| matches!(device.queued(key), Queue::Record(_))) {
+            return Pinning::Waiting;
+        }
+        match self.newest(key).map(|(device, _)| device.volume()) {
+            Some(Some(volume)) if volume.pin(key, pinned) => Pinning::Done,
+            Some(Some(volume)) if matches!(volume.find(key), Lookup::Present(_)) => Pinning::TooMuch,
+            _ => Pinning::NotThere,
+        }
     }
 
     /// Gives sites their shares of the whole store; each device gives its part of them. Others have no bounds.

@@ -35,7 +35,7 @@ pub use media_delivery::{
 pub use negative::StatusTimes;
 pub use node::{
     AccessLogField, AdminFields, CacheFields, DeviceFields, DiskFields, LimitFields, ListenerFields, NodeDocument,
-    PlaintextField, ProtocolField, ProxyProtocolFields,
+    PlaintextField, ProtocolField, ProxyProtocolFields, ShareFields,
 };
 pub use origin::{
     ClientCertificateFields, CredentialsField, DiscoveryField, HttpVersionField, NameSourceField, OriginFields,

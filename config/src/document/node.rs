@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shares::PercentText;
 use super::units::{ByteSizeText, DurationText};
 use crate::units::ByteSize;
 
@@ -220,6 +221,33 @@ pub struct DiskFields {
     /// How long a request waits for a device before it goes on without, `10ms` to `1m`. Default: `1s`.
     #[serde(default = "read_timeout")]
     pub read_timeout: DurationText,
+    /// How much of all directories together sites have for sure, and at most; at most 1000 sites, each once. Default: every
+    /// site has what it fills. Takes effect with a reload.
+    #[serde(default)]
+    pub shares: Vec<ShareFields>,
+}
+
+/// A site's share of the disk tier, in percent of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareFields {
+    /// Name of the site.
+    pub site: String,
+    /// While it has less than this, what it has stays though nobody reads it, `0%` to `100%`; those of all sites together
+    /// are at most 100%. Default: `0%`.
+    #[serde(default = "nothing")]
+    pub floor: PercentText,
+    /// When it has this, nothing more of it is stored, `1%` to `100%`, at least the floor. Default: `100%`.
+    #[serde(default = "whole")]
+    pub ceiling: PercentText,
+}
+
+fn nothing() -> PercentText {
+    PercentText(0)
+}
+
+fn whole() -> PercentText {
+    PercentText(100)
 }
 
 /// A directory of the disk tier.

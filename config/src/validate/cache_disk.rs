@@ -1,15 +1,22 @@
 //! The disk tier of the cache. Whether its directories can be used shows where they are.
 
-use super::range::{check_duration, check_length, check_size};
-use crate::document::{DeviceFields, DiskFields, DurationText};
-use crate::model::{CacheDevice, CacheDisk};
+use std::collections::BTreeMap;
+
+use super::names::{Names, parse_name};
+use super::range::{check_duration, check_length, check_percent, check_size};
+use crate::document::{DeviceFields, DiskFields, DurationText, ShareFields};
+use crate::ids::SiteName;
+use crate::model::{CacheDevice, CacheDisk, DiskShare};
 use crate::source::{Place, Report};
 use crate::units::ByteSize;
 
 /// Directories, each with five threads of its own.
 const MAX_DEVICES: usize = 64;
 
-pub(super) fn disk(fields: &DiskFields, place: &Place<'_>, report: &mut Report) -> CacheDisk {
+/// Sites with shares of their own.
+const MAX_SHARES: usize = 1000;
+
+pub(super) fn disk(fields: &DiskFields, place: &Place<'_>, names: &Names<'_>, report: &mut Report) -> CacheDisk {
     let list = place.field("devices");
     if fields.devices.is_empty() {
         report.at(&list, "at least one directory");
@@ -27,7 +34,46 @@ pub(super) fn disk(fields: &DiskFields, place: &Place<'_>, report: &mut Report) 
         devices,
         min_lifetime: check_duration(fields.min_lifetime, lifetimes, &place.field("min_lifetime"), report),
         read_timeout: check_duration(fields.read_timeout, timeouts, &place.field("read_timeout"), report),
+        shares: shares(&fields.shares, &place.field("shares"), names, report),
     }
+}
+
+fn shares(
+    fields: &[ShareFields],
+    place: &Place<'_>,
+    names: &Names<'_>,
+    report: &mut Report,
+) -> BTreeMap<SiteName, DiskShare> {
+    let mut shares = BTreeMap::new();
+    if !check_length(fields.len(), MAX_SHARES, place, report) {
+        return shares;
+    }
+    for (index, fields) in fields.iter().enumerate() {
+        let place = place.element(index);
+        let (share, at) = (share(fields, &place, report), place.field("site"));
+        let Some(site) = parse_name(&fields.site, SiteName::parse, &at, report) else { continue };
+        names.check_reference("site", &fields.site, &at, report);
+        if shares.contains_key(&site) {
+            report.at(&at, "each site once");
+            continue;
+        }
+        shares.insert(site, share);
+    }
+    let floors: u32 = shares.values().map(|share| u32::from(share.floor)).sum();
+    if floors > 100 {
+        report.found(place, format!("floors of {floors}% together"), "at most 100%");
+    }
+    shares
+}
+
+fn share(fields: &ShareFields, place: &Place<'_>, report: &mut Report) -> DiskShare {
+    let floor = check_percent(fields.floor, 0..=100, &place.field("floor"), report);
+    let at = place.field("ceiling");
+    let ceiling = check_percent(fields.ceiling, 1..=100, &at, report);
+    if (1..floor).contains(&ceiling) {
+        report.at(&at, format!("at least the floor, which is {floor}%"));
+    }
+    DiskShare { floor, ceiling }
 }
 
 fn device(fields: &DeviceFields, others: &[CacheDevice], place: &Place<'_>, report: &mut Report) -> CacheDevice {

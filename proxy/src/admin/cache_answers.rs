@@ -46,7 +46,7 @@ pub(super) fn explain(state: &AdminState, call: &Call<'_>) -> Answer {
     }
 }
 
-fn question(query: &str) -> Result<CacheQuestion, String> {
+pub(super) fn question(query: &str) -> Result<CacheQuestion, String> {
     let mut question = CacheQuestion::default();
     for argument in query.split('&').filter(|argument| !argument.is_empty()) {
         let (name, value) = argument.split_once('=').unwrap_or((argument, ""));

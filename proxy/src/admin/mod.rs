@@ -9,6 +9,7 @@ mod content_answers;
 mod geo_answers;
 mod kill_switch_answers;
 mod lifecycle;
+mod pin_answers;
 mod purge_answers;
 mod routes;
 mod server;
@@ -17,6 +18,7 @@ mod warm_answers;
 
 pub use cache_answers::{CacheQuestion, ExplainsCache};
 pub use content_answers::{ListedTier, ListingQuestion, ShowsContents};
+pub use pin_answers::PinsCache;
 pub use purge_answers::{OrderError, PurgeOrder, PurgeTarget, PurgesCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};

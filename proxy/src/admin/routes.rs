@@ -14,6 +14,7 @@ use super::content_answers;
 use super::geo_answers;
 use super::kill_switch_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
+use super::pin_answers;
 use super::purge_answers;
 use super::server::AdminState;
 use super::warm_answers;
@@ -47,7 +48,7 @@ enum Handler {
 }
 use Handler::{Later, Now};
 
-const ROUTES: [Route; 20] = [
+const ROUTES: [Route; 23] = [
     Route { method: Method::GET, path: "/metrics", handler: Now(metrics) },
     Route { method: Method::GET, path: "/live", handler: Now(live) },
     Route { method: Method::GET, path: "/ready", handler: Now(ready) },
@@ -57,6 +58,9 @@ const ROUTES: [Route; 20] = [
     Route { method: Method::GET, path: "/cache/explain", handler: Now(cache_answers::explain) },
     Route { method: Method::GET, path: "/cache/stats", handler: Later(content_answers::stats) },
     Route { method: Method::GET, path: "/cache/entries", handler: Later(content_answers::list) },
+    Route { method: Method::GET, path: "/cache/pins", handler: Now(pin_answers::list) },
+    Route { method: Method::POST, path: "/cache/pins", handler: Later(pin_answers::pin) },
+    Route { method: Method::DELETE, path: "/cache/pins", handler: Later(pin_answers::unpin) },
     Route { method: Method::POST, path: "/drain", handler: Now(drain) },
     Route { method: Method::POST, path: "/undrain", handler: Now(undrain) },
     Route { method: Method::GET, path: "/kill-switches", handler: Now(kill_switch_answers::list) },

@@ -23,6 +23,7 @@ use super::answer::{self, Answer};
 use super::cache_answers::ExplainsCache;
 use super::content_answers::ShowsContents;
 use super::lifecycle::Lifecycle;
+use super::pin_answers::PinsCache;
 use super::purge_answers::PurgesCache;
 use super::routes::{Call, Reply, dispatch};
 use super::token::AdminToken;
@@ -83,6 +84,8 @@ pub struct AdminState {
     pub purger: OnceLock<Arc<dyn PurgesCache>>,
     /// Whoever knows what is stored; set once the node is put together.
     pub contents: OnceLock<Arc<dyn ShowsContents>>,
+    /// Whoever pins what is stored; set once the node is put together.
+    pub pins: OnceLock<Arc<dyn PinsCache>>,
 }
 
 /// Serves until `stop` is true, then gives answers under way a moment.

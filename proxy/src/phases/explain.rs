@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
+use tidegate_config::model::CachePolicy;
 
 use super::cache_key::{cache_key, selecting_fields};
 use super::enforce_kill_switches::is_touched;
@@ -25,7 +26,7 @@ use crate::request_context::{MatchedRoute, RequestContext};
 pub(crate) struct Explainer(pub(crate) Arc<EdgeProxy>);
 
 /// A question, understood.
-struct Understood {
+pub(super) struct Understood {
     uri: Uri,
     scheme: Scheme,
     method: Method,
@@ -35,21 +36,9 @@ struct Understood {
 
 impl ExplainsCache for Explainer {
     fn explain(&self, question: &CacheQuestion) -> Result<Value, String> {
-        let Understood { uri, scheme, method, fields, client } = understand(question)?;
+        let understood = understand(question)?;
         let proxy = &*self.0;
-        let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
-        context.client.scheme = scheme;
-        context.client.address = client;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes();
-        let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-        let asked = Asked {
-            method: &method,
-            raw_target: target,
-            target,
-            authority,
-            scheme: Some(scheme.as_str()),
-            fields: &fields,
-        };
+        let (mut context, asked) = (understood.context(proxy), understood.asked());
         let verdict = find(&asked, &mut context);
         Ok(match verdict {
             Verdict::Route(matched) | Verdict::Preflight(matched) => explain(proxy, &asked, &context, &matched),
@@ -57,6 +46,57 @@ impl ExplainsCache for Explainer {
             Verdict::Redirect(location) => json!({ "answered_by": "node", "status": 308, "location": location }),
         })
     }
+}
+
+impl Understood {
+    fn context(&self, proxy: &EdgeProxy) -> RequestContext {
+        let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
+        context.client.scheme = self.scheme;
+        context.client.address = self.client;
+        context
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let target = self.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes();
+        Asked {
+            method: &self.method,
+            raw_target: target,
+            target,
+            authority: self.uri.authority().map(|authority| authority.as_str().as_bytes()),
+            scheme: Some(self.scheme.as_str()),
+            fields: &self.fields,
+        }
+    }
+}
+
+/// What a request asks the cache.
+pub(super) struct AskedOfCache {
+    key: CacheKey,
+    fields: HeaderMap,
+    facts: RequestFacts,
+    policy: Arc<CachePolicy>,
+    path: String,
+}
+
+impl AskedOfCache {
+    pub(super) fn lookup(&self) -> Lookup<'_> {
+        let Self { key, fields, facts, policy, path } = self;
+        Lookup { key, facts, fields, policy, path, may_fill: false }
+    }
+}
+
+/// What such a request would ask the cache; nothing where it would not.
+pub(super) fn ask(proxy: &EdgeProxy, understood: &Understood) -> Option<AskedOfCache> {
+    let (mut context, asked) = (understood.context(proxy), understood.asked());
+    let Verdict::Route(matched) = find(&asked, &mut context) else { return None };
+    let policy = Arc::clone(&matched.route.cache_policy);
+    Some(AskedOfCache {
+        key: cache_key(&asked, &context, &matched),
+        fields: selecting_fields(&policy.key, asked.fields).into_owned(),
+        facts: RequestFacts::new(asked.method, asked.fields),
+        policy,
+        path: matched.path.to_string(),
+    })
 }
 
 fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> Value {
@@ -90,7 +130,7 @@ fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, match
     })
 }
 
-fn understand(question: &CacheQuestion) -> Result<Understood, String> {
+pub(super) fn understand(question: &CacheQuestion) -> Result<Understood, String> {
     let not_a_url = || format!("{:?} is not a URL such as https://media.example/film.mp4", question.url);
     let uri: Uri = question.url.parse().map_err(|_| not_a_url())?;
     let scheme = match uri.scheme_str() {

@@ -5,6 +5,7 @@ mod admit_response_head;
 mod answer_options;
 mod cache_contents;
 mod cache_key;
+mod cache_pins;
 mod choose_origin;
 mod consult_cache;
 mod debug_field;
@@ -40,6 +41,7 @@ use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
 pub(crate) use cache_contents::Contents;
+pub(crate) use cache_pins::{Pins, PinsOf};
 pub(crate) use choose_origin::choose_origin;
 pub(crate) use explain::Explainer;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response, response_ended};

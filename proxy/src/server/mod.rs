@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{AdminState, Lifecycle};
-use crate::cache::disk::DiskStore;
+use crate::cache::disk::{DiskStore, HotList};
 use crate::cache::engine::CacheEngine;
 use crate::cache::purge::Purges;
 use crate::edge_application::EdgeApplication;
@@ -29,7 +29,7 @@ use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
-use crate::phases::{Contents, Explainer, Purger};
+use crate::phases::{Contents, Explainer, Pins, PinsOf, Purger};
 use crate::phases::Warming;
 use crate::prefetch::Prefetcher;
 use crate::route_actions::MirrorSender;
@@ -105,6 +105,7 @@ struct Node {
     admin: Arc<AdminState>,
     reloader: Reloader,
     disk: Option<Arc<DiskStore>>,
+    hot_list: Option<Arc<HotList<FillRequest>>>,
     cache: Arc<CacheEngine<FillRequest>>,
 }
 
@@ -131,6 +132,7 @@ impl Node {
             cache: OnceLock::new(),
             purger: OnceLock::new(),
             contents: OnceLock::new(),
+            pins: OnceLock::new(),
             kill_switches: Arc::clone(&kill_switches),
             warm: WarmJobs::new(fills.handle().clone()),
             geo: ArcSwapOption::empty(),
@@ -181,6 +183,11 @@ impl Node {
         if admin.contents.set(Arc::new(contents)).is_err() {
             log::warn!("the operator's listener knows already what is stored");
         }
+        let pins = Pins::new(Arc::clone(&proxy), disk.clone());
+        fills.spawn(Arc::clone(&pins).run());
+        if admin.pins.set(Arc::new(PinsOf(pins))).is_err() {
+            log::warn!("the operator's listener pins already");
+        }
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));
         let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);
@@ -189,8 +196,12 @@ impl Node {
         admin.warm.set_asker(Arc::new(Warming(Arc::downgrade(&proxy))));
         cache.set_fetcher(fetcher);
         let engine = Arc::clone(&cache);
+        let hot_list = disk.as_ref().map(|disk| HotList::new(Arc::clone(&cache), disk));
+        if let Some(hot_list) = &hot_list {
+            fills.spawn(Arc::clone(hot_list).run());
+        }
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
-        Ok(Self { application, lifecycle, metrics, admin, reloader, disk, cache: engine })
+        Ok(Self { application, lifecycle, metrics, admin, reloader, hot_list, disk, cache: engine })
     }
 
     /// Serves until a signal says stop, then lets requests in flight finish within the grace.
@@ -221,6 +232,9 @@ impl Node {
         if tokio::time::timeout(grace, serving.ended()).await.is_err() {
             log::warn!("{} s of grace are over; connections that are left are cut", grace.as_secs());
         }
+        if let Some(hot_list) = &self.hot_list {
+            drop(tokio::time::timeout(DISK_FLUSH, hot_list.save()).await);
+        }
         if let Some(disk) = &self.disk {
             // Behind all requests: what they stored is written as well.
             disk.close(grace.saturating_sub(stopped.elapsed()).max(DISK_FLUSH)).await;
@@ -235,6 +249,9 @@ impl Node {
     fn apply_disk_rules(&self) {
         if let Some(disk) = &self.reloader.snapshot().load().model().node.cache.disk {
             self.cache.set_min_lifetime_on_disk(disk.min_lifetime);
+            if let Some(store) = &self.disk {
+                store.configure(disk);
+            }
         }
     }
 
@@ -255,6 +272,7 @@ impl Node {
                 _ = sweep.tick() => self.admin.kill_switches.sweep(SystemTime::now()),
                 _ = check.tick() => {
                     tokio::task::block_in_place(|| self.reloader.reload_if_files_changed());
+                    self.apply_disk_rules();
                     self.reloader.refresh_databases();
                 }
             }

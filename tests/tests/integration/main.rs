@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its shared parts as well")]
 
 mod browser;
+mod cache_contents;
 mod cache_explain;
 mod cache_keys;
+mod cache_operations;
 mod cache_rules;
 mod curl;
 mod delivery;

@@ -38,6 +38,7 @@ async fn start() -> Running {
         cache: OnceLock::new(),
         purger: OnceLock::new(),
         contents: OnceLock::new(),
+        pins: OnceLock::new(),
         kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
         warm: WarmJobs::new(tokio::runtime::Handle::current()),
     });

@@ -3,6 +3,7 @@
 //! Owns how the engine's records become the store's, and what operators hear of devices. Which records there are is the
 //! engine's business; files and devices are the store's.
 
+mod hot_list;
 mod keeper;
 mod purge_log;
 mod shares;
@@ -24,6 +25,7 @@ use purge_log::PurgesOnDisk;
 use tier::Tier;
 use watcher::Reporter;
 
+pub use hot_list::HotList;
 pub use shares::in_bytes as shares_in_bytes;
 
 /// The store of a node.
@@ -32,6 +34,8 @@ pub struct DiskStore {
     judge: Arc<Judge>,
     metrics: Arc<DiskMetrics>,
     min_lifetime: Duration,
+    /// Capacity of the smallest device.
+    smallest: u64,
 }
 
 impl DiskStore {
@@ -47,6 +51,7 @@ impl DiskStore {
             directory: device.directory.clone(),
             capacity: device.capacity.0,
         };
+        let smallest = disk.devices.iter().map(|device| device.capacity.0).min().unwrap_or(0);
         let judge = Arc::new(Judge::default());
         let mut options = StoreOptions::new(disk.devices.iter().map(device).collect());
         options.io = io;
@@ -57,7 +62,7 @@ impl DiskStore {
         set_shares(&store, disk);
         let figures = Arc::clone(&store);
         metrics.disk().read_usage_from(move || usage(&figures));
-        Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime }
+        Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime, smallest }
     }
 
     /// The store itself, which also keeps small things under names.

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidegate_store::{Found, Key, NewRecord, Record, Store};
 
-use crate::cache::engine::{DiskRecord, DiskTier, Kind, NotTaken};
+use crate::cache::engine::{DiskRecord, DiskTier, Kind, NotTaken, Pinning};
 use crate::telemetry::DiskMetrics;
 
 /// The store. A key that is too long for it has no record.
@@ -44,6 +44,16 @@ impl DiskTier for Tier {
             log::trace!("the store did not take a record: {refused}");
             NotTaken
         })
+    }
+
+    fn pin(&self, key: &[u8], pinned: bool) -> Pinning {
+        let Ok(key) = Key::new(Bytes::copy_from_slice(key)) else { return Pinning::NotThere };
+        match self.0.pin(&key, pinned) {
+            tidegate_store::Pinning::Done => Pinning::Done,
+            tidegate_store::Pinning::NotThere => Pinning::NotThere,
+            tidegate_store::Pinning::Waiting => Pinning::Waiting,
+            tidegate_store::Pinning::TooMuch => Pinning::TooMuch,
+        }
     }
 
     fn remove(&self, key: &[u8]) {

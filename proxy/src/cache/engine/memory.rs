@@ -3,8 +3,10 @@
 //! Owns what is stored and how keys vary. Eviction is moka's TinyLFU, which keeps objects asked for often against a
 //! scan of objects asked for once.
 
+mod pinned;
 mod shelf;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,11 +22,13 @@ use sha2::{Digest, Sha256};
 use super::body::Body;
 use super::disk::{Beneath, fresh_number};
 use super::object::Object;
+use super::pins::NotPinned;
 use super::slices::Sliced;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::vary::VaryRule;
 use crate::telemetry::{EvictionCause, Metrics};
 
+use pinned::Pinned;
 pub(super) use shelf::{Deposited, Shelf};
 use shelf::{Depot, Orphans};
 
@@ -125,6 +129,7 @@ pub(super) struct MemoryTier {
     /// of its object would begin with nothing.
     heads: Cache<FullKey, Arc<Object>, ahash::RandomState>,
     orphans: Orphans,
+    pinned: Pinned,
     next_generation: AtomicU64,
     /// What is stored on disk, where anything is.
     beneath: OnceLock<Arc<Beneath>>,
@@ -209,7 +214,7 @@ impl MemoryTier {
             .build_with_hasher(ahash::RandomState::new());
         // Numbers of another run may be on disk.
         let next_generation = AtomicU64::new(fresh_number());
-        Self { entries, heads, orphans: Orphans::default(), next_generation, beneath: OnceLock::new() }
+        Self { entries, heads, orphans: Orphans::default(), pinned: Pinned::default(), next_generation, beneath: OnceLock::new() }
     }
 
     /// Says what lies beneath; once, before anything is stored.
@@ -224,10 +229,46 @@ impl MemoryTier {
         self.beneath.get()
     }
 
+    /// What is stored under a key, or pinned.
+    fn entry(&self, key: &FullKey) -> Option<Entry> {
+        self.entries.get(key).or_else(|| self.pinned.get(key))
+    }
+
+    /// Has what is stored under this key, if it is this object, stay in memory, and how the key varies; unless all that is
+    /// pinned so would then be accounted for with more than `most` bytes.
+    pub(super) fn pin(&self, key: &FullKey, object: &Arc<Object>, most: u64) -> Result<(), NotPinned> {
+        if self.pinned.weight_without(key) + object.weight() > most {
+            return Err(NotPinned::TooMuchInMemory);
+        }
+        // In one step for others: what is forgotten or replaced meanwhile must not come back by this.
+        drop(self.entries.entry(key.clone()).and_compute_with(|entry| {
+            if let Some(Entry::Stored(known)) = entry.map(moka::Entry::into_value)
+                && Arc::ptr_eq(&known, object)
+            {
+                self.pinned.put(key, Entry::Stored(known));
+            }
+            Op::Nop
+        }));
+        let plain = FullKey::plain(key.primary.clone());
+        drop(self.entries.entry(plain.clone()).and_compute_with(|entry| {
+            if let Some(rule @ Entry::Varies(_)) = entry.map(moka::Entry::into_value) {
+                self.pinned.put(&plain, rule);
+            }
+            Op::Nop
+        }));
+        // It may have been evicted since it was found.
+        self.pinned.get(key).map(drop).ok_or(NotPinned::NotStored)
+    }
+
+    /// Lets all that is pinned go but these keys.
+    pub(super) fn keep_pinned(&self, keys: &HashSet<FullKey>) {
+        self.pinned.retain(keys);
+    }
+
     /// What is stored for this key and these request fields.
     pub(super) fn find(&self, primary: &CacheKey, fields: &HeaderMap) -> Found {
         let plain = FullKey::plain(primary.clone());
-        match self.entries.get(&plain) {
+        match self.entry(&plain) {
             None | Some(Entry::Slice(_)) => {
                 let object = self.heads.get(&plain);
                 Found { key: plain, object, varies: false }
@@ -239,7 +280,7 @@ impl MemoryTier {
 
     /// What is stored for one variant.
     pub(super) fn find_variant(&self, key: FullKey) -> Found {
-        let object = match self.entries.get(&key) {
+        let object = match self.entry(&key) {
             Some(Entry::Stored(object)) => Some(object),
             _ => self.heads.get(&key),
         };
@@ -250,7 +291,7 @@ impl MemoryTier {
     pub(super) fn place(&self, primary: &CacheKey, rule: &VaryRule, fields: &HeaderMap) -> Place {
         let plain = FullKey::plain(primary.clone());
         let VaryRule::Names(_) = rule else { return Place { key: plain, news: None } };
-        match self.entries.get(&plain) {
+        match self.entry(&plain) {
             Some(Entry::Varies(known)) if known.rule == *rule => {
                 Place { key: known.key(plain.primary, fields), news: None }
             }
@@ -266,6 +307,7 @@ impl MemoryTier {
     pub(super) fn learn(&self, place: &Place) {
         if let Some(news) = &place.news {
             let plain = FullKey::plain(place.key.primary.clone());
+            self.pinned.follow(&plain, || Entry::Varies(news.clone()));
             self.entries.insert(plain, Entry::Varies(news.clone()));
         }
     }
@@ -281,10 +323,12 @@ impl MemoryTier {
         }
         object.body.forms.stored_at(&place.key);
         if object.body.in_slices().is_some() {
+            self.pinned.remove(&place.key, None);
             self.heads.insert(place.key.clone(), object);
             self.entries.invalidate(&place.key);
         } else {
             self.heads.invalidate(&place.key);
+            self.pinned.follow(&place.key, || Entry::Stored(Arc::clone(&object)));
             self.entries.insert(place.key, Entry::Stored(object));
         }
     }
@@ -415,7 +459,8 @@ impl MemoryTier {
                 Some(Entry::Stored(known)) if is_it(&known) => Op::Remove,
                 _ => Op::Nop,
             });
-            matches!(taken, CompResult::Removed(_))
+            let was_pinned = self.pinned.remove(key, Some(object));
+            matches!(taken, CompResult::Removed(_)) || was_pinned
         };
         if taken {
             self.forget_beneath(key);
@@ -474,12 +519,14 @@ impl MemoryTier {
                 Some(Entry::Stored(known)) if is_it(&known) => Op::Put(Entry::Stored(Arc::clone(by))),
                 _ => Op::Nop,
             }));
+            self.pinned.exchange(key, object, by);
         }
     }
 
     /// Forgets one variant.
     pub(super) fn remove(&self, key: &FullKey) {
         self.forget_beneath(key);
+        self.pinned.remove(key, None);
         self.entries.invalidate(key);
         self.heads.invalidate(key);
     }
@@ -488,6 +535,7 @@ impl MemoryTier {
     pub(super) fn invalidate(&self, primary: &CacheKey) {
         let plain = FullKey::plain(primary.clone());
         self.forget_beneath(&plain);
+        self.pinned.remove(&plain, None);
         self.entries.invalidate(&plain);
         self.heads.invalidate(&plain);
     }

@@ -25,6 +25,7 @@ mod interim;
 mod live;
 mod memory;
 mod object;
+mod pins;
 mod purging;
 mod recollection;
 mod search_rules;
@@ -32,6 +33,7 @@ mod slices;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod warming;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -47,13 +49,15 @@ pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
 pub use contents::{MemoryCursor, MemoryPage, SiteContents, StoredEntry, Wanted};
 pub use disk::fuzz_stored_head;
-pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, record_is_gone, site_tag};
+pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, Pinning, record_is_gone, site_tag};
 pub use explanation::{Explanation, NotStoredNote, SliceCounts};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
 pub use interim::{Hearing, InterimHead};
 pub use live::{HeldBack, Hold, KnownPlaylist};
 pub use memory::MemoryFigures;
 pub use object::Object;
+pub use pins::{NotPinned, Pin, PinnedIn};
+pub use warming::{WarmUp, WarmUpEnd};
 
 use super::key::CacheKey;
 use super::purge::{Provenance, Purges, Tags};
@@ -69,6 +73,7 @@ use fills::{Entered, Fill, FillsInFlight};
 use held_places::Place;
 use live::{LivePlaylists, too_many_held};
 use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
+use pins::PinnedKeys;
 use recollection::{Mark, Recollection};
 use search_rules::SearchRules;
 
@@ -105,6 +110,7 @@ pub struct CacheEngine<R: FetchRequest> {
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
     workshop: Arc<Workshop>,
     contents: Contents,
+    pinned: PinnedKeys,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
@@ -152,6 +158,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             memory,
             bounds,
             contents: Contents::default(),
+            pinned: PinnedKeys::default(),
             fetcher: OnceLock::new(),
             runtime,
             metrics,

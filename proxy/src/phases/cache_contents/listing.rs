@@ -153,6 +153,7 @@ fn shown(entry: &StoredEntry, tier: &str, names: &HashMap<u32, String>) -> Value
         "length": entry.length,
         "slices": entry.slices,
         "bytes": entry.weight,
+        "pinned": entry.pinned,
         "age": entry.age,
         "fresh_for": entry.fresh_for,
         "generation": entry.born.0,

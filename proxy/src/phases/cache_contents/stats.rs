@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidegate_store::{DeviceFigures, VolumeFigures};
+use tidegate_store::{DeviceFigures, Share, VolumeFigures};
 
 use super::{Contents, name_of};
-use crate::cache::engine::SiteContents;
+use crate::cache::disk::shares_in_bytes;
+use crate::cache::engine::{SiteContents, site_tag};
 use crate::telemetry::Metrics;
 
 pub(super) async fn of(contents: &Contents) -> Value {
@@ -16,12 +17,14 @@ pub(super) async fn of(contents: &Contents) -> Value {
     let names = contents.site_names();
     let metrics = &contents.proxy.metrics;
     let devices = contents.disk.as_ref().map(|disk| disk.store().figures().devices);
+    let model = contents.proxy.snapshot.load_full();
+    let shares = model.model().node.cache.disk.as_ref().map(shares_in_bytes).unwrap_or_default();
     let purges = contents.proxy.cache.purges();
     json!({
         "generation": purges.latest().0,
         "memory": memory(contents, &in_memory),
         "disk": devices.as_deref().map(|devices| on_disk(devices, metrics)),
-        "sites": sites(&names, &in_memory, devices.as_deref().unwrap_or_default(), metrics),
+        "sites": sites(&names, &in_memory, devices.as_deref().unwrap_or_default(), &shares, metrics),
     })
 }
 
@@ -91,6 +94,7 @@ fn sites(
     names: &HashMap<u32, String>,
     in_memory: &HashMap<u32, SiteContents>,
     devices: &[DeviceFigures],
+    shares: &HashMap<u32, Share>,
     metrics: &Metrics,
 ) -> Vec<Value> {
     let mut sites: BTreeMap<&str, (SiteContents, u64)> =
@@ -104,11 +108,13 @@ fn sites(
     for (site, bytes) in devices.iter().filter_map(|device| device.volume.as_ref()).flat_map(|volume| &volume.sites) {
         sites.entry(name_of(names, *site)).or_default().1 += bytes;
     }
+    let capacity = devices.iter().filter_map(|device| device.volume.as_ref()).map(|volume| volume.capacity).sum();
     let shown = sites.into_iter().map(|(name, (memory, disk_bytes))| {
+        let share = shares.get(&site_tag(name));
         json!({
             "site": name,
             "memory": { "objects": memory.objects, "slices": memory.slices, "bytes": memory.bytes },
-            "disk": { "bytes": disk_bytes },
+            "disk": { "bytes": disk_bytes, "floor_bytes": share.map(|share| share.floor), "ceiling_bytes": share.map(|share| share.ceiling.min(capacity)) },
             "requests": metrics.requests_by_cache(name),
         })
     });

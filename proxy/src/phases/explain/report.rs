@@ -46,6 +46,7 @@ pub(super) fn stored(object: &Object, found: &Explanation, fields: &HeaderMap, n
             Tags::Listed(tags) => json!(tags.len()),
             Tags::All => json!("all"),
         },
+        "pinned": found.pinned,
         "slices": found.slices.map(|slices| json!({ "stored": slices.stored, "all": slices.all })),
     })
 }

@@ -65,6 +65,7 @@ pub struct DiskMetrics {
     discarded: IntCounterVec,
     corrupt: IntCounterVec,
     refused: IntCounterVec,
+    warmed: IntCounterVec,
 }
 
 /// What was counted of a device since the node was started.
@@ -156,6 +157,11 @@ impl DiskMetrics {
                 "Records that the disk tier did not take, by why, such as that they were not asked for twice while room is scarce.",
                 &["reason"],
             ),
+            warmed: families.counters(
+                "tidegate_disk_warmed_keys_total",
+                "Keys that memory held before the start, by whether they were loaded from disk or not.",
+                &["outcome"],
+            ),
         }
     }
 
@@ -184,6 +190,12 @@ impl DiskMetrics {
     /// Records that the disk tier did not take a record.
     pub fn refuses(&self, why: &'static str) {
         self.refused.with_label_values(&[why]).inc();
+    }
+
+    /// Records what came of warming memory after the start.
+    pub fn warmed(&self, loaded: u64, not_loaded: u64) {
+        self.warmed.with_label_values(&["loaded"]).inc_by(loaded);
+        self.warmed.with_label_values(&["not_loaded"]).inc_by(not_loaded);
     }
 
     /// Names where usage is read from at each scrape. The first call counts.

@@ -65,6 +65,8 @@ pub struct StoredEntry {
     pub tags: Option<usize>,
     /// The purge that it has not outlived.
     pub purged: Option<(Purged, Mode)>,
+    /// Whether an operator has pinned it.
+    pub pinned: bool,
     /// Bytes that it is accounted for in memory, where it is there.
     pub weight: Option<u64>,
 }
@@ -194,6 +196,7 @@ impl<R: FetchRequest> CacheEngine<R> {
             site: object.body.deposit.site(),
             length: object.body.length().or(object.meta.body_length),
             slices: object.body.in_slices().map(|sliced| sliced.count()),
+            pinned: self.pinned.contains(key),
             weight: Some(object.weight() + key.weight() as u64),
             ..entry
         }
@@ -215,6 +218,7 @@ impl<R: FetchRequest> CacheEngine<R> {
                 Tags::All => None,
             },
             purged: self.purges.concerning(provenance),
+            pinned: false,
             weight: None,
         }
     }

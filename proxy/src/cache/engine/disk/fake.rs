@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{DiskRecord, DiskTier, Kind, NotTaken};
+use super::{DiskRecord, DiskTier, Kind, NotTaken, Pinning};
 use crate::cache::purge::Purges;
 
 /// How a store behaves.
@@ -103,5 +103,9 @@ impl DiskTier for Arc<FakeDisk> {
 
     fn remove(&self, key: &[u8]) {
         self.records.lock().remove(key);
+    }
+
+    fn pin(&self, key: &[u8], _: bool) -> Pinning {
+        if self.may_have(key) { Pinning::Done } else { Pinning::NotThere }
     }
 }

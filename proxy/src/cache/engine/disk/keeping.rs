@@ -121,6 +121,13 @@ impl Beneath {
         Some(version)
     }
 
+    /// The keys of the parts that a body is written in; none where it is not.
+    pub(in crate::cache::engine) fn part_keys(&self, place: &FullKey, body: &Body) -> Vec<Bytes> {
+        let Some(known) = *body.deposit.parts.lock() else { return Vec::new() };
+        let count = body.length().unwrap_or(0).div_ceil(LARGEST_BODY as u64);
+        (0..count).map(|index| key::of_part(&place.primary, known.version, index)).collect()
+    }
+
     /// Forgets the parts of a body that nothing leads to any more.
     pub(in crate::cache::engine) fn discard_parts(&self, place: &FullKey, body: &Body) {
         let Some(known) = *body.deposit.parts.lock() else { return };

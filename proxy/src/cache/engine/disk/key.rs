@@ -54,6 +54,13 @@ pub(in crate::cache::engine) fn cache_key_of(key: &[u8]) -> Option<CacheKey> {
     CacheKey::of_text(text, number(resource)?)
 }
 
+/// The place that a record's key stands for; nothing where it is no such key.
+pub(in crate::cache::engine) fn full_key_of(key: &[u8]) -> Option<FullKey> {
+    let primary = cache_key_of(key)?;
+    let variant = key.get(8 + primary.as_str().len()..)?;
+    Some(FullKey { primary, variant: variant.into() })
+}
+
 /// Whether a record's key has more than a cache key.
 pub(in crate::cache::engine) fn has_variant(key: &[u8]) -> bool {
     let length = key.get(4..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);

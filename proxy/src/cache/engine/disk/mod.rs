@@ -6,6 +6,7 @@
 //! anything else, so that no rule of caching is to be followed twice. Files and devices are the store's ([`DiskTier`]).
 
 mod codec;
+pub(super) mod hot_list;
 mod keeping;
 pub(super) mod key;
 mod loads;
@@ -23,7 +24,7 @@ use ahash::RandomState;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, site_tag};
+pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, Pinning, site_tag};
 
 use super::budget::{Budget, Reservation};
 use super::memory::FullKey;
@@ -82,6 +83,11 @@ impl Beneath {
     /// Gives back what is taken by records that were purged, some time.
     pub(super) fn sweep(&self) {
         self.tier.sweep();
+    }
+
+    /// Has a record stay whatever else wants its room, or lets it go again.
+    pub(super) fn pin(&self, record: &[u8], pinned: bool) -> Pinning {
+        self.tier.pin(record, pinned)
     }
 
     /// Whether there may be something under this key.

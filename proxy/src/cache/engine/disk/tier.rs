@@ -73,6 +73,19 @@ pub struct DiskRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotTaken;
 
+/// What came of pinning a record, or of letting it go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinning {
+    /// It is done.
+    Done,
+    /// There is no such record.
+    NotThere,
+    /// It is not written yet.
+    Waiting,
+    /// Too much is pinned already.
+    TooMuch,
+}
+
 /// The store beneath the memory tier.
 pub trait DiskTier: Send + Sync + 'static {
     /// Whether there may be a record under this key. Does not wait.
@@ -87,6 +100,8 @@ pub trait DiskTier: Send + Sync + 'static {
     fn write(&self, record: DiskRecord) -> Result<(), NotTaken>;
     /// Forgets a record.
     fn remove(&self, key: &[u8]);
+    /// Has a record stay whatever else wants its room, or lets it go again.
+    fn pin(&self, key: &[u8], pinned: bool) -> Pinning;
     /// Has all records looked at in the background, as some were purged; nothing where room is made by no one.
     fn sweep(&self) {}
 }

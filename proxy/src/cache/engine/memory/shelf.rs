@@ -80,7 +80,7 @@ impl Deposited {
 }
 
 impl Shelf {
-    fn key(&self, index: u64) -> FullKey {
+    pub(in crate::cache::engine) fn key(&self, index: u64) -> FullKey {
         let mut variant = Vec::with_capacity(17);
         variant.push(SLICE_MARK);
         variant.extend_from_slice(&self.version.to_be_bytes());

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 
 use super::body::{Body, Reader};
 use super::budget::{Admission, Budget, Keeper};
-use super::memory::Shelf;
+use super::memory::{FullKey, Shelf};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
@@ -119,6 +119,11 @@ impl Sliced {
 
     pub(super) fn total(&self) -> u64 {
         self.layout.total()
+    }
+
+    /// The place of a slice.
+    pub(super) fn slice_key(&self, index: u64) -> FullKey {
+        self.shelf.key(index)
     }
 
     /// How many slices the whole has.
