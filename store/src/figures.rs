@@ -22,6 +22,9 @@ pub struct Recovered {
     pub bytes: u64,
     /// What was found and is not used, by reason; reasons that did not occur are left out.
     pub discarded: Vec<Discarded>,
+    /// Segments that could neither be read nor emptied: with the next restart they may bring back what is removed from now
+    /// on. Who cannot bear that must not use the volume.
+    pub unemptied: u64,
     /// How long it took.
     pub took: Duration,
 }
@@ -132,6 +135,9 @@ pub struct VolumeFigures {
     pub corrupt: u64,
     /// Bytes of state blobs.
     pub state_bytes: u64,
+    /// Bytes that state may take, with what is set aside for replacing the largest blob: the others and twice the largest
+    /// have room in it.
+    pub state_room: u64,
     /// Bytes of memory that the index takes.
     pub index_memory: u64,
     /// Bytes of living records by site, those with most first.

@@ -74,12 +74,16 @@ impl Index {
     }
 
     /// Makes a record known that was found on disk, unless a newer one is known (or the same, copied
-    /// later); answers the one that is not.
+    /// later); answers the one that is not. An entry that was written twice is one record.
     pub(crate) fn recover(&self, place: Place) -> Option<Place> {
         let mut shard = self.shard(place.hash).write();
         let epoch = |segment| self.accounts.segment(segment).epoch;
         let newness = |place: &Place| (place.sequence, epoch(place.segment));
-        if shard.find(place.hash).is_some_and(|known| newness(&known) > newness(&place)) {
+        let known = shard.find(place.hash);
+        if known.is_some_and(|known| known.is_at(&place)) {
+            return None;
+        }
+        if known.is_some_and(|known| newness(&known) > newness(&place)) {
             return Some(Place { epoch: epoch(place.segment), ..place });
         }
         let known = shard.remove(place.hash).map(|known| self.accounts.subtract(&known));

@@ -20,6 +20,7 @@ const MAGIC: u32 = 0x7869_4754;
 const SUM: usize = 4;
 const STORED: u32 = 1;
 const KILLED: u32 = 2;
+const MOVED: u32 = 3;
 
 /// What stands at the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,13 @@ pub(crate) struct Heading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     Stored(Stored),
-    /// The record at this unit is gone.
+    /// The record at this unit is gone, and with it all that its key had before.
     Killed {
+        epoch: u64,
+        unit: u32,
+    },
+    /// What is at this unit is not to be found there, which says nothing of other copies of the record.
+    Moved {
         epoch: u64,
         unit: u32,
     },
@@ -92,13 +98,8 @@ impl Entry {
     pub(crate) fn encode(&self, seed: Seed) -> Vec<u8> {
         match self {
             Self::Stored(stored) => stored.encode(seed).to_vec(),
-            Self::Killed { epoch, unit } => {
-                let mut half = [0; HALF];
-                put_u32(&mut half, 0, KILLED);
-                put_u32(&mut half, 4, *unit);
-                put_u64(&mut half, 8, *epoch);
-                sealed(half, seed).repeat(2)
-            }
+            Self::Killed { epoch, unit } => gone(KILLED, *epoch, *unit, seed),
+            Self::Moved { epoch, unit } => gone(MOVED, *epoch, *unit, seed),
         }
     }
 
@@ -108,8 +109,13 @@ impl Entry {
         if is_sound(bytes, seed) && get_u32(bytes, 0) == STORED {
             return Some(Self::Stored(Stored::decode(bytes)));
         }
-        let half = bytes.chunks_exact(HALF).find(|half| is_sound(half, seed) && get_u32(half, 0) == KILLED)?;
-        Some(Self::Killed { epoch: get_u64(half, 8), unit: get_u32(half, 4) })
+        let known = |half: &&[u8]| is_sound(half, seed) && [KILLED, MOVED].contains(&get_u32(half, 0));
+        let half = bytes.chunks_exact(HALF).find(known)?;
+        let (epoch, unit) = (get_u64(half, 8), get_u32(half, 4));
+        Some(match get_u32(half, 0) {
+            KILLED => Self::Killed { epoch, unit },
+            _ => Self::Moved { epoch, unit },
+        })
     }
 }
 
@@ -142,6 +148,14 @@ impl Stored {
     }
 }
 
+fn gone(how: u32, epoch: u64, unit: u32, seed: Seed) -> Vec<u8> {
+    let mut half = [0; HALF];
+    put_u32(&mut half, 0, how);
+    put_u32(&mut half, 4, unit);
+    put_u64(&mut half, 8, epoch);
+    sealed(half, seed).repeat(2)
+}
+
 fn sealed<const LENGTH: usize>(mut bytes: [u8; LENGTH], seed: Seed) -> [u8; LENGTH] {
     let sum = seed.sum([&bytes[..LENGTH - SUM]]);
     put_u32(&mut bytes, LENGTH - SUM, sum);
@@ -158,9 +172,9 @@ mod tests {
     use super::*;
     use crate::key::Secret;
 
-    fn entries() -> [Entry; 2] {
+    fn entries() -> [Entry; 3] {
         let stored = Stored { epoch: 1, hash: 2, sequence: 3, expires: 4, unit: 5, length: 6, site: 7, kind: 8 };
-        [Entry::Stored(stored), Entry::Killed { epoch: 9, unit: 10 }]
+        [Entry::Stored(stored), Entry::Killed { epoch: 9, unit: 10 }, Entry::Moved { epoch: 11, unit: 12 }]
     }
 
     fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
@@ -172,8 +186,8 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_a_flipped_bit_is_seen_or_does_no_harm() {
         let seed = Seed::of(&Secret([1; 16]));
-        let [stored, killed] = entries();
-        for (entry, survives) in [(stored, false), (killed, true)] {
+        let [stored, killed, moved] = entries();
+        for (entry, survives) in [(stored, false), (killed, true), (moved, true)] {
             let bytes = entry.encode(seed);
             assert_eq!((bytes.len(), Entry::decode(&bytes, seed)), (ENTRY, Some(entry)));
             for bit in 0..ENTRY * 8 {

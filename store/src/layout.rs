@@ -56,12 +56,13 @@ impl Geometry {
         (capacity / SEGMENTS_WANTED / MIB * MIB).clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT)
     }
 
-    /// A capacity in segments of a size; `None`: they would be too few, or no volume has such segments.
-    pub(crate) fn of(capacity: u64, segment_size: u64) -> Option<Self> {
+    /// A capacity in segments of a size; `None`: they would be too few, or no volume has such segments. State that is
+    /// there already and needs more room than usual, as the capacity was larger, takes it from the segments.
+    pub(crate) fn of(capacity: u64, segment_size: u64, state_needs: u64) -> Option<Self> {
         if !(SMALLEST_SEGMENT..=LARGEST_SEGMENT).contains(&segment_size) || !segment_size.is_multiple_of(MIB) {
             return None;
         }
-        let state_room = (capacity / STATE_PART).clamp(LEAST_STATE, MOST_STATE);
+        let state_room = (capacity / STATE_PART).clamp(LEAST_STATE, MOST_STATE).max(state_needs.min(capacity / 2));
         let journal_size = segment_size / JOURNAL_PART;
         let segments = capacity.saturating_sub(state_room + FIXED) / (segment_size + journal_size + FILE_OVERHEAD);
         if segments < LEAST_SEGMENTS {
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn all_that_a_volume_may_write_is_within_its_capacity() {
         for capacity in [LEAST_CAPACITY, 16 * MIB, 100 * MIB, 1000 * MIB, 1 << 40, 1 << 50] {
-            let geometry = Geometry::of(capacity, Geometry::segment_size_for(capacity)).expect("is large enough");
+            let geometry = Geometry::of(capacity, Geometry::segment_size_for(capacity), 0).expect("is large enough");
             let all =
                 u64::from(geometry.segments) * (geometry.segment_size + geometry.journal_size) + geometry.state_room;
             assert!(all <= capacity, "{capacity}: {geometry:?}");
@@ -139,9 +140,9 @@ mod tests {
 
     #[test]
     fn a_capacity_that_is_too_small_has_no_geometry() {
-        assert_eq!(Geometry::of(LEAST_CAPACITY / 2, MIB), None);
-        assert_eq!(Geometry::of(1 << 30, MIB + 1), None);
-        assert_eq!(Geometry::of(1 << 30, 1 << 40), None);
+        assert_eq!(Geometry::of(LEAST_CAPACITY / 2, MIB, 0), None);
+        assert_eq!(Geometry::of(1 << 30, MIB + 1, 0), None);
+        assert_eq!(Geometry::of(1 << 30, 1 << 40, 0), None);
     }
 
     #[test]

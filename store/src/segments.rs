@@ -54,6 +54,8 @@ struct Journal {
     length: u64,
     /// Records that it says are gone.
     killed: u64,
+    /// Whether the file says nothing any more, so that there is nothing to be noted.
+    emptied: bool,
 }
 
 /// Files held open, those used last.
@@ -102,7 +104,7 @@ impl Segments {
         self.put(&*file, &heading.encode(self.seed), 0)?;
         file.sync_data()?;
         usage.let_go.store(0, Ordering::Relaxed);
-        *journal = Journal { length: HEADING as u64, killed: 0 };
+        *journal = Journal { length: HEADING as u64, killed: 0, emptied: false };
         usage.epoch.store(heading.epoch, Ordering::Release);
         Ok(())
     }
@@ -110,24 +112,38 @@ impl Segments {
     /// Goes on with a use that an index file told of.
     pub(crate) fn resume(&self, segment: u32, epoch: u64, length: u64, killed: u64) {
         let usage = &self.uses[segment as usize];
-        *usage.journal.lock() = Journal { length, killed };
+        *usage.journal.lock() = Journal { length, killed, emptied: false };
         usage.epoch.store(epoch, Ordering::Release);
     }
 
-    /// Lets a segment be free.
-    pub(crate) fn end(&self, segment: u32) -> io::Result<()> {
+    /// Has the index of a segment say nothing any more, so that its records may be forgotten. After an error it is what it
+    /// was, and what happens is noted as before.
+    pub(crate) fn empty(&self, segment: u32) -> io::Result<()> {
+        let mut journal = self.uses[segment as usize].journal.lock();
+        if let Err(error) = self.file(segment, Part::Journal, true).and_then(|file| file.truncate(0)) {
+            self.open.lock().files.remove(&(segment, Part::Journal));
+            // What cannot be cut can perhaps be removed.
+            match self.io.remove(&self.directory.join(segment_file(segment, Part::Journal))) {
+                Err(other) if other.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        journal.emptied = true;
+        Ok(())
+    }
+
+    /// Lets a segment be free whose index is empty.
+    pub(crate) fn end(&self, segment: u32) {
         let usage = &self.uses[segment as usize];
-        let mut journal = usage.journal.lock();
+        *usage.journal.lock() = Journal::default();
         usage.epoch.store(NO_EPOCH, Ordering::Release);
-        *journal = Journal::default();
-        self.file(segment, Part::Journal, true)?.truncate(0)
     }
 
     /// Writes down what happened in a use of a segment; nothing if that is over.
     pub(crate) fn note(&self, segment: u32, epoch: u64, entry: &Entry) -> io::Result<()> {
         let Some(usage) = self.uses.get(segment as usize) else { return Ok(()) };
         let mut journal = usage.journal.lock();
-        if usage.epoch.load(Ordering::Acquire) != epoch || epoch == NO_EPOCH {
+        if usage.epoch.load(Ordering::Acquire) != epoch || epoch == NO_EPOCH || journal.emptied {
             return Ok(());
         }
         let full = journal.length + ENTRY as u64 > self.geometry.journal_size;
@@ -135,10 +151,12 @@ impl Segments {
             Entry::Stored(_) if full => return Err(io::ErrorKind::StorageFull.into()),
             Entry::Stored(_) => {}
             // Without its header it is no record either.
-            Entry::Killed { unit, .. } if full || journal.killed >= self.geometry.most_killed() => {
+            Entry::Killed { unit, .. } | Entry::Moved { unit, .. }
+                if full || journal.killed >= self.geometry.most_killed() =>
+            {
                 return self.erase_header(segment, *unit);
             }
-            Entry::Killed { .. } => journal.killed += 1,
+            Entry::Killed { .. } | Entry::Moved { .. } => journal.killed += 1,
         }
         let file = self.file(segment, Part::Journal, false)?;
         self.put(&*file, &entry.encode(self.seed), journal.length)?;

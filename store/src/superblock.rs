@@ -75,6 +75,11 @@ impl Superblock {
     }
 
     pub(crate) const READ: usize = SIZE;
+
+    /// Whether a damaged one was certainly a superblock.
+    pub(crate) fn is_signed(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC) || bytes.get(COPY..).is_some_and(|copy| copy.starts_with(&MAGIC))
+    }
 }
 
 fn decode_copy(copy: &[u8]) -> Found {

@@ -11,6 +11,7 @@ mod state;
 mod stream;
 mod sweeping;
 mod types;
+mod void;
 mod window;
 mod writer;
 mod writing;
@@ -41,7 +42,9 @@ pub use sweeping::Swept;
 pub use types::{
     AppendError, Appended, Cursor, Lookup, OpenError, Origin, Outcome, Place, ReadError, StateBlob, StateError,
 };
+use void::Void;
 use writer::Writer;
+use writing::Caller;
 
 /// One directory of records. Synchronous: whoever must not wait calls it from a thread of its own. One thread writes at
 /// a time, any number read.
@@ -60,6 +63,10 @@ pub struct Volume {
     counters: Counters,
     /// What is gone, and could not be written down as such.
     unsettled: Mutex<Vec<Place>>,
+    /// Marks that nobody waits for and that could not be written yet.
+    late: Mutex<Vec<(u32, Entry)>>,
+    /// What is not there though indexes may say so.
+    void: Mutex<Void>,
     /// Hashes of what was removed while the index was not read yet.
     forgotten_early: Mutex<HashSet<u64>>,
     recovered: AtomicBool,
@@ -136,7 +143,19 @@ impl Volume {
         keeper: &dyn Keeper,
         wanted: &dyn Fn() -> bool,
     ) -> Result<Appended, AppendError> {
-        self.append_record(record, keeper, wanted)
+        self.append_telling(record, keeper, wanted, &|| {})
+    }
+
+    /// The same; `progress` is called whenever something was done for it, so that who waits can tell a device that is busy
+    /// from one that hangs. It must be quick and must not call this volume either.
+    pub fn append_telling(
+        &self,
+        record: &NewRecord,
+        keeper: &dyn Keeper,
+        wanted: &dyn Fn() -> bool,
+        progress: &dyn Fn(),
+    ) -> Result<Appended, AppendError> {
+        self.append_record(record, &Caller { keeper, wanted, progress })
     }
 
     /// Removes a key's record at once for everyone who looks; says whether there was one. An error means that it may
@@ -161,6 +180,11 @@ impl Volume {
         self.index.remove(hash)
     }
 
+    /// The same for what stands at a place, if it still is what was found there.
+    pub(crate) fn forget_place(&self, place: &Place) -> Option<Place> {
+        self.index.take_if_there(place)
+    }
+
     /// The other half: writes down that the record is gone, so that it does not come back after a restart.
     pub fn settle(&self, forgotten: &Place) -> io::Result<()> {
         self.segments.note(
@@ -168,6 +192,11 @@ impl Volume {
             forgotten.epoch,
             &Entry::Killed { epoch: forgotten.epoch, unit: forgotten.unit },
         )
+    }
+
+    /// What is known of a key, also of a record whose time is over: it is newer than what another volume may have.
+    pub fn known(&self, key: &Key) -> Option<Place> {
+        self.is_recovered().then(|| self.index.find(self.hash(key))).flatten()
     }
 
     /// Forgets all records, durably. State stays.
@@ -179,6 +208,13 @@ impl Volume {
     /// [`Volume::settle`] again.
     pub fn take_unsettled(&self) -> Vec<Place> {
         std::mem::take(&mut *self.unsettled.lock())
+    }
+
+    /// As [`Volume::settle`] for what no caller asks about; what the device refuses is tried again.
+    fn settle_later(&self, forgotten: &Place) -> io::Result<()> {
+        self.settle(forgotten).inspect_err(|_| {
+            self.note_or_keep(forgotten.segment, &Entry::Killed { epoch: forgotten.epoch, unit: forgotten.unit });
+        })
     }
 
     fn settle_or_keep(&self, forgotten: &Place) -> io::Result<()> {
@@ -226,6 +262,7 @@ impl Volume {
     /// Makes durable what the segments being filled have. Whatever they had before is, or soon will be.
     pub fn sync(&self) -> io::Result<()> {
         let open = self.writer.lock().open_segments();
+        self.note_late();
         open.into_iter().try_for_each(|segment| self.segments.sync(segment))
     }
 
@@ -250,6 +287,7 @@ impl Volume {
             evicted: count(&self.counters.evicted),
             corrupt: count(&self.counters.corrupt),
             state_bytes: count(&self.counters.state),
+            state_room: self.geometry.state_room,
             index_memory: self.index.memory(),
             sites,
         }

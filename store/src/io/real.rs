@@ -98,8 +98,9 @@ impl IoFile for RealFile {
     }
 
     fn let_go(&self, offset: u64, length: u64) {
+        let Some(length) = std::num::NonZeroU64::new(length) else { return };
         // A file system that takes no hints is none the worse.
-        fadvise(&self.0, offset, std::num::NonZeroU64::new(length), Advice::DontNeed).unwrap_or_default();
+        fadvise(&self.0, offset, Some(length), Advice::DontNeed).unwrap_or_default();
     }
 }
 

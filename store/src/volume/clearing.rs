@@ -2,30 +2,35 @@
 
 use std::io;
 
-use super::Volume;
 use super::stream::Stream;
+use super::{StateError, Volume};
 
 impl Volume {
-    /// Every segment becomes free; what its index said is gone from the device too. After an error some records may come
-    /// back with a restart, and none is found until then.
+    /// Every segment becomes free. One thing is made durable, which says that nothing of what there was is there any more:
+    /// with as many segments as a large device has, doing so for each of them would take minutes. After an error everything
+    /// is as it was.
     pub(super) fn clear_all(&self) -> io::Result<()> {
         let mut writer = self.writer.lock();
+        self.void_everything().map_err(|error| match error {
+            StateError::Io { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
         for stream in Stream::ALL {
             writer.close(stream);
         }
-        let mut cleared = Ok(());
         let full: Vec<u32> = writer.full().map(|full| full.segment).collect();
         for segment in full {
             self.index.forget_segment(segment, &mut |_| {});
-            match self.segments.end(segment).and_then(|()| self.segments.sync(segment)) {
-                Ok(()) => self.release(&mut writer, segment),
-                Err(error) => {
-                    writer.trouble(segment);
-                    cleared = Err(error);
+            match self.segments.empty(segment) {
+                Ok(()) => {
+                    self.segments.end(segment);
+                    self.release(&mut writer, segment);
                 }
+                // Whatever it says does not count any more.
+                Err(_) => writer.refused(segment),
             }
         }
         self.count_free(&writer);
-        cleared
+        Ok(())
     }
 }

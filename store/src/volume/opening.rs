@@ -47,11 +47,12 @@ pub(super) fn open(io: Arc<dyn Io>, options: &VolumeOptions) -> Result<Volume, O
     }
     let lock = opening.take()?;
     let (superblock, geometry, origin) = opening.superblock()?;
-    let found = opening.look_at_segments(&geometry)?;
+    let mut found = opening.look_at_segments(&geometry)?;
     let seed = Seed::of(&superblock.secret);
     let state = options.directory.join(STATE);
     let states = States::open(Arc::clone(&io), state.clone(), seed, geometry.state_room)
         .map_err(|source| OpenError::Io { operation: "list", path: state, source })?;
+    found.foreign += states.foreign();
     let segments = Segments::new(Arc::clone(&io), options.directory.join(SEGMENTS), geometry, seed, options.open_files);
     Ok(Volume {
         options: options.clone(),
@@ -67,6 +68,8 @@ pub(super) fn open(io: Arc<dyn Io>, options: &VolumeOptions) -> Result<Volume, O
         states: Mutex::new(states),
         shares: RwLock::new(HashMap::new()),
         unsettled: Mutex::default(),
+        late: Mutex::default(),
+        void: Mutex::default(),
         forgotten_early: Mutex::default(),
         recovered: false.into(),
         _lock: lock,
@@ -101,17 +104,20 @@ impl Opening<'_> {
             Err(source) => return Err(OpenError::Io { operation: "read", path, source }),
         };
         match Superblock::decode(&bytes) {
-            Found::Ours { superblock, whole } => match Geometry::of(self.capacity, superblock.segment_size) {
-                Some(geometry) => {
-                    if !whole {
-                        self.write(&superblock)?;
+            Found::Ours { superblock, whole } => {
+                match Geometry::of(self.capacity, superblock.segment_size, self.state_needs()?) {
+                    Some(geometry) => {
+                        if !whole {
+                            self.write(&superblock)?;
+                        }
+                        Ok((superblock, geometry, Origin::Opened))
                     }
-                    Ok((superblock, geometry, Origin::Opened))
+                    None => self.renew("its segments are too large for the capacity it has now"),
                 }
-                None => self.renew("its segments are too large for the capacity it has now"),
-            },
+            }
             Found::OtherVersion(version) => self.renew(&format!("its format is version {version}, which is not ours")),
-            Found::Damaged => self.renew("its superblock is damaged"),
+            Found::Damaged if Superblock::is_signed(&bytes) => self.renew("its superblock is damaged"),
+            Found::Damaged => self.renew_unsigned("its superblock is damaged"),
             Found::Foreign => Err(OpenError::Foreign { path }),
         }
     }
@@ -119,8 +125,30 @@ impl Opening<'_> {
     fn without_superblock(&self) -> Result<(Superblock, Geometry, Origin), OpenError> {
         match self.our_files()?.is_empty() {
             true => self.make(Origin::Created),
-            false => self.renew("its superblock is missing"),
+            false => self.renew_unsigned("its superblock is missing"),
         }
+    }
+
+    /// Begins anew where nothing says whose the directory is: `state` is a name that others give to directories as well.
+    fn renew_unsigned(&self, why: &str) -> Result<(Superblock, Geometry, Origin), OpenError> {
+        for name in self.list(STATE)?.into_iter().filter(|name| super::state::is_ours(name)) {
+            let path = self.directory.join(STATE).join(name);
+            if !self.read(&path).is_ok_and(|bytes| super::state::is_signed(&bytes)) {
+                return Err(OpenError::Foreign { path });
+            }
+        }
+        self.renew(why)
+    }
+
+    /// Bytes of room that the state needs which is there.
+    fn state_needs(&self) -> Result<u64, OpenError> {
+        let length = |name: &String| {
+            let path = self.directory.join(STATE).join(name);
+            self.io.open(&path).and_then(|file| file.length()).unwrap_or(0)
+        };
+        let lengths: Vec<u64> =
+            self.list(STATE)?.iter().filter(|name| super::state::is_ours(name)).map(length).collect();
+        Ok(lengths.iter().sum::<u64>() + lengths.iter().max().copied().unwrap_or(0))
     }
 
     /// Begins anew. Only files that are named as ours are removed.
@@ -134,7 +162,7 @@ impl Opening<'_> {
     fn make(&self, origin: Origin) -> Result<(Superblock, Geometry, Origin), OpenError> {
         let segment_size = Geometry::segment_size_for(self.capacity);
         let too_small = OpenError::TooSmall { capacity: self.capacity, least: LEAST_CAPACITY };
-        let geometry = Geometry::of(self.capacity, segment_size).ok_or(too_small)?;
+        let geometry = Geometry::of(self.capacity, segment_size, 0).ok_or(too_small)?;
         let random = |source| OpenError::Io { operation: "draw a secret for", path: self.directory.to_owned(), source };
         let superblock = Superblock::random(segment_size).map_err(random)?;
         self.write(&superblock)?;
@@ -168,8 +196,13 @@ impl Opening<'_> {
         for name in self.list(SEGMENTS)? {
             match parse_segment_file(&name) {
                 Some((segment, part)) if segment >= geometry.segments => {
-                    self.remove(&self.directory.join(SEGMENTS).join(&name))?;
-                    found.beyond_capacity += u64::from(part == Part::Data);
+                    let path = self.directory.join(SEGMENTS).join(&name);
+                    match self.io.remove(&path) {
+                        Ok(()) => found.beyond_capacity += u64::from(part == Part::Data),
+                        // A directory is none of ours.
+                        Err(error) if error.kind() == io::ErrorKind::IsADirectory => found.foreign += 1,
+                        Err(source) => return Err(OpenError::Io { operation: "remove", path, source }),
+                    }
                 }
                 Some((segment, Part::Journal)) => {
                     found.indexed.insert(segment);

@@ -100,8 +100,7 @@ impl Volume {
     fn forget_damaged<T>(&self, place: &Place, what: &'static str) -> Result<Option<T>, ReadError> {
         let Some(gone) = self.index.take_if_there(place) else { return Ok(None) };
         self.counters.corrupt.fetch_add(1, Ordering::Relaxed);
-        // Should this fail it is found damaged once more after a restart.
-        drop(self.settle(&gone));
+        self.settle_later(&gone).ok();
         Err(ReadError::Corrupt { segment: place.segment, what })
     }
 }

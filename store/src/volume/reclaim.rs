@@ -4,7 +4,7 @@
 //! holds against scans: what came once and was never read goes with its segment, whatever there was of it.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -12,9 +12,10 @@ use bytes::Bytes;
 use super::stream::Stream;
 use super::window::Window;
 use super::writer::{Filling, Full, RESERVED, Writer};
-use super::writing::{failed, place};
+use super::writing::{Caller, failed, leave, place};
 use super::{AppendError, Place, Volume};
 use crate::figures::Reclaimed;
+use crate::journal::Entry;
 use crate::keeper::{EntryView, Fate, Keeper};
 use crate::key::Key;
 use crate::layout::padded;
@@ -24,6 +25,10 @@ use crate::record::codec::{Header, change_epoch, head, key, verify};
 /// How finely the living part of segments is told apart. Coarse, so that among segments of which about as much lives the
 /// oldest goes, and the order is nearly the one in which they were written.
 const LIVING_STEPS: u64 = 8;
+
+/// Segments that stay where they are because nearly all of them was read, at most, for one record to be stored: it should
+/// not wait long, and were all of them spared at once, their records' reads would all be forgotten.
+const MOST_SPARED: u32 = 8;
 
 /// Why a record is to be carried over. What comes first does so first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +45,33 @@ enum Claim {
 struct Claims {
     records: Vec<(Claim, Place)>,
     bytes: u64,
+}
+
+/// What became of a victim's records.
+#[derive(Default)]
+struct Round {
+    told: Reclaimed,
+    /// Where those stood that are elsewhere now.
+    moved: Vec<Place>,
+    /// Units of those that the keeper let go. They can be found until the segment's index says nothing of them.
+    dropped: HashSet<u32>,
+    /// Units of those that could not be read.
+    corrupt: HashSet<u32>,
+}
+
+impl Round {
+    fn goes(&mut self, place: &Place, now: u64) {
+        let told = &mut self.told;
+        match () {
+            () if self.dropped.contains(&place.unit) => told.dropped += 1,
+            () if self.corrupt.contains(&place.unit) => told.corrupt += 1,
+            () if place.expires <= now => told.expired += 1,
+            () => {
+                told.evicted += 1;
+                told.evicted_bytes += place.padded();
+            }
+        }
+    }
 }
 
 /// A site that has a share, and how much it will have.
@@ -79,27 +111,30 @@ fn claim(place: &Place, site: Option<&SiteRoom>) -> Option<Claim> {
 
 impl Volume {
     /// Makes segments free until there is one to take, beside the one in reserve.
-    pub(super) fn make_free(&self, writer: &mut Writer, keeper: &dyn Keeper) -> Result<(), AppendError> {
+    pub(super) fn make_free(&self, writer: &mut Writer, caller: &Caller<'_>) -> Result<(), AppendError> {
         let mut spared = 0;
         // Two reclaims make at least one segment free, as each carries over half a segment at most.
         for _ in 0..self.geometry.segments * 2 {
             if writer.free() > RESERVED {
                 break;
             }
+            self.try_unusable(writer);
             if let Some(stream) = writer.left_behind() {
                 writer.close(stream);
             }
             let now = self.now();
             let Some(victim) = self.choose_victim(writer, now) else { break };
             let claims = self.claims(victim.segment, now);
+            let must_go = writer.untrue.contains(&victim.segment);
             // Nearly all of it is to stay: then it stays where it is, for as long as if it had been written anew.
-            if claims.bytes > self.geometry.segment_size / 2 && spared < self.geometry.segments {
+            if claims.bytes > self.geometry.segment_size / 2 && spared < MOST_SPARED && !must_go {
                 writer.spare(victim.segment, self.options.sequences.next());
                 self.index.forget_reads(victim.segment);
                 spared += 1;
+                (caller.progress)();
                 continue;
             }
-            self.reclaim(writer, keeper, victim, claims, now)?;
+            self.reclaim(writer, caller, victim, claims, now)?;
         }
         Ok(())
     }
@@ -107,45 +142,70 @@ impl Volume {
     fn reclaim(
         &self,
         writer: &mut Writer,
-        keeper: &dyn Keeper,
+        caller: &Caller<'_>,
         victim: Full,
         claims: Claims,
         now: u64,
     ) -> Result<(), AppendError> {
         let Full { segment, epoch, .. } = victim;
         let opened = self.index.accounts().segment(segment).opened;
-        let mut told = Reclaimed { segment, age: now.saturating_sub(opened), ..Reclaimed::default() };
+        let told = Reclaimed { segment, age: now.saturating_sub(opened), ..Reclaimed::default() };
+        let mut round = Round { told, ..Round::default() };
         let places = claims.within(self.geometry.segment_size / 2);
         let mut window = Window::default();
+        let mut carried = Ok(true);
         for (number, place) in places.iter().enumerate() {
             let bytes = window.read(&self.segments, &places[number..]).ok();
-            if !self.carry_over(writer, keeper, Place { epoch, ..*place }, bytes, &mut told)? {
+            (caller.progress)();
+            carried = self.carry_over(writer, caller.keeper, Place { epoch, ..*place }, bytes, &mut round);
+            if !matches!(carried, Ok(true)) {
                 break;
             }
         }
-        self.index.forget_segment(segment, &mut |place| match place.expires <= now {
-            true => told.expired += 1,
-            false => {
-                told.evicted += 1;
-                told.evicted_bytes += place.padded();
-            }
-        });
-        self.segments.end(segment).map_err(|error| {
-            writer.trouble(segment);
-            failed("empty", segment)(error)
-        })?;
+        // Also when that was broken off: else what was carried over would be there twice.
+        self.empty(writer, segment, &round.moved)?;
+        self.index.forget_segment(segment, &mut |place| round.goes(place, now));
+        self.segments.end(segment);
         self.release(writer, segment);
         self.counters.reclaimed.fetch_add(1, Ordering::Relaxed);
-        self.counters.evicted.fetch_add(told.evicted, Ordering::Relaxed);
-        writer.done.push(told);
-        Ok(())
+        self.counters.evicted.fetch_add(round.told.evicted, Ordering::Relaxed);
+        writer.done.push(round.told);
+        carried.map(drop)
+    }
+
+    /// Has a segment's index say nothing any more. While the device refuses that, everything that is left of the segment
+    /// stays as it is; only of what was carried over it has to say that it is elsewhere now.
+    fn empty(&self, writer: &mut Writer, segment: u32, moved: &[Place]) -> Result<(), AppendError> {
+        self.segments.empty(segment).map_err(|error| {
+            writer.refused(segment);
+            let gone = |place: &Place| Entry::Moved { epoch: place.epoch, unit: place.unit };
+            if moved.iter().any(|place| self.note_gone(segment, &gone(place)).is_err()) {
+                writer.untrue.insert(segment);
+            }
+            failed("empty", segment)(error)
+        })
+    }
+
+    /// A segment that could be neither read nor emptied may be another time.
+    fn try_unusable(&self, writer: &mut Writer) {
+        for segment in writer.unusable() {
+            if self.segments.empty(segment).is_ok() {
+                self.segments.end(segment);
+                self.release(writer, segment);
+            }
+        }
     }
 
     /// The segment of which the least is alive, the oldest of such.
     fn choose_victim(&self, writer: &Writer, now: u64) -> Option<Full> {
         writer.full().min_by_key(|full| {
             let alive = self.index.accounts().segment(full.segment).living_at(now);
-            (full.troubles, (alive * LIVING_STEPS).div_ceil(full.filled.max(1)), full.age)
+            (
+                !writer.untrue.contains(&full.segment),
+                full.refusals,
+                (alive * LIVING_STEPS).div_ceil(full.filled.max(1)),
+                full.age,
+            )
         })
     }
 
@@ -191,29 +251,37 @@ impl Volume {
         keeper: &dyn Keeper,
         from: Place,
         bytes: Option<Vec<u8>>,
-        told: &mut Reclaimed,
+        round: &mut Round,
     ) -> Result<bool, AppendError> {
         let Some((mut bytes, header)) = bytes.and_then(|bytes| self.verified(bytes, &from)) else {
-            told.corrupt += u64::from(self.index.remove_if_there(&from));
+            round.corrupt.insert(from.unit);
             return Ok(true);
         };
         let fate = judge(&bytes, &header, &from, keeper);
         if fate == Fate::Drop {
-            told.dropped += u64::from(self.index.remove_if_there(&from));
+            round.dropped.insert(from.unit);
             return Ok(true);
         }
         let Some(at) = self.room_for_carrying(writer, padded(from.length))? else { return Ok(false) };
         change_epoch(&mut bytes, &header, at.epoch, self.seed);
-        self.segments.write(at.segment, at.offset, bytes, &[]).map_err(failed("write to", at.segment))?;
+        let written = self.segments.write(at.segment, at.offset, bytes, &[]);
+        written.map_err(|error| leave(writer, Stream::Carried, at.segment, "write to", error))?;
         writer.took(Stream::Carried, u64::from(from.length));
         self.counters.carried.fetch_add(u64::from(from.length), Ordering::Relaxed);
         let pinned = fate == Fate::KeepPinned && self.index.accounts().pinned() + from.padded() <= self.most_pinned();
         let to = Place { pinned, ..place(from.hash, &at, &header) };
-        // Removed or replaced meanwhile: then nobody hears of the copy.
+        // Written down before it is found there: a removal from now on marks one of both, and speaks for both.
+        self.note_stored(&to).map_err(|error| {
+            self.note_or_keep(to.segment, &Entry::Moved { epoch: to.epoch, unit: to.unit });
+            leave(writer, Stream::Carried, at.segment, "write the index of", error)
+        })?;
         if self.index.relocate(&from, to) {
-            self.note_stored(&to, at.epoch).map_err(failed("write the index of", at.segment))?;
-            told.carried += 1;
-            told.carried_bytes += u64::from(from.length);
+            round.moved.push(from);
+            round.told.carried += 1;
+            round.told.carried_bytes += u64::from(from.length);
+        } else {
+            // Removed or replaced meanwhile: then nobody hears of the copy.
+            self.note_or_keep(to.segment, &Entry::Killed { epoch: to.epoch, unit: to.unit });
         }
         Ok(true)
     }

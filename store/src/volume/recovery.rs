@@ -3,7 +3,8 @@
 //! Owns which of what they say is believed. Every entry has a checksum and names its use of the segment; what the data
 //! files hold is only looked at when it is read.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -43,6 +44,10 @@ struct Gathered {
     uses: Vec<FoundUse>,
     /// Records of which there is a newer one.
     losers: Vec<Place>,
+    /// Hash and sequence of what is gone or over: so is what the key had before, should nobody have written that down.
+    gone: Vec<(u64, u64)>,
+    /// Whether some are over only by the clock.
+    expired: bool,
     unreadable: Vec<u32>,
 }
 
@@ -51,7 +56,28 @@ impl Gathered {
         other.tally.0.into_iter().for_each(|(reason, count)| self.tally.add(reason, count));
         self.uses.extend(other.uses);
         self.losers.extend(other.losers);
+        self.gone.extend(other.gone);
+        self.expired |= other.expired;
         self.unreadable.extend(other.unreadable);
+    }
+}
+
+/// What an index says of a record in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    There,
+    /// Removed or replaced, and what its key had before as well.
+    Gone,
+    /// Not here.
+    Moved,
+}
+
+impl Standing {
+    fn after(self, gone: &Entry) -> Self {
+        match (self, gone) {
+            (Self::Gone, _) | (_, Entry::Killed { .. }) => Self::Gone,
+            _ => Self::Moved,
+        }
     }
 }
 
@@ -71,18 +97,26 @@ impl Volume {
             return Recovered::default();
         }
         let began = Instant::now();
+        let void = self.read_void();
         let mut gathered = self.gather(progress);
+        self.let_go_of_older(&mut gathered);
         gathered.tally.add(DiscardReason::BeyondCapacity, self.found.beyond_capacity);
         gathered.tally.add(DiscardReason::ForeignFile, self.found.foreign);
         gathered.tally.add(DiscardReason::UnreadableSegment, gathered.unreadable.len() as u64);
         gathered.tally.add(DiscardReason::Superseded, gathered.losers.len() as u64);
-        // Else the older one would come back when the newer is gone. Should this fail, it is tried with every restart.
-        gathered.losers.iter().for_each(|loser| drop(self.settle(loser)));
         for FoundUse { heading: Heading { segment, epoch, .. }, filled, .. } in &gathered.uses {
             let state = State::Full { filled: *filled, epoch: *epoch, age: *epoch };
             writer.segments[*segment as usize].state = state;
         }
-        gathered.unreadable.iter().for_each(|segment| self.give_up(&mut writer, *segment));
+        gathered.losers.iter().for_each(|loser| self.settle_loser(&mut writer, loser));
+        let unemptied = gathered.unreadable.iter().filter(|segment| !self.give_up(&mut writer, **segment)).count();
+        let written_down = match void {
+            // What is over by the clock is forgotten, and must stay so should the clock be wrong.
+            Ok(true) if gathered.expired => self.void_what_is_over(self.now()),
+            Ok(true) => Ok(()),
+            Ok(false) => self.void_everything(),
+            Err(error) => Err(error),
+        };
         go_on_filling(&mut writer, &gathered.uses, self);
         self.count_free(&writer);
         self.finish_recovery();
@@ -91,6 +125,7 @@ impl Volume {
             records: accounts.records(),
             bytes: accounts.living(),
             discarded: gathered.tally.0.into_iter().map(|(reason, count)| Discarded { reason, count }).collect(),
+            unemptied: unemptied as u64 + u64::from(written_down.is_err()),
             took: began.elapsed(),
         }
     }
@@ -128,12 +163,39 @@ impl Volume {
         RecoveryProgress { segments_done, segments: self.geometry.segments, records }
     }
 
+    /// A record that is gone or over takes along what its key had before: the process may have ended before that was
+    /// written down as gone.
+    fn let_go_of_older(&self, gathered: &mut Gathered) {
+        for (hash, sequence) in std::mem::take(&mut gathered.gone) {
+            if self.index.find(hash).is_some_and(|known| known.sequence <= sequence) {
+                gathered.losers.extend(self.index.remove(hash));
+            }
+        }
+    }
+
+    /// Else the older one would come back when the newer is gone.
+    fn settle_loser(&self, writer: &mut Writer, loser: &Place) {
+        let Place { segment, epoch, unit, .. } = *loser;
+        let copy = self.index.find(loser.hash).is_some_and(|winner| winner.sequence == loser.sequence);
+        let entry = if copy { Entry::Moved { epoch, unit } } else { Entry::Killed { epoch, unit } };
+        if self.note_gone(segment, &entry).is_err() {
+            writer.untrue.insert(segment);
+        }
+    }
+
     /// A segment that could not be read is lost: were it readable another time, what was replaced meanwhile would be
-    /// back.
-    fn give_up(&self, writer: &mut Writer, segment: u32) {
-        if self.segments.end(segment).is_err() {
-            writer.segments[segment as usize].state = State::Full { filled: 0, epoch: 0, age: 0 };
-            writer.trouble(segment);
+    /// back. `false`: it could be.
+    fn give_up(&self, writer: &mut Writer, segment: u32) -> bool {
+        match self.segments.empty(segment) {
+            Ok(()) => {
+                self.segments.end(segment);
+                true
+            }
+            Err(error) => {
+                writer.segments[segment as usize].state = State::Unusable;
+                // There is nothing to come back from a directory.
+                error.kind() == io::ErrorKind::IsADirectory
+            }
         }
     }
 
@@ -145,27 +207,43 @@ impl Volume {
         if bytes.is_empty() {
             return;
         }
-        let Gathered { tally, uses, losers, .. } = gathered;
+        let data = match self.segments.data_length(segment) {
+            Ok(length) => length.min(self.geometry.segment_size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            // Another time it may be there, and then its records would be.
+            Err(_) => {
+                gathered.unreadable.push(segment);
+                return;
+            }
+        };
         let heading = Heading::decode(&bytes, self.seed).filter(|heading| self.is_ours(heading, segment));
         let Some(heading) = heading else {
-            tally.add(DiscardReason::ForeignSegment, 1);
+            gathered.tally.add(DiscardReason::ForeignSegment, 1);
             return;
         };
+        let Gathered { tally, uses, losers, gone, expired, .. } = gathered;
         let epoch = heading.epoch;
         let length = (bytes.len() / ENTRY * ENTRY).max(HEADING);
         self.index.accounts().begin(segment, epoch, heading.opened);
-        let data = self.segments.data_length(segment).unwrap_or(0).min(self.geometry.segment_size);
         tally.add(DiscardReason::DamagedEntry, u64::from(bytes.len() != length));
         let stored = self.understand(bytes.get(HEADING..length).unwrap_or_default(), epoch, data, tally);
         let entries = (length - HEADING) / ENTRY;
         self.segments.resume(segment, epoch, length as u64, entries.saturating_sub(stored.len()) as u64);
         let filled = stored.iter().map(|(stored, _)| end(stored)).max().unwrap_or(0).next_multiple_of(UNIT);
         let now = self.now();
-        for (stored, killed) in &stored {
-            match () {
-                () if *killed => tally.add(DiscardReason::Removed, 1),
-                () if stored.expires <= now => tally.add(DiscardReason::Expired, 1),
-                () => losers.extend(self.index.recover(place(segment, stored))),
+        for (stored, standing) in &stored {
+            let void = self.is_void(stored);
+            match standing {
+                Standing::Moved => tally.add(DiscardReason::Superseded, 1),
+                Standing::There if !void && stored.expires > now => {
+                    losers.extend(self.index.recover(place(segment, stored)));
+                }
+                Standing::There | Standing::Gone => {
+                    let removed = *standing == Standing::Gone;
+                    *expired |= !removed && !void;
+                    tally.add(if removed { DiscardReason::Removed } else { DiscardReason::Expired }, 1);
+                    gone.push((stored.hash, stored.sequence));
+                }
             }
         }
         let whole = data == self.geometry.segment_size;
@@ -179,28 +257,36 @@ impl Volume {
             && self.options.sequences.observe(heading.epoch)
     }
 
-    /// The entries that speak of records that may be there, and whether these were removed.
-    fn understand(&self, entries: &[u8], epoch: u64, data: u64, tally: &mut Tally) -> Vec<(Stored, bool)> {
-        let (mut stored, mut killed) = (Vec::new(), HashSet::new());
+    /// The entries that speak of records that may be there, and what was said of these later.
+    fn understand(&self, entries: &[u8], epoch: u64, data: u64, tally: &mut Tally) -> Vec<(Stored, Standing)> {
+        let (mut stored, mut at_unit) = (Vec::<(Stored, Standing)>::new(), HashMap::<u32, usize>::new());
         for bytes in entries.chunks_exact(ENTRY) {
             match Entry::decode(bytes, self.seed) {
                 None => tally.add(DiscardReason::DamagedEntry, 1),
-                Some(Entry::Stored(Stored { epoch: other, .. }) | Entry::Killed { epoch: other, .. })
-                    if other != epoch =>
-                {
+                Some(
+                    Entry::Stored(Stored { epoch: other, .. })
+                    | Entry::Killed { epoch: other, .. }
+                    | Entry::Moved { epoch: other, .. },
+                ) if other != epoch => {
                     tally.add(DiscardReason::OtherEpoch, 1);
                 }
-                Some(Entry::Killed { unit, .. }) => {
-                    killed.insert(unit);
+                // Only of what was said before: at the same place another record may have been written since.
+                Some(gone @ (Entry::Killed { unit, .. } | Entry::Moved { unit, .. })) => {
+                    if let Some((_, standing)) = at_unit.get(&unit).and_then(|number| stored.get_mut(*number)) {
+                        *standing = Standing::after(*standing, &gone);
+                    }
                 }
                 Some(Entry::Stored(entry)) if end(&entry) > data => tally.add(DiscardReason::OutOfBounds, 1),
                 Some(Entry::Stored(entry)) if !self.options.sequences.observe(entry.sequence) => {
                     tally.add(DiscardReason::DamagedEntry, 1);
                 }
-                Some(Entry::Stored(entry)) => stored.push(entry),
+                Some(Entry::Stored(entry)) => {
+                    at_unit.insert(entry.unit, stored.len());
+                    stored.push((entry, Standing::There));
+                }
             }
         }
-        stored.into_iter().map(|entry| (entry, killed.contains(&entry.unit))).collect()
+        stored
     }
 
     /// From now on there are answers; what was removed before is gone.
@@ -211,7 +297,7 @@ impl Volume {
         }
         for hash in early.drain() {
             if let Some(place) = self.index.remove(hash) {
-                drop(self.settle(&place));
+                self.settle_later(&place).ok();
             }
         }
         self.recovered.store(true, Ordering::Release);

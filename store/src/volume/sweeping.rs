@@ -31,9 +31,14 @@ impl Volume {
         let (places, next) = self.index.page(from, most);
         let mut swept = Swept { seen: places.len() as u64, next, ..Swept::default() };
         let now = self.now();
+        // Time that was not written down may be another after a restart, and then it is for another sweep.
+        if places.iter().any(|place| place.expires <= now && !self.void.lock().covers(place.sequence, place.expires)) {
+            self.void_what_is_over(now).ok();
+        }
         for place in places {
             if place.expires <= now {
-                swept.expired += u64::from(self.index.remove_if_there(&place));
+                let may_go = self.void.lock().covers(place.sequence, place.expires);
+                swept.expired += u64::from(may_go && self.index.remove_if_there(&place));
             } else if let Some(keeper) = keeper {
                 self.judge_and_drop(&place, keeper, &mut swept)?;
             }
@@ -70,6 +75,6 @@ impl Volume {
         let Some(gone) = self.index.take_if_there(place) else { return Ok(()) };
         swept.dropped += 1;
         swept.dropped_keys.push(key);
-        self.settle(&gone)
+        self.settle_or_keep(&gone)
     }
 }

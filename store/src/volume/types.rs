@@ -173,9 +173,12 @@ pub enum ReadError {
 pub struct StateBlob {
     /// What was saved last, then what was appended since, each as it was given.
     pub parts: Vec<Bytes>,
-    /// Bytes between and after these that are damaged. After a crash the last part may be cut off, which had not been
-    /// said to be durable; anything else is a loss.
+    /// Bytes between and after these that are damaged: something that was said to be durable is lost. Told until the
+    /// next save.
     pub unreadable_bytes: u64,
+    /// Bytes of a last part that was being appended when the process or the power ended. It had not been said to be
+    /// durable.
+    pub torn_tail_bytes: u64,
 }
 
 /// State cannot be saved or loaded.

@@ -1,5 +1,7 @@
 //! What the one who writes knows: which segments are free, being filled, full.
 
+use std::collections::BTreeSet;
+
 use super::stream::{STREAMS, Stream};
 use crate::figures::Reclaimed;
 use crate::layout::{Geometry, UNIT};
@@ -11,6 +13,9 @@ pub(super) const RESERVED: u64 = 1;
 pub(super) struct Writer {
     pub(super) segments: Vec<Segment>,
     filling: [Option<Filling>; STREAMS],
+    /// Segments whose index says of some records that they are there, which they are not, as the device refused to have it
+    /// say otherwise. They are emptied before any other: what tells better is elsewhere, and must not go before.
+    pub(super) untrue: BTreeSet<u32>,
     /// Reclaims that no caller was told of yet.
     pub(super) done: Vec<Reclaimed>,
 }
@@ -19,8 +24,10 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) state: State,
-    /// How often the device refused to take it into use or to let it be free. Others are preferred.
+    /// How often the device refused to take it into use or to write to it. Others are preferred.
     pub(super) troubles: u32,
+    /// How often it refused to let it be free.
+    pub(super) refusals: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub(super) enum State {
         /// What the oldest of goes first: when it was begun, or spared for the last time.
         age: u64,
     },
+    /// Nobody knows what its index says, and it cannot be emptied.
+    Unusable,
 }
 
 /// A segment that is full.
@@ -43,7 +52,7 @@ pub(super) struct Full {
     pub(super) filled: u64,
     pub(super) epoch: u64,
     pub(super) age: u64,
-    pub(super) troubles: u32,
+    pub(super) refusals: u32,
 }
 
 /// A segment being filled.
@@ -66,8 +75,13 @@ impl Filling {
 
 impl Writer {
     pub(super) fn new(geometry: &Geometry) -> Self {
-        let free = Segment { state: State::Free, troubles: 0 };
-        Self { segments: vec![free; geometry.segments as usize], filling: [None; STREAMS], done: Vec::new() }
+        let free = Segment { state: State::Free, troubles: 0, refusals: 0 };
+        Self {
+            segments: vec![free; geometry.segments as usize],
+            filling: [None; STREAMS],
+            untrue: BTreeSet::new(),
+            done: Vec::new(),
+        }
     }
 
     pub(super) fn free(&self) -> u64 {
@@ -84,9 +98,9 @@ impl Writer {
     pub(super) fn full(&self) -> impl Iterator<Item = Full> {
         self.numbered().filter_map(|(number, segment)| match segment.state {
             State::Full { filled, epoch, age } => {
-                Some(Full { segment: number, filled, epoch, age, troubles: segment.troubles })
+                Some(Full { segment: number, filled, epoch, age, refusals: segment.refusals })
             }
-            State::Free | State::Filling => None,
+            State::Free | State::Filling | State::Unusable => None,
         })
     }
 
@@ -138,10 +152,21 @@ impl Writer {
     /// Has a segment be free.
     pub(super) fn release(&mut self, segment: u32) {
         self.segments[segment as usize].state = State::Free;
+        self.segments[segment as usize].refusals = 0;
+        self.untrue.remove(&segment);
     }
 
     pub(super) fn open_segments(&self) -> Vec<u32> {
         self.filling.iter().flatten().map(|filling| filling.segment).collect()
+    }
+
+    pub(super) fn refused(&mut self, segment: u32) {
+        let refusals = &mut self.segments[segment as usize].refusals;
+        *refusals = refusals.saturating_add(1);
+    }
+
+    pub(super) fn unusable(&self) -> Vec<u32> {
+        self.numbered().filter(|(_, segment)| segment.state == State::Unusable).map(|(number, _)| number).collect()
     }
 
     pub(super) fn trouble(&mut self, segment: u32) {

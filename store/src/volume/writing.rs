@@ -17,14 +17,34 @@ pub(super) fn failed(operation: &'static str, segment: u32) -> impl Fn(io::Error
     move |source| AppendError::Io { operation, segment, source }
 }
 
+/// Marks that could not be written, at most. Those beyond are lost, and what they were to tell may come back.
+const MOST_LATE: usize = 16 * 1024;
+
+/// What the one who stores a record has to say meanwhile.
+pub(super) struct Caller<'a> {
+    pub(super) keeper: &'a dyn Keeper,
+    /// Whether the record is still wanted when it is written.
+    pub(super) wanted: &'a dyn Fn() -> bool,
+    /// Told that it goes on, while room is made.
+    pub(super) progress: &'a dyn Fn(),
+}
+
+/// A segment being filled that cannot be written to is left, so that the next record goes elsewhere.
+pub(super) fn leave(
+    writer: &mut Writer,
+    stream: Stream,
+    segment: u32,
+    operation: &'static str,
+    error: io::Error,
+) -> AppendError {
+    writer.close(stream);
+    writer.trouble(segment);
+    failed(operation, segment)(error)
+}
+
 impl Volume {
-    pub(super) fn append_record(
-        &self,
-        record: &NewRecord,
-        keeper: &dyn Keeper,
-        wanted: &dyn Fn() -> bool,
-    ) -> Result<Appended, AppendError> {
-        let result = self.check_and_write(record, keeper, wanted);
+    pub(super) fn append_record(&self, record: &NewRecord, caller: &Caller<'_>) -> Result<Appended, AppendError> {
+        let result = self.check_and_write(record, caller);
         if result.is_err() {
             // What was to be replaced is out of date, whether this could be stored or not.
             let forgotten = self.forget(&record.key);
@@ -33,59 +53,76 @@ impl Volume {
         result
     }
 
-    fn check_and_write(
-        &self,
-        record: &NewRecord,
-        keeper: &dyn Keeper,
-        wanted: &dyn Fn() -> bool,
-    ) -> Result<Appended, AppendError> {
+    fn check_and_write(&self, record: &NewRecord, caller: &Caller<'_>) -> Result<Appended, AppendError> {
         self.check_size(record)?;
         if !self.is_recovered() {
             return Err(AppendError::Recovering);
         }
         let mut writer = self.writer.lock();
-        let outcome = self.write(&mut writer, record, keeper, wanted)?;
+        self.note_late();
+        let outcome = self.write(&mut writer, record, caller)?;
         Ok(Appended { outcome, reclaimed: std::mem::take(&mut writer.done) })
     }
 
-    fn write(
-        &self,
-        writer: &mut Writer,
-        record: &NewRecord,
-        keeper: &dyn Keeper,
-        wanted: &dyn Fn() -> bool,
-    ) -> Result<Outcome, AppendError> {
+    fn write(&self, writer: &mut Writer, record: &NewRecord, caller: &Caller<'_>) -> Result<Outcome, AppendError> {
         let hash = self.hash(&record.key);
         let length = Header::of(record, 0, 0).length() as u64;
         if self.is_above_ceiling(record.site, length) && self.index.find(hash).is_none() {
             return Ok(Outcome::AboveCeiling);
         }
         let stream = Stream::of_life(record.expires.saturating_sub(self.now()));
-        let at = self.make_room(writer, stream, length, keeper)?;
+        let at = self.make_room(writer, stream, length, caller)?;
         let header = Header::of(record, at.epoch, self.options.sequences.next());
         let preface = encode_preface(&header, record, self.seed);
-        self.segments.write(at.segment, at.offset, preface, &record.body).map_err(failed("write to", at.segment))?;
+        let written = self.segments.write(at.segment, at.offset, preface, &record.body);
+        written.map_err(|error| leave(writer, stream, at.segment, "write to", error))?;
         writer.took(stream, length);
         self.counters.appended.fetch_add(length, Ordering::Relaxed);
-        match self.index.publish(place(hash, &at, &header), wanted) {
-            Published::Unwanted => Ok(Outcome::Cancelled),
+        // First it is written down, then it can be found: so whatever says that it is gone comes after.
+        let place = place(hash, &at, &header);
+        self.note_stored(&place).map_err(|error| {
+            // It may be there nevertheless, in part or whole.
+            self.settle_or_keep(&place).ok();
+            leave(writer, stream, at.segment, "write the index of", error)
+        })?;
+        match self.index.publish(place, caller.wanted) {
+            Published::Unwanted => {
+                self.note_or_keep(place.segment, &Entry::Moved { epoch: place.epoch, unit: place.unit });
+                Ok(Outcome::Cancelled)
+            }
             Published::Known { replaced, place } => {
                 // First what is there, then what is not: a crash in between leaves both, of which the newer wins.
-                let noted = self.note_stored(&place, at.epoch);
                 let settled = replaced.map_or(Ok(()), |replaced| self.settle_or_keep(&replaced));
-                if noted.is_err() {
-                    // It may be there nevertheless, in part or whole.
-                    let gone = self.index.take_if_there(&place);
-                    drop(gone.map(|gone| self.settle_or_keep(&gone)));
-                }
-                noted.and(settled).map_err(failed("write the index of", at.segment))?;
+                settled.map_err(failed("write the index of", at.segment))?;
                 Ok(Outcome::Stored(place))
             }
         }
     }
 
-    pub(super) fn note_stored(&self, place: &Place, epoch: u64) -> io::Result<()> {
-        let Place { hash, unit, length, sequence, expires, site, kind, .. } = *place;
+    /// Writes something down that nobody waits for. Where the device refuses it is tried again with whatever is written
+    /// next.
+    pub(super) fn note_or_keep(&self, segment: u32, entry: &Entry) {
+        if self.note_gone(segment, entry).is_err() {
+            let mut late = self.late.lock();
+            if late.len() < MOST_LATE {
+                late.push((segment, *entry));
+            }
+        }
+    }
+
+    /// What could not be written down before.
+    pub(super) fn note_late(&self) {
+        let late = std::mem::take(&mut *self.late.lock());
+        late.into_iter().for_each(|(segment, entry)| self.note_or_keep(segment, &entry));
+    }
+
+    pub(super) fn note_gone(&self, segment: u32, entry: &Entry) -> io::Result<()> {
+        let (Entry::Killed { epoch, .. } | Entry::Moved { epoch, .. } | Entry::Stored(Stored { epoch, .. })) = entry;
+        self.segments.note(segment, *epoch, entry)
+    }
+
+    pub(super) fn note_stored(&self, place: &Place) -> io::Result<()> {
+        let Place { hash, epoch, unit, length, sequence, expires, site, kind, .. } = *place;
         let stored = Stored { epoch, hash, sequence, expires, unit, length, site, kind };
         self.segments.note(place.segment, epoch, &Entry::Stored(stored))
     }
@@ -101,13 +138,13 @@ impl Volume {
         writer: &mut Writer,
         stream: Stream,
         length: u64,
-        keeper: &dyn Keeper,
+        caller: &Caller<'_>,
     ) -> Result<Filling, AppendError> {
         if let Some(room) = writer.room(stream, length, &self.geometry) {
             return Ok(room);
         }
         writer.close(stream);
-        self.make_free(writer, keeper)?;
+        self.make_free(writer, caller)?;
         self.open_segment(writer, stream)?;
         let none = || failed("find room in", 0)(io::ErrorKind::StorageFull.into());
         writer.room(stream, length, &self.geometry).ok_or_else(none)

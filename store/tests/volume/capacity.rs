@@ -20,7 +20,7 @@ fn no_more_is_taken_than_was_given() {
         }
         let parts = (0..capacity / 5_000).take_while(|_| volume.append_state("log", &[7; 5_000]).is_ok()).count();
         assert!(parts > 10, "{parts}");
-        assert!(volume.save_state("pins", &[7; 5_000]).is_err());
+        assert!(volume.save_state("pins", &[7; 20_000]).is_err());
         let taken = disk_usage(directory.path());
         assert!(taken <= capacity, "{taken} of {capacity}");
         assert!(taken > capacity / 2, "{taken} of {capacity} only");

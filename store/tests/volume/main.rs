@@ -4,6 +4,7 @@
 
 mod capacity;
 mod clocks;
+mod coming_back;
 mod damage;
 mod faults;
 mod kept;

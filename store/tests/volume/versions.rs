@@ -58,3 +58,38 @@ fn half_of_a_superblock_is_enough_and_is_made_whole() {
         assert_eq!(fs::read(&superblock).unwrap(), whole);
     }
 }
+
+#[test]
+fn state_of_somebody_else_is_no_sign_of_a_volume() {
+    let directory = kit::directory(16 * MIB);
+    fs::create_dir_all(directory.path().join("state")).unwrap();
+    let theirs = directory.path().join("state/customers");
+    fs::write(&theirs, "precious").unwrap();
+    for begun in [false, true] {
+        if begun {
+            // As long as there is no superblock that says whose they are, files named as ours say nothing of others.
+            fs::create_dir_all(directory.path().join("segments")).unwrap();
+            fs::write(directory.path().join("segments/000000.data"), "").unwrap();
+        }
+        let error = directory.try_open().err().unwrap();
+        assert!(matches!(&error, OpenError::Foreign { path } if *path == theirs), "{error}");
+        assert_eq!(fs::read(&theirs).unwrap(), b"precious");
+    }
+}
+
+#[test]
+fn odd_things_among_our_files_are_left_alone() {
+    let directory = kit::directory(16 * MIB);
+    drop(directory.open());
+    for odd in ["state/log", "state/log.new", "segments/999999.data", "segments/000002.index"] {
+        fs::create_dir(directory.path().join(odd)).unwrap();
+    }
+    let (volume, recovered) = directory.recover();
+    let foreign = recovered.discarded.iter().find(|one| one.reason == tidegate_store::DiscardReason::ForeignFile);
+    assert!(foreign.is_some_and(|foreign| foreign.count >= 3), "{:?}", recovered.discarded);
+    assert!(volume.load_state("log").is_err(), "nobody knows what it had");
+    for number in 0..200 {
+        store(&volume, &record(&format!("record {number}"), 1, 100_000));
+    }
+    volume.save_state("other", b"is saved").unwrap();
+}

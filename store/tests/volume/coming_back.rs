@@ -1,0 +1,148 @@
+//! What was removed, replaced or let go does not come back with a restart, whatever the device refused and however the
+//! clock went meanwhile.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tidegate_store::faults::{EIO, Fault, FaultyIo, Operation, Rule};
+use tidegate_store::io::RealIo;
+use tidegate_store::{Cursor, KeepAll, NewRecord, Volume};
+
+use crate::kit::{self, BEGIN, Directory, MIB, key, place, read, record, store, version};
+
+fn open(directory: &Directory, io: &Arc<FaultyIo>) -> Volume {
+    let volume = Volume::open(Arc::clone(io) as Arc<_>, &directory.options).unwrap();
+    volume.recover(&|_| {});
+    volume
+}
+
+/// A record that lives for so many seconds.
+fn living(name: &str, version: u64, length: usize, seconds: u64) -> NewRecord {
+    NewRecord { expires: BEGIN + seconds, ..record(name, version, length) }
+}
+
+#[test]
+fn a_newer_record_that_is_over_or_removed_does_not_let_an_older_one_be_found() {
+    for removed in [false, true] {
+        let directory = kit::directory(16 * MIB);
+        let volume = directory.open();
+        store(&volume, &living("key", 1, 1000, 50_000));
+        let index = directory.path().join("segments/000000.index");
+        let before = fs::read(&index).unwrap();
+        store(&volume, &living("key", 2, 1000, 60));
+        if removed {
+            assert!(volume.remove(&key("key")).unwrap());
+        }
+        drop(volume);
+        // Killed before it was written down that the older one is gone.
+        fs::write(&index, before).unwrap();
+        directory.pass(100);
+        for restart in 0..2 {
+            assert_eq!(version(&directory.open(), "key"), None, "removed: {removed}, restart {restart}");
+        }
+    }
+}
+
+/// A volume in which segments are reclaimed and a third of all is carried over, that has one error meanwhile.
+fn broken_off(directory: &Directory, seed: u64) -> u64 {
+    let io = FaultyIo::over(Arc::new(RealIo), seed);
+    let volume = open(directory, &io);
+    let (mut reclaims, mut stored) = (false, 0);
+    for number in 0..600 {
+        let name = format!("record {number}");
+        stored = number + 1;
+        let Ok(appended) = volume.append(&record(&name, 1, 90_000), &KeepAll) else { break };
+        if number % 3 == 0 {
+            read(&volume, &name);
+        }
+        if !appended.reclaimed.is_empty() && !reclaims {
+            reclaims = true;
+            let segments = directory.path().join("segments");
+            let fault = Fault::Errno(EIO);
+            io.inject(Rule { times: 1, ..Rule::sometimes(Operation::Write, segments, fault, 2) });
+        }
+    }
+    io.clear();
+    // The device is well again, and every mark that is told of is written.
+    for number in 0..stored {
+        volume.remove(&key(&format!("record {number}"))).unwrap();
+    }
+    for place in volume.take_unsettled() {
+        volume.settle(&place).unwrap();
+    }
+    assert_eq!(volume.figures().records, 0);
+    stored
+}
+
+#[test]
+fn what_is_removed_after_a_reclaim_was_broken_off_stays_gone() {
+    let mut back = Vec::new();
+    for seed in 0..60 {
+        let directory = kit::directory(16 * MIB);
+        let stored = broken_off(&directory, seed);
+        let volume = directory.open();
+        let found = (0..stored).filter(|number| place(&volume, &format!("record {number}")).is_some()).count();
+        if found > 0 {
+            back.push((seed, found));
+        }
+    }
+    assert_eq!(back, [], "seeds, and how many records came back");
+}
+
+#[test]
+fn records_whose_data_cannot_be_looked_at_are_gone_for_good() {
+    let directory = kit::directory(16 * MIB);
+    store(&directory.open(), &record("key", 1, 1000));
+    let io = FaultyIo::over(Arc::new(RealIo), 1);
+    io.inject(Rule::always(Operation::Open, directory.path().join("segments/000000.data"), Fault::Errno(EIO)));
+    let volume = open(&directory, &io);
+    assert_eq!(place(&volume, "key"), None);
+    assert!(!volume.remove(&key("key")).unwrap());
+    drop(volume);
+    assert_eq!(version(&directory.open(), "key"), None);
+}
+
+#[test]
+fn what_a_clock_that_jumped_let_go_does_not_come_back_with_the_right_time() {
+    for by_recovery in [false, true] {
+        let directory = kit::directory(16 * MIB);
+        let volume = directory.open();
+        store(&volume, &record("key", 1, 10));
+        directory.pass(7200);
+        let volume = if by_recovery {
+            drop(volume);
+            directory.open()
+        } else {
+            assert_eq!(volume.sweep(Cursor::default(), 10_000, None).unwrap().expired, 1);
+            volume
+        };
+        directory.clock.store(BEGIN, Ordering::Relaxed);
+        // Nothing can be written down of what is known no more.
+        assert!(!volume.remove(&key("key")).unwrap());
+        store(&volume, &record("new", 2, 10));
+        drop(volume);
+        let volume = directory.open();
+        assert_eq!((version(&volume, "key"), version(&volume, "new")), (None, Some(2)), "recovery: {by_recovery}");
+    }
+}
+
+#[test]
+fn one_bad_place_does_not_stop_writing() {
+    for (operation, file) in
+        [(Operation::Write, "000000.data"), (Operation::Write, "000000.index"), (Operation::Open, "000000.index")]
+    {
+        let directory = kit::directory(16 * MIB);
+        store(&directory.open(), &record("key", 1, 10));
+        let io = FaultyIo::over(Arc::new(RealIo), 1);
+        let volume = open(&directory, &io);
+        volume.remove(&key("nothing")).unwrap();
+        io.inject(Rule::always(operation, directory.path().join("segments").join(file), Fault::Errno(EIO)));
+        let mut refused = 0;
+        for number in 0..50 {
+            let new = record(&format!("record {number}"), 1, 100_000);
+            refused += u64::from(volume.append(&new, &KeepAll).is_err());
+        }
+        assert!(refused <= 1, "{file}: {refused} records were refused");
+    }
+}
