@@ -94,8 +94,10 @@ impl Segments {
     pub(crate) fn begin(&self, heading: &Heading) -> io::Result<()> {
         let segment = heading.segment;
         let data = self.file(segment, Part::Data, true)?;
-        if data.length()? < self.geometry.segment_size {
-            data.allocate(self.geometry.segment_size)?;
+        match data.length()? {
+            length if length < self.geometry.segment_size => data.allocate(self.geometry.segment_size)?,
+            length if length > self.geometry.segment_size => data.truncate(self.geometry.segment_size)?,
+            _ => {}
         }
         let usage = &self.uses[segment as usize];
         let mut journal = usage.journal.lock();

@@ -72,11 +72,22 @@ enum Standing {
     Moved,
 }
 
-impl Standing {
-    fn after(self, gone: &Entry) -> Self {
-        match (self, gone) {
-            (Self::Gone, _) | (_, Entry::Killed { .. }) => Self::Gone,
-            _ => Self::Moved,
+/// Where an index says last of a unit that what is there is gone.
+#[derive(Default)]
+struct Later {
+    gone: HashMap<u32, usize>,
+    moved: HashMap<u32, usize>,
+}
+
+impl Later {
+    /// Only what is said after a record was written speaks of it: at its place another may have been before, whose entry is
+    /// damaged.
+    fn standing(&self, number: usize, unit: u32) -> Standing {
+        let said = |where_last: &HashMap<u32, usize>| where_last.get(&unit).is_some_and(|last| *last > number);
+        match () {
+            () if said(&self.gone) => Standing::Gone,
+            () if said(&self.moved) => Standing::Moved,
+            () => Standing::There,
         }
     }
 }
@@ -219,6 +230,10 @@ impl Volume {
         let heading = Heading::decode(&bytes, self.seed).filter(|heading| self.is_ours(heading, segment));
         let Some(heading) = heading else {
             gathered.tally.add(DiscardReason::ForeignSegment, 1);
+            // Nothing that it says counts. Emptied now it takes no more room than it may, and says nothing later.
+            if self.segments.empty(segment).is_ok() {
+                self.segments.end(segment);
+            }
             return;
         };
         let Gathered { tally, uses, losers, gone, expired, .. } = gathered;
@@ -231,8 +246,9 @@ impl Volume {
         self.segments.resume(segment, epoch, length as u64, entries.saturating_sub(stored.len()) as u64);
         let filled = stored.iter().map(|(stored, _)| end(stored)).max().unwrap_or(0).next_multiple_of(UNIT);
         let now = self.now();
+        let void = self.void.lock().clone();
         for (stored, standing) in &stored {
-            let void = self.is_void(stored);
+            let void = void.covers(stored.sequence, stored.expires);
             match standing {
                 Standing::Moved => tally.add(DiscardReason::Superseded, 1),
                 Standing::There if !void && stored.expires > now => {
@@ -259,34 +275,25 @@ impl Volume {
 
     /// The entries that speak of records that may be there, and what was said of these later.
     fn understand(&self, entries: &[u8], epoch: u64, data: u64, tally: &mut Tally) -> Vec<(Stored, Standing)> {
-        let (mut stored, mut at_unit) = (Vec::<(Stored, Standing)>::new(), HashMap::<u32, usize>::new());
-        for bytes in entries.chunks_exact(ENTRY) {
+        let (mut stored, mut later) = (Vec::new(), Later::default());
+        for (number, bytes) in entries.chunks_exact(ENTRY).enumerate() {
             match Entry::decode(bytes, self.seed) {
                 None => tally.add(DiscardReason::DamagedEntry, 1),
                 Some(
                     Entry::Stored(Stored { epoch: other, .. })
                     | Entry::Killed { epoch: other, .. }
                     | Entry::Moved { epoch: other, .. },
-                ) if other != epoch => {
-                    tally.add(DiscardReason::OtherEpoch, 1);
-                }
-                // Only of what was said before: at the same place another record may have been written since.
-                Some(gone @ (Entry::Killed { unit, .. } | Entry::Moved { unit, .. })) => {
-                    if let Some((_, standing)) = at_unit.get(&unit).and_then(|number| stored.get_mut(*number)) {
-                        *standing = Standing::after(*standing, &gone);
-                    }
-                }
+                ) if other != epoch => tally.add(DiscardReason::OtherEpoch, 1),
+                Some(Entry::Killed { unit, .. }) => drop(later.gone.insert(unit, number)),
+                Some(Entry::Moved { unit, .. }) => drop(later.moved.insert(unit, number)),
                 Some(Entry::Stored(entry)) if end(&entry) > data => tally.add(DiscardReason::OutOfBounds, 1),
                 Some(Entry::Stored(entry)) if !self.options.sequences.observe(entry.sequence) => {
                     tally.add(DiscardReason::DamagedEntry, 1);
                 }
-                Some(Entry::Stored(entry)) => {
-                    at_unit.insert(entry.unit, stored.len());
-                    stored.push((entry, Standing::There));
-                }
+                Some(Entry::Stored(entry)) => stored.push((number, entry)),
             }
         }
-        stored
+        stored.into_iter().map(|(number, entry)| (entry, later.standing(number, entry.unit))).collect()
     }
 
     /// From now on there are answers; what was removed before is gone.

@@ -5,8 +5,6 @@
 //! the clock be set back, it would be there again, and what was removed or replaced meanwhile with it. So before anything
 //! goes because of the time, the time is written down.
 
-use crate::journal::Stored;
-
 use super::{StateError, Volume};
 
 /// State of this name is the volume's own.
@@ -61,10 +59,6 @@ impl Void {
 }
 
 impl Volume {
-    pub(super) fn is_void(&self, stored: &Stored) -> bool {
-        self.void.lock().covers(stored.sequence, stored.expires)
-    }
-
     /// Reads what is not there; `false`: nobody knows any more, so it is everything, which has to be written down. After an
     /// error another time may tell.
     pub(super) fn read_void(&self) -> Result<bool, StateError> {

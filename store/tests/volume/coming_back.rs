@@ -146,3 +146,94 @@ fn one_bad_place_does_not_stop_writing() {
         assert!(refused <= 1, "{file}: {refused} records were refused");
     }
 }
+
+#[test]
+fn a_segment_that_cannot_be_emptied_keeps_its_records_and_is_the_next_to_go() {
+    let directory = kit::directory(16 * MIB);
+    let io = FaultyIo::over(Arc::new(RealIo), 1);
+    let volume = open(&directory, &io);
+    for number in 0..8 {
+        store(&volume, &record(&format!("early {number}"), 1, 100_000));
+    }
+    // Neither cut, nor removed, nor written to.
+    let index = directory.path().join("segments/000000.index");
+    io.inject(Rule::always(Operation::Write, index, Fault::Errno(EIO)));
+    let mut refused = 0;
+    for number in 0..200 {
+        // A few of its records are carried over before that is found out.
+        for number in 0..3 {
+            assert_eq!(version(&volume, &format!("early {number}")), Some(1));
+        }
+        refused += u64::from(volume.append(&record(&format!("late {number}"), 1, 100_000), &KeepAll).is_err());
+    }
+    assert!(refused > 0);
+    (0..8).for_each(|number| assert_eq!(version(&volume, &format!("early {number}")), Some(1), "{number}"));
+    io.clear();
+    for number in 0..400 {
+        store(&volume, &record(&format!("later {number}"), 1, 100_000));
+    }
+    for number in 0..8 {
+        volume.remove(&key(&format!("early {number}"))).unwrap();
+    }
+    drop(volume);
+    let volume = directory.open();
+    (0..8).for_each(|number| assert_eq!(place(&volume, &format!("early {number}")), None, "{number}"));
+}
+
+#[test]
+fn everything_is_forgotten_for_good_whatever_indexes_still_say() {
+    let directory = kit::directory(16 * MIB);
+    let io = FaultyIo::over(Arc::new(RealIo), 1);
+    let volume = open(&directory, &io);
+    for number in 0..30 {
+        store(&volume, &record(&format!("record {number}"), 1, 100_000));
+    }
+    io.inject(Rule::always(Operation::Write, directory.path().join("segments"), Fault::Errno(EIO)));
+    volume.clear().unwrap();
+    assert_eq!(volume.figures().records, 0);
+    io.clear();
+    store(&volume, &record("record 3", 2, 100));
+    drop(volume);
+    for _ in 0..2 {
+        let volume = directory.open();
+        assert_eq!((volume.figures().records, version(&volume, "record 3")), (1, Some(2)));
+    }
+    let volume = open(&directory, &io);
+    io.inject(Rule::always(Operation::Write, directory.path().join("state"), Fault::Errno(EIO)));
+    volume.clear().unwrap_err();
+    assert_eq!(version(&volume, "record 3"), Some(2), "after an error nothing has happened");
+}
+
+#[test]
+fn an_entry_speaks_of_what_was_written_before_it_only() {
+    let directory = kit::directory(16 * MIB);
+    let volume = directory.open();
+    store(&volume, &record("first", 1, 100));
+    store(&volume, &record("second", 1, 100));
+    volume.remove(&key("second")).unwrap();
+    drop(volume);
+    let index = directory.path().join("segments/000000.index");
+    let mut bytes = fs::read(&index).unwrap();
+    bytes[128 + 64 + 10] ^= 1;
+    fs::write(&index, bytes).unwrap();
+    // It comes to where the second was, of which only the end is known.
+    store(&directory.open(), &record("third", 3, 100));
+    let volume = directory.open();
+    assert_eq!(
+        (version(&volume, "first"), version(&volume, "second"), version(&volume, "third")),
+        (Some(1), None, Some(3))
+    );
+}
+
+#[test]
+fn an_entry_that_stands_there_twice_is_one_record() {
+    let directory = kit::directory(16 * MIB);
+    store(&directory.open(), &record("key", 1, 100));
+    let index = directory.path().join("segments/000000.index");
+    let mut bytes = fs::read(&index).unwrap();
+    bytes.extend_from_within(128..);
+    fs::write(&index, bytes).unwrap();
+    for restart in 0..2 {
+        assert_eq!(version(&directory.open(), "key"), Some(1), "restart {restart}");
+    }
+}

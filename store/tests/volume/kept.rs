@@ -1,8 +1,9 @@
 //! What stays when room is made.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
-use tidegate_store::{EntryView, Fate, Keeper, Reclaimed, Share, Volume};
+use tidegate_store::{Cursor, EntryView, Fate, KeepAll, Keeper, Reclaimed, Share, Volume};
 
 use crate::kit::{self, BEGIN, MIB, append, key, place, read, record, store, version};
 
@@ -187,4 +188,28 @@ fn a_site_below_its_floor_keeps_what_nobody_reads() {
     press(&volume, 0, 60);
     let kept = (0..30).filter(|number| place(&volume, &format!("quiet {number}")).is_some()).count();
     assert!((5..=7).contains(&kept), "{kept}");
+}
+
+#[test]
+fn one_record_has_few_segments_spared_and_tells_how_it_goes_on() {
+    let directory = kit::directory(40 * MIB);
+    let volume = directory.open();
+    let (mut number, mut told) = (0, Cell::new(0));
+    let reclaimed = loop {
+        // Everything is read: there is no segment of which less than half is to stay.
+        let name = format!("record {number}");
+        let progress = || told.set(told.get() + 1);
+        let new = record(&name, 1, LENGTH);
+        let appended = volume.append_telling(&new, &KeepAll, &|| true, &progress).unwrap();
+        read(&volume, &name);
+        if let Some(first) = appended.reclaimed.first() {
+            break *first;
+        }
+        (number, told) = (number + 1, Cell::new(0));
+    };
+    assert!(reclaimed.carried > 10 && reclaimed.evicted > 0, "{reclaimed:?}");
+    assert!(told.get() >= 8 + reclaimed.carried, "{} of {reclaimed:?}", told.get());
+    let (places, _) = volume.entries(Cursor::default(), 100_000);
+    let read = places.iter().filter(|place| place.reads > 0).count();
+    assert!(read > 50, "of {} only {read} are known to have been read", places.len());
 }

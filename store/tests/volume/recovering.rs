@@ -56,6 +56,7 @@ fn a_segment_that_cannot_be_read_is_lost_and_does_not_come_back() {
         let volume = Volume::open(Arc::clone(&io) as Arc<_>, &directory.options).unwrap();
         let recovered = volume.recover(&|_| {});
         assert!(recovered.discarded.iter().any(|discarded| discarded.reason == DiscardReason::UnreadableSegment));
+        assert_eq!(recovered.unemptied, u64::from(refused == Operation::Any), "who opened it is told");
         assert!((10..30).contains(&recovered.records), "{recovered:?}");
         assert_eq!((place(&volume, "record 0"), version(&volume, "record 29")), (None, Some(29)));
         for number in 0..400 {
