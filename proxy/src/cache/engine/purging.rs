@@ -61,7 +61,13 @@ impl<R: FetchRequest> CacheEngine<R> {
                 if let Some(beneath) = engine.memory.beneath() {
                     beneath.sweep();
                 }
-                engine.memory.take_out_all(|object| engine.is_gone(object));
+                engine.memory.take_out_all(|object| {
+                    let gone = engine.is_gone(object);
+                    if gone {
+                        engine.purges.metrics().found_outdated(Mode::Hard.as_str());
+                    }
+                    gone
+                });
                 let done = engine.reclaims.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
                 if done {
                     return;
