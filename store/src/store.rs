@@ -225,8 +225,11 @@ impl Store {
             }
             Ok(())
         });
-        if written.is_err_and(|refused| refused != Refused::NotAdmitted) {
-            self.forget(&record.key);
+        match written {
+            Ok(()) => {}
+            // Nothing is stored of it on devices that are there. One that is away may have something older.
+            Err(Refused::NotAdmitted) => self.devices.iter().for_each(|device| device.forget_if_away(&record.key)),
+            Err(_) => self.forget(&record.key),
         }
         written
     }

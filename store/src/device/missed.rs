@@ -7,24 +7,33 @@
 use std::collections::HashSet;
 
 use crate::key::Key;
+use crate::volume::Place;
 
 /// Keys noted for one device. At a hundred bytes a key they are at most 16 MiB; more have the device emptied.
 const MOST_KEYS: usize = 1 << 16;
 /// Bytes of keys noted for one device.
 const MOST_BYTES: usize = 16 << 20;
+/// Places noted for one device: 4 MiB.
+const MOST_PLACES: usize = 1 << 16;
+/// Applied at a time: others wait for the lock meanwhile.
+const BATCH: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Missed {
     keys: HashSet<Key>,
     bytes: usize,
+    /// What was forgotten there, and could not be written down.
+    places: Vec<Place>,
     overflown: bool,
 }
 
 /// What a device that is back has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CatchUp {
-    /// Forget these.
-    Keys(HashSet<Key>),
+    /// Forget these, and ask again.
+    These(Vec<Key>, Vec<Place>),
+    /// Nothing any more.
+    Nothing,
     /// Forget everything: nobody knows any more what was removed.
     Everything,
 }
@@ -42,11 +51,30 @@ impl Missed {
         self.keys.insert(key.clone());
     }
 
-    /// What is to be done; nothing is noted afterwards.
+    /// What stood there is forgotten, and is to be again when the index was read anew.
+    pub(crate) fn note_place(&mut self, place: Place) {
+        match self.places.len() {
+            _ if self.overflown => {}
+            MOST_PLACES.. => self.overflow(),
+            _ => self.places.push(place),
+        }
+    }
+
+    /// Some of what is to be done, which is not noted any more.
     pub(crate) fn take(&mut self) -> CatchUp {
-        match std::mem::take(self) {
-            Self { overflown: true, .. } => CatchUp::Everything,
-            Self { keys, .. } => CatchUp::Keys(keys),
+        if self.overflown {
+            *self = Self::default();
+            return CatchUp::Everything;
+        }
+        let places = self.places.split_off(self.places.len().saturating_sub(BATCH));
+        let keys: Vec<Key> = self.keys.iter().take(BATCH).cloned().collect();
+        for key in &keys {
+            self.keys.remove(key);
+            self.bytes -= key.as_bytes().len();
+        }
+        match keys.is_empty() && places.is_empty() {
+            true => CatchUp::Nothing,
+            false => CatchUp::These(keys, places),
         }
     }
 
@@ -56,7 +84,7 @@ impl Missed {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.places.len()
     }
 }
 
@@ -75,8 +103,21 @@ mod tests {
             missed.note(&key(number));
         }
         assert_eq!(missed.len(), 2);
-        assert_eq!(missed.take(), CatchUp::Keys([key(1), key(2)].into()));
-        assert_eq!(missed.take(), CatchUp::Keys(HashSet::new()));
+        let CatchUp::These(mut keys, places) = missed.take() else { panic!("there is something") };
+        keys.sort_unstable();
+        assert_eq!((keys, places), (vec![key(1), key(2)], vec![]));
+        assert_eq!((missed.take(), missed.len()), (CatchUp::Nothing, 0));
+    }
+
+    #[test]
+    fn removals_are_told_a_few_at_a_time_and_none_twice() {
+        let (mut missed, mut told) = (Missed::default(), HashSet::new());
+        (0..1000).for_each(|number| missed.note(&key(number)));
+        while let CatchUp::These(keys, _) = missed.take() {
+            assert!(keys.len() <= BATCH);
+            assert!(keys.into_iter().all(|key| told.insert(key)));
+        }
+        assert_eq!((told.len(), missed.bytes), (1000, 0));
     }
 
     #[test]

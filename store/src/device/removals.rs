@@ -4,12 +4,16 @@
 //! far as the device lets us, after a restart. Locks are taken in this order: removals, queue, the volume's index.
 
 use crate::key::Key;
-use crate::volume::Volume;
+use crate::volume::{Place, Volume};
 use crate::watcher::{DeviceState, Event};
 
 use super::Device;
 use super::missed::{CatchUp, Missed};
 use super::peers::{self, BEHIND, CAUGHT_UP};
+use super::writes::Dropped;
+
+/// Keys that are forgotten at a time: others wait for the lock meanwhile.
+const BATCH: usize = 256;
 
 /// What is to be caught up with.
 #[derive(Debug)]
@@ -47,7 +51,15 @@ impl Device {
             removals.missed.note(key);
             self.write_down(removals);
         } else if let Some(place) = self.volume().and_then(|volume| volume.forget(key)) {
-            self.writes.settle(key, place);
+            self.writes.settle(place);
+        }
+    }
+
+    /// What a device that is away has of this key is older than what its caller has. One that is there has nothing.
+    pub(crate) fn forget_if_away(&self, key: &Key) {
+        let mut removals = self.removals.lock();
+        if removals.away {
+            self.forget_stored(&mut removals, key);
         }
     }
 
@@ -130,12 +142,12 @@ impl Device {
         loop {
             let mut removals = self.removals.lock();
             match removals.missed.take() {
-                CatchUp::Keys(keys) => {
-                    for key in keys {
-                        if let Some(place) = volume.forget(&key) {
-                            self.writes.settle(&key, place);
-                        }
-                    }
+                CatchUp::These(keys, places) => {
+                    let by_key = keys.iter().filter_map(|key| volume.forget(key));
+                    let by_place = places.iter().filter_map(|place| volume.forget_place(place));
+                    by_key.chain(by_place).for_each(|place| self.writes.settle(place));
+                }
+                CatchUp::Nothing => {
                     removals.away = false;
                     return Ok(());
                 }
@@ -153,22 +165,16 @@ impl Device {
 
     /// The device cannot be used: its volume is closed, to be opened anew, and removals are noted from now on.
     pub(crate) fn fail(&self, why: &str) {
+        let dropped = self.writes.drop_records();
         let mut removals = self.removals.lock();
         removals.away = true;
-        let missed = &mut removals.missed;
-        let dropped = self.writes.drop_records(|key| {
-            missed.note(key);
-            None
-        });
-        for (key, _) in self.writes.take_settlements() {
-            missed.note(&key);
+        for place in self.writes.take_settlements() {
+            removals.missed.note_place(place);
         }
         *self.volume.write() = None;
         drop(removals);
         self.change(|condition| condition.became(DeviceState::Failed, why));
-        if dropped > 0 {
-            self.saw(&Event::QueueDropped { records: dropped });
-        }
+        self.forget_dropped(&dropped);
         self.reads.dismiss();
         self.writes.wake();
     }
@@ -176,25 +182,33 @@ impl Device {
     /// What an operation that outlived its volume has yet to write down is noted instead: places are a volume's own.
     pub(super) fn note_unsettled(&self) {
         let mut removals = self.removals.lock();
-        for (key, _) in self.writes.take_settlements() {
-            removals.missed.note(&key);
+        for place in self.writes.take_settlements() {
+            removals.missed.note_place(place);
         }
     }
 
     /// A removal that cannot be written down: known until the process ends, whatever becomes of the device.
-    pub(super) fn lose_settlement(&self, key: &Key) {
-        self.removals.lock().missed.note(key);
+    pub(super) fn lose_settlement(&self, place: Place) {
+        self.removals.lock().missed.note_place(place);
         self.writes.lose_settlement();
     }
 
     /// Writes have stopped: what is queued is lost, and what it was to replace is older and goes too.
     pub(super) fn drop_queue(&self) {
-        let removals = self.removals.lock();
-        let volume = self.volume();
-        let records = self.writes.drop_records(|key| volume.as_ref().and_then(|volume| volume.forget(key)));
-        drop(removals);
-        if records > 0 {
-            self.saw(&Event::QueueDropped { records });
+        let dropped = self.writes.drop_records();
+        self.forget_dropped(&dropped);
+    }
+
+    /// A few at a time: who removes something waits for the lock.
+    fn forget_dropped(&self, dropped: &Dropped) {
+        let keys: Vec<&Key> = dropped.keys().collect();
+        for batch in keys.chunks(BATCH) {
+            let mut removals = self.removals.lock();
+            batch.iter().for_each(|key| self.forget_stored(&mut removals, key));
+        }
+        self.writes.forgotten(dropped);
+        if !keys.is_empty() {
+            self.saw(&Event::QueueDropped { records: keys.len() as u64 });
         }
     }
 }

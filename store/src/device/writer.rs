@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::volume::{AppendError, Outcome, Volume};
+use crate::volume::{AppendError, Outcome, StateError, Volume};
 use crate::watcher::{DeviceState, Event, NotWritten};
 
 use super::Device;
@@ -55,32 +55,41 @@ fn step(device: &Device, volume: &Volume, sweep: &mut Sweep) -> bool {
         }
         return goes_on;
     }
+    // Where there is always something to write, this is all the time there is for it.
+    if sweep.is_due(device) {
+        sweep_on(device, volume, sweep);
+    }
     match device.writes.take(Some(sweep.due(&device.sweep_wanted))) {
         Work::Write(writing) => write(device, volume, &writing),
-        Work::Settle(key, place) => {
+        Work::Settle(place) => {
             device.busy();
             let settled = volume.settle(&place);
             device.idle();
             if let Err(error) = settled {
                 // One spot that stays bad must not keep the device from being written for ever.
                 match trial {
-                    true => device.lose_settlement(&key),
-                    false => device.writes.settle(&key, place),
+                    true => device.lose_settlement(place),
+                    false => device.writes.settle(place),
                 }
                 device.writes_failed(&error, &format!("cannot write down a removal: {error}"));
             }
         }
-        Work::Nothing => {
-            device.busy();
-            let swept = sweep.step(device, volume);
-            device.idle();
-            if let Err(error) = swept {
-                device.writes_failed(&error, &format!("cannot write down what a sweep let go: {error}"));
-            }
-        }
+        Work::Nothing => {}
         Work::End => return false,
     }
     true
+}
+
+fn sweep_on(device: &Device, volume: &Volume, sweep: &mut Sweep) {
+    device.busy();
+    let swept = sweep.step(device, volume);
+    device.idle();
+    for place in volume.take_unsettled() {
+        device.writes.settle(place);
+    }
+    if let Err(error) = swept {
+        device.writes_failed(&error, &format!("cannot write down what a sweep let go: {error}"));
+    }
 }
 
 /// Opens the directory, reads its index and catches up with what was removed meanwhile.
@@ -117,7 +126,8 @@ fn probe(device: &Device, volume: &Volume) {
     device.busy();
     let probed = volume.save_state(PROBE_NAME, &PROBE);
     device.idle();
-    if probed.is_ok() {
+    // That there is no room for it beside other state, the device did not say.
+    if !matches!(probed, Err(StateError::Io { .. })) {
         device.change(super::condition::Condition::probe_worked);
     }
 }
@@ -149,7 +159,7 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
         writing.wanted.store(false, Ordering::Release);
     }
     for place in volume.take_unsettled() {
-        device.writes.settle(&writing.record.key, place);
+        device.writes.settle(place);
     }
     device.writes.done(|key| volume.forget(key));
     match failed {

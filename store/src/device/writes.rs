@@ -30,15 +30,20 @@ struct Inner {
     order: BTreeMap<u64, Key>,
     queued: HashMap<Key, Queued>,
     in_flight: Option<InFlight>,
-    settlements: VecDeque<(Key, Place)>,
+    settlements: VecDeque<Place>,
     settlements_lost: u64,
+    /// What was queued when writes stopped, until all that it was to replace is forgotten.
+    dropped: Vec<Dropped>,
     bytes: usize,
     next: u64,
     wake: bool,
     ending: Option<Ending>,
 }
 
-struct Queued {
+/// Records that were queued, and will not be written.
+pub(crate) type Dropped = Arc<HashMap<Key, Queued>>;
+
+pub(crate) struct Queued {
     ticket: u64,
     record: Arc<NewRecord>,
     since: Instant,
@@ -62,7 +67,7 @@ pub(crate) enum Ending {
 pub(crate) enum Work {
     Write(Writing),
     /// Write down that what stood there was removed.
-    Settle(Key, Place),
+    Settle(Place),
     /// Nothing came until the time that was given.
     Nothing,
     /// Leave.
@@ -126,8 +131,8 @@ impl Writes {
     }
 
     /// A removal to be written down.
-    pub(crate) fn settle(&self, key: &Key, forgotten: Place) {
-        self.inner.lock().settle(key, Some(forgotten));
+    pub(crate) fn settle(&self, forgotten: Place) {
+        self.inner.lock().settle(Some(forgotten));
         self.changed.notify_one();
     }
 
@@ -144,6 +149,7 @@ impl Writes {
         match inner.in_flight.as_ref().filter(|flight| flight.record.key == *key) {
             Some(flight) if flight.wanted.load(Ordering::Acquire) => Queue::Record(flight.record.clone()),
             Some(_) => Queue::Removed,
+            None if inner.dropped.iter().any(|dropped| dropped.contains_key(key)) => Queue::Removed,
             None => Queue::Nothing,
         }
     }
@@ -155,8 +161,8 @@ impl Writes {
             if inner.ending == Some(Ending::Abandon) {
                 return Work::End;
             }
-            if let Some((key, place)) = inner.settlements.pop_front() {
-                return Work::Settle(key, place);
+            if let Some(place) = inner.settlements.pop_front() {
+                return Work::Settle(place);
             }
             if let Some(writing) = inner.begin() {
                 return Work::Write(writing);
@@ -202,23 +208,32 @@ impl Writes {
         inner.bytes -= cost(&flight.record);
         if !flight.wanted.load(Ordering::Acquire) {
             let forgotten = forget(&flight.record.key);
-            inner.settle(&flight.record.key, forgotten);
+            inner.settle(forgotten);
         }
     }
 
-    /// Empties the queue but for removals. The device has to `forget` what it has of each key: that is older.
-    pub(crate) fn drop_records(&self, mut forget: impl FnMut(&Key) -> Option<Place>) -> u64 {
+    /// Empties the queue but for removals. What the device has of each key is older and has to be forgotten; nobody
+    /// finds it until that is said to be done.
+    pub(crate) fn drop_records(&self) -> Dropped {
         let mut inner = self.inner.lock();
-        let keys: Vec<Key> = inner.queued.keys().cloned().collect();
-        for key in &keys {
-            let forgotten = forget(key);
-            inner.settle(key, forgotten);
-            inner.cancel(key);
+        let order = std::mem::take(&mut inner.order);
+        let dropped = Arc::new(std::mem::take(&mut inner.queued));
+        inner.bytes = inner.in_flight.as_ref().map_or(0, |flight| cost(&flight.record));
+        if !dropped.is_empty() {
+            inner.dropped.push(dropped.clone());
         }
-        keys.len() as u64
+        drop(inner);
+        // Takes a while, for which nobody is to wait.
+        drop(order);
+        dropped
     }
 
-    pub(crate) fn take_settlements(&self) -> VecDeque<(Key, Place)> {
+    /// What the device had of what was dropped is forgotten.
+    pub(crate) fn forgotten(&self, dropped: &Dropped) {
+        self.inner.lock().dropped.retain(|other| !Arc::ptr_eq(other, dropped));
+    }
+
+    pub(crate) fn take_settlements(&self) -> VecDeque<Place> {
         std::mem::take(&mut self.inner.lock().settlements)
     }
 
@@ -254,11 +269,11 @@ impl Writes {
 }
 
 impl Inner {
-    fn settle(&mut self, key: &Key, forgotten: Option<Place>) {
+    fn settle(&mut self, forgotten: Option<Place>) {
         let Some(place) = forgotten else { return };
         match self.settlements.len() {
             MOST_SETTLEMENTS.. => self.settlements_lost += 1,
-            _ => self.settlements.push_back((key.clone(), place)),
+            _ => self.settlements.push_back(place),
         }
     }
 

@@ -115,7 +115,7 @@ fn removals_are_bounded_too() {
         pinned: false,
     };
     for _ in 0..MOST_SETTLEMENTS + 3 {
-        writes.settle(&key("a"), place);
+        writes.settle(place);
     }
     assert_eq!(writes.settlements_lost(), 3);
 }
@@ -130,4 +130,20 @@ fn a_queue_that_ends_is_written_or_abandoned() {
         assert_eq!(matches!(writes.take(None), Work::Write(_)), written);
         assert!(matches!(writes.take(None), Work::End));
     }
+}
+
+#[test]
+fn what_was_dropped_is_not_found_until_the_older_is_forgotten_unless_it_comes_anew() {
+    let writes = Writes::new(1 << 20);
+    for name in ["a", "b"] {
+        writes.push(record(name, "1")).unwrap();
+    }
+    let dropped = writes.drop_records();
+    assert_eq!((dropped.len(), writes.depth()), (2, (0, 0)));
+    writes.push(record("b", "2")).unwrap();
+    let removed = |name: &str| matches!(writes.look(&key(name)), Queue::Removed);
+    assert_eq!((removed("a"), removed("b"), removed("c")), (true, false, false));
+    writes.forgotten(&dropped);
+    assert!(matches!(writes.look(&key("a")), Queue::Nothing));
+    assert!(writes.drop_records().len() == 1 && writes.drop_records().is_empty());
 }

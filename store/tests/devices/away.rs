@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tidegate_store::faults::{EIO, Fault, Operation, Rule};
-use tidegate_store::{DeviceState, Store};
+use tidegate_store::{DeviceState, Refused, Store};
 
-use crate::fixture::{Fixture, key, read, record};
+use crate::fixture::{Fixture, key, large, read, record};
 
 /// Has everything on a device fail until it has failed. Reads are what tells; so many records are there for that.
 async fn fail(fixture: &Fixture, store: &Store, device: usize) {
@@ -215,4 +215,20 @@ async fn a_removal_counts_for_a_device_whose_index_is_being_read() {
     store.recovered().await;
     assert_eq!(read(&store, "a").await, None);
     assert_eq!(read(&store, "bait 1").await.as_deref(), Some("x"));
+}
+
+#[tokio::test]
+async fn what_was_not_admitted_while_its_device_was_away_does_not_come_back_as_it_was_before() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    // The device that is left has no room that costs nobody his.
+    let mut written = 0;
+    while store.write(large(&format!("filling {written}"), 1 << 20)).is_ok() {
+        fixture.until_written(&store);
+        written += 1;
+    }
+    assert_eq!(store.write(record("a", "2")), Err(Refused::NotAdmitted));
+    back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await, None);
 }

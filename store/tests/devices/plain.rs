@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tidegate_store::faults::{EIO, Fault, Operation, Rule};
 use tidegate_store::{
-    DeviceFigures, EntryView, Fate, Found, Keeper, NewRecord, Refused, Store, StoreCursor, StoreOptions,
+    DeviceFigures, DeviceState, EntryView, Fate, Found, Keeper, NewRecord, Refused, Store, StoreCursor, StoreOptions,
 };
 
 use crate::fixture::{CAPACITY, Fixture, body, key, large, read, record};
@@ -103,15 +104,16 @@ async fn what_is_too_large_is_refused_and_takes_the_older_with_it() {
     assert_eq!(read(&store, "a").await, None);
 }
 
+/// Lets go of what is called so.
+struct Judge;
+impl Keeper for Judge {
+    fn keeps(&self, view: &EntryView<'_>) -> Fate {
+        if view.key.as_bytes().starts_with(b"purged") { Fate::Drop } else { Fate::Keep }
+    }
+}
+
 #[tokio::test]
 async fn what_expired_is_forgotten_and_what_the_keeper_lets_go_when_it_is_asked() {
-    /// Lets go of what is called so.
-    struct Judge;
-    impl Keeper for Judge {
-        fn keeps(&self, view: &EntryView<'_>) -> Fate {
-            if view.key.as_bytes().starts_with(b"purged") { Fate::Drop } else { Fate::Keep }
-        }
-    }
     let mut fixture = Fixture::of(2);
     fixture.limits.sweep_interval = Duration::from_millis(10);
     let now = Arc::new(AtomicU64::new(1_000));
@@ -142,6 +144,58 @@ async fn what_expired_is_forgotten_and_what_the_keeper_lets_go_when_it_is_asked(
     assert_eq!(read(&store, "purged 1").await, None);
     assert_eq!(read(&store, "kept 1").await.as_deref(), Some("body"));
     drop(store);
+}
+
+#[tokio::test]
+async fn what_a_sweep_could_not_write_down_does_not_come_back_and_the_sweep_goes_on() {
+    let fixture = Fixture::of(1);
+    let store = Store::open(StoreOptions { keeper: Arc::new(Judge), ..fixture.options() });
+    store.recovered().await;
+    for number in 0..300 {
+        store.write(record(&format!("purged {number}"), "body")).unwrap();
+    }
+    fixture.until_written(&store);
+    fixture.io.inject(Rule::once(Operation::Write, fixture.at(0).join("segments"), Fault::Errno(EIO)));
+    store.sweep();
+    fixture.until(&store, 0, DeviceState::WritesFailing);
+    fixture.said.until(|_| store.write(record("kept", "body")).is_ok());
+    fixture.said.until(|_| fixture.figures(&store, 0).volume.unwrap().records == 1);
+    fixture.until_settled(&store);
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    for number in 0..300 {
+        assert_eq!(read(&store, &format!("purged {number}")).await, None, "{number}");
+    }
+    assert_eq!(read(&store, "kept").await.as_deref(), Some("body"));
+}
+
+#[tokio::test]
+async fn who_writes_all_the_time_does_not_keep_what_is_over_from_being_swept() {
+    let mut fixture = Fixture::of(1);
+    fixture.limits.sweep_interval = Duration::from_millis(10);
+    fixture.limits.queued_bytes = 1 << 20;
+    let store = fixture.ready().await;
+    let before = fixture.said.count("Swept {");
+    let swept = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // The queue is full whenever the device takes the next record from it.
+        scope.spawn(|| {
+            for number in 0_u64.. {
+                // Refused: too much waits already, as it should.
+                store.write(record(&format!("key {}", number % 5000), "body")).ok();
+                if swept.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let full = |figures: DeviceFigures| figures.queued_records > 100;
+        fixture.said.until(|_| full(fixture.figures(&store, 0)));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            fixture.said.until(|_| fixture.said.count("Swept {") > before + 3);
+        }));
+        swept.store(true, Ordering::Relaxed);
+        result.unwrap();
+    });
 }
 
 #[tokio::test]

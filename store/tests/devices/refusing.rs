@@ -38,6 +38,24 @@ async fn a_device_that_cannot_be_written_is_read_and_is_back_when_it_can() {
 }
 
 #[tokio::test]
+async fn a_device_whose_state_takes_all_its_room_is_written_again_when_it_can_be() {
+    let fixture = Fixture::of(1);
+    let store = fixture.ready().await;
+    let mut part = 1 << 20;
+    while part > 16 {
+        if store.append_state("log", vec![0; part].into()).await.devices == 0 {
+            part /= 2;
+        }
+    }
+    fixture.io.inject(Rule::always(Operation::Write, fixture.at(0), Fault::Errno(EIO)));
+    store.write(record("a", "1")).unwrap();
+    fixture.until(&store, 0, DeviceState::WritesFailing);
+    fixture.io.clear();
+    fixture.said.until(|_| store.write(record("a", "2")).is_ok());
+    fixture.until(&store, 0, DeviceState::Working);
+}
+
+#[tokio::test]
 async fn records_go_to_the_other_device_while_one_is_full() {
     let fixture = Fixture::of(2);
     let store = fixture.ready().await;
