@@ -315,6 +315,8 @@ impl Volume {
 fn go_on_filling(writer: &mut Writer, uses: &[FoundUse], volume: &Volume) {
     for stream in Stream::ALL {
         let of_stream = uses.iter().filter(|found| found.heading.stream == stream.number());
+        // One that has to be emptied before all others cannot be while it is being filled.
+        let of_stream = of_stream.filter(|found| !writer.untrue.contains(&found.heading.segment));
         let Some(last) = of_stream.max_by_key(|found| found.heading.epoch) else { continue };
         let Heading { segment, epoch, .. } = last.heading;
         let filling = Filling { segment, epoch, offset: last.filled, records: last.records };
