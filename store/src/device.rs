@@ -10,11 +10,12 @@ mod lane;
 mod missed;
 mod peers;
 mod removals;
+mod state_copies;
 mod sweeping;
 mod writer;
 mod writes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,7 +30,7 @@ use crate::key::Key;
 use crate::options::{Share, VolumeOptions};
 use crate::placement::{Candidate, PlacementHash};
 use crate::store::{DeviceFigures, Limits};
-use crate::volume::{Lookup, Volume};
+use crate::volume::{Lookup, Place, Volume};
 use crate::watcher::{DeviceState, Event, ReadOutcome, Watcher};
 
 pub(crate) use answering::{Question, Reply, StateQuestion, StateReply};
@@ -67,6 +68,8 @@ pub(crate) struct Device {
     reads: Lane<Question, Reply>,
     states: Lane<StateQuestion, StateReply>,
     shares: Mutex<HashMap<u32, Share>>,
+    /// Names of state of which this device has missed something.
+    states_behind: Mutex<BTreeSet<String>>,
     /// Since when the writing thread is at one operation.
     busy_since: Mutex<Option<Instant>>,
     /// Whether the keeper is to be asked of all that is stored.
@@ -111,6 +114,7 @@ impl Device {
             reads: Lane::new(limits.queued_reads, limits.read_deadline),
             states: Lane::new(QUEUED_STATE, limits.write_deadline),
             shares: Mutex::default(),
+            states_behind: Mutex::default(),
             busy_since: Mutex::default(),
             sweep_wanted: AtomicBool::new(false),
             threads: AtomicUsize::new(0),
@@ -177,6 +181,16 @@ impl Device {
         self.writes.look(key)
     }
 
+    /// What is known of a key, also what is over: it is newer than what another device may have.
+    pub(crate) fn known(&self, key: &Key) -> Option<Place> {
+        self.volume().and_then(|volume| volume.known(key))
+    }
+
+    /// Whether the time of a record is over.
+    pub(crate) fn is_over(&self, place: &Place) -> bool {
+        place.expires <= (self.setting.volume.clock)()
+    }
+
     /// What is stored of a key.
     pub(crate) fn find(&self, key: &Key) -> Lookup {
         match self.volume() {
@@ -199,10 +213,11 @@ impl Device {
     }
 
     pub(crate) fn set_shares(&self, shares: HashMap<u32, Share>) {
+        // First where a volume that is just being opened looks for them.
+        *self.shares.lock() = shares.clone();
         if let Some(volume) = self.volume() {
-            volume.set_shares(shares.clone());
+            volume.set_shares(shares);
         }
-        *self.shares.lock() = shares;
     }
 
     /// Told when the device's state is one of these; at once if it is.
@@ -292,6 +307,8 @@ impl Device {
             self.states.close();
         }
         self.writes.end(ending);
+        // Not between somebody's look at the queue and his waiting.
+        drop(self.condition.lock());
         self.condition_changed.notify_all();
     }
 

@@ -30,7 +30,7 @@ pub use key::{Key, KeyTooLong, LONGEST_KEY};
 pub use options::{Clock, Sequences, Share, VolumeOptions, system_clock};
 pub use record::{LARGEST_BODY, LARGEST_HEAD, NewRecord, Record, RecordHead};
 pub use store::{
-    Closed, DeviceFigures, DeviceOptions, Found, Limits, Listed, Listing, NoCursor, Pinning, Refused, Saved, StateCopy, Store, StoreCursor,
+    Closed, DeviceFigures, DeviceOptions, Found, Limits, Listed, Listing, Loaded, NoCursor, Pinning, Refused, Saved, StateCopy, Store, StoreCursor,
     StoreFigures, StoreOptions,
 };
 pub use volume::{

@@ -36,7 +36,7 @@ pub use closing::Closed;
 pub use figures::{DeviceFigures, StoreFigures};
 pub use listing::{Listed, Listing, NoCursor, StoreCursor};
 pub use options::{DeviceOptions, Limits, StoreOptions};
-pub use states::{Saved, StateCopy};
+pub use states::{Loaded, Saved, StateCopy};
 use watch::Watch;
 
 /// Locks that put writes and removals of a key in one order; two keys rarely share one.
@@ -52,6 +52,7 @@ pub struct Store {
     watch: Arc<Watch>,
     sketch: Sketch,
     stripes: Vec<Mutex<()>>,
+    peers: Arc<Peers>,
     sequences: Arc<Sequences>,
 }
 
@@ -130,6 +131,7 @@ impl Store {
             devices,
             sketch: Sketch::remembering(capacity / AVERAGE_OBJECT),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            peers,
             sequences,
         })
     }
@@ -194,22 +196,32 @@ impl Store {
 
     /// Where the newest record of a key is. Two devices have one only where one of them was away: the older is removed.
     fn newest(&self, key: &Key) -> Option<(&Arc<Device>, Place)> {
-        let mut stored = self.stored(key);
-        let first = stored.next()?;
-        let Some(second) = stored.next() else { return Some(first) };
-        let newest = [first, second].into_iter().chain(stored).max_by_key(|(_, place)| place.sequence)?;
+        let mut known = self.known(key);
+        let first = known.next()?;
+        let newest = match known.next() {
+            None => first,
+            Some(second) => {
+                let newest = [first, second].into_iter().chain(known).max_by_key(|(_, place)| place.sequence)?;
+                self.forget_older(key, &newest.1);
+                newest
+            }
+        };
+        // Where the newest is over, so is what it replaced.
+        (!newest.0.is_over(&newest.1)).then_some(newest)
+    }
+
+    fn forget_older(&self, key: &Key, newest: &Place) {
         let _order = self.order(key);
-        for (device, place) in self.stored(key) {
-            if place.sequence < newest.1.sequence {
+        for (device, place) in self.known(key) {
+            if place.sequence < newest.sequence {
                 device.forget_older(key);
             }
         }
-        Some(newest)
     }
 
-    fn stored<'store>(&'store self, key: &Key) -> impl Iterator<Item = (&'store Arc<Device>, Place)> {
-        self.devices.iter().filter_map(move |device| match (device.queued(key), device.find(key)) {
-            (Queue::Nothing, Lookup::Present(place)) => Some((device, place)),
+    fn known<'store>(&'store self, key: &Key) -> impl Iterator<Item = (&'store Arc<Device>, Place)> {
+        self.devices.iter().filter_map(move |device| match (device.queued(key), device.known(key)) {
+            (Queue::Nothing, Some(place)) => Some((device, place)),
             _ => None,
         })
     }

@@ -13,6 +13,9 @@ use crate::watcher::{DeviceState, Event, ReadOutcome};
 use super::Device;
 use super::condition::ReadFailure;
 
+/// Heads read before the clock is looked at again: a disk under load takes some milliseconds for each.
+const HEADS_AT_ONCE: usize = 8;
+
 /// What a reading thread is asked.
 #[derive(Debug)]
 pub(crate) enum Question {
@@ -54,7 +57,8 @@ pub(super) fn answer_reads(device: &Device) {
         };
         match taken.question {
             Question::Page(cursor, most) => {
-                device.reads.answer(taken.ticket, Reply::Page(page(&volume, cursor, most)));
+                let until = begun + device.setting.limits.read_deadline / 2;
+                device.reads.answer(taken.ticket, Reply::Page(page(&volume, cursor, most, until)));
             }
             Question::Record(key, place) => {
                 let (outcome, record) = read(device, &volume, &key, &place);
@@ -93,21 +97,35 @@ fn read(device: &Device, volume: &Arc<Volume>, key: &Key, place: &Place) -> (Rea
     }
 }
 
-/// What cannot be read is left out.
-fn page(volume: &Volume, cursor: Cursor, most: usize) -> Page {
-    let (places, next) = volume.entries(cursor, most);
-    let head = |place: Place| volume.read_head(&place).ok().flatten().map(|head| (place, head));
-    Page { entries: places.into_iter().filter_map(head).collect(), next }
+/// What cannot be read is left out. A slow device gets fewer done than were asked for: it does not hang.
+fn page(volume: &Volume, cursor: Cursor, most: usize, until: Instant) -> Page {
+    let mut page = Page { entries: Vec::new(), next: Some(cursor) };
+    while let Some(from) = page.next {
+        let (places, next) = volume.entries(from, most.saturating_sub(page.entries.len()).clamp(1, HEADS_AT_ONCE));
+        let head = |place: Place| volume.read_head(&place).ok().flatten().map(|head| (place, head));
+        page.entries.extend(places.into_iter().filter_map(head));
+        page.next = next;
+        if page.entries.len() >= most || Instant::now() >= until {
+            break;
+        }
+    }
+    page
 }
 
 pub(super) fn answer_state(device: &Device) {
     while let Some(taken) = device.states.take() {
         let reply = match device.opened_volume() {
+            Some(_) if is_behind(device, &taken.question) => Err("its copy is behind and has to be saved anew".to_owned()),
             Some(volume) => state(&volume, &taken.question),
             None => Err(format!("the device is {}", device.state())),
         };
+        device.note_state(&taken.question, &reply);
         device.states.answer(taken.ticket, reply);
     }
+}
+
+fn is_behind(device: &Device, question: &StateQuestion) -> bool {
+    matches!(question, StateQuestion::Append(name, _) if device.is_state_behind(name))
 }
 
 fn state(volume: &Volume, question: &StateQuestion) -> StateReply {

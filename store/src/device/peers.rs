@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::Device;
 use super::answering::StateQuestion;
 use crate::placement::PlacementHash;
+use crate::store::StateCopy;
 
 /// State that says which devices missed removals.
 pub(super) const BEHIND: &str = "behind";
@@ -23,9 +24,13 @@ const ENTRY: usize = 16;
 /// A list that is longer is none of ours: a node has a handful of devices.
 const MOST_ENTRIES: usize = 1024;
 
+/// Who is told of the state that a device has when it is opened.
+pub(crate) type Follower = Arc<dyn Fn(StateCopy) + Send + Sync>;
+
 /// All devices of a store, and which of them are behind.
 #[derive(Default)]
 pub(crate) struct Peers {
+    followers: Mutex<Vec<(String, Follower)>>,
     devices: OnceLock<Vec<Weak<Device>>>,
     behind: Mutex<BTreeMap<u64, Since>>,
 }
@@ -48,6 +53,28 @@ impl Peers {
 
     fn devices(&self) -> impl Iterator<Item = Arc<Device>> + '_ {
         self.devices.get().into_iter().flatten().filter_map(Weak::upgrade)
+    }
+
+    pub(crate) fn follow(&self, name: &str, follower: Follower) {
+        self.followers.lock().push((name.to_owned(), follower));
+    }
+
+    pub(super) fn followers(&self) -> Vec<(String, Follower)> {
+        self.followers.lock().clone()
+    }
+
+    /// State of a name that was saved whole, from another device that has all of it.
+    pub(super) fn whole_copy(&self, name: &str, own: PlacementHash) -> Option<Bytes> {
+        let others = self.devices().filter(|device| device.placement != own);
+        let mut sound = others.filter(|device| device.volume().is_some() && !device.is_state_behind(name));
+        sound.find_map(|device| {
+            let asked = device.ask_state(StateQuestion::Load(name.to_owned()))?;
+            let blob = asked.blocking_recv().ok()?.ok()??;
+            match &blob.parts[..] {
+                [whole] if blob.unreadable_bytes == 0 => Some(whole.clone()),
+                _ => None,
+            }
+        })
     }
 
     /// A device misses removals from now on.

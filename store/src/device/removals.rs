@@ -63,10 +63,9 @@ impl Device {
         }
     }
 
-    /// A device that is just being opened is told in a moment; one that is away may not be back before this process
-    /// ends.
+    /// This process may end before the device is back, or before its index is read.
     fn write_down(&self, removals: &mut Removals) {
-        if !removals.written_down && matches!(self.state(), DeviceState::Failed | DeviceState::Stalled) {
+        if !removals.written_down {
             removals.written_down = true;
             self.setting.peers.fell_behind(self.placement, self.setting.volume.sequences.next());
         }
@@ -85,7 +84,10 @@ impl Device {
     /// What this device has in writing, of itself and of others.
     pub(super) fn read_what_is_written_down(&self, volume: &Volume) {
         let load = |name| volume.load_state(name).ok().flatten().map(|blob| blob.parts.concat()).unwrap_or_default();
-        self.removals.lock().caught_up = peers::moment(&load(CAUGHT_UP));
+        let caught_up = peers::moment(&load(CAUGHT_UP));
+        // What is compared with it is to be higher, though the clock was set back.
+        self.setting.volume.sequences.observe(caught_up);
+        self.removals.lock().caught_up = caught_up;
         for device in self.setting.peers.heard(&load(BEHIND)) {
             device.is_said_to_be_behind();
         }

@@ -1,6 +1,6 @@
 //! The thread of a device that opens it, writes to it and tries again when it fails.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -19,16 +19,20 @@ const LONGEST_BACK_OFF: u32 = 16;
 
 pub(super) fn run(device: &Device) {
     let mut volume = None;
+    let mut before = Weak::new();
+    let mut probe_due = None;
     let mut back_off = BackOff::default();
     let mut sweep = Sweep::beginning_in(device.setting.limits.sweep_interval);
     loop {
         if device.volume().is_none() {
             // What is left of the volume before holds the directory's lock.
-            let before = volume.take().map(|volume: Arc<Volume>| Arc::downgrade(&volume));
+            if let Some(volume) = volume.take() {
+                before = Arc::downgrade(&volume);
+            }
             if device.state() == DeviceState::Failed && !back_off.wait(device) {
                 break;
             }
-            if before.is_some_and(|before| before.strong_count() > 0) {
+            if before.strong_count() > 0 {
                 device.fail("operations of before still hang");
             } else {
                 volume = open(device);
@@ -36,7 +40,7 @@ pub(super) fn run(device: &Device) {
             continue;
         }
         let Some(volume) = &volume else { break };
-        if !step(device, volume, &mut sweep) {
+        if !step(device, volume, &mut sweep, &mut probe_due) {
             break;
         }
     }
@@ -44,17 +48,21 @@ pub(super) fn run(device: &Device) {
 }
 
 /// `false` when the device comes to its end.
-fn step(device: &Device, volume: &Volume, sweep: &mut Sweep) -> bool {
+fn step(device: &Device, volume: &Volume, sweep: &mut Sweep, probe_due: &mut Option<Instant>) -> bool {
     let condition = device.condition.lock();
     let (stopped, trial) = (condition.writes_stopped(), condition.on_trial());
     drop(condition);
     if stopped && !trial {
-        let goes_on = device.writes.pause(Instant::now() + device.setting.limits.probe_interval);
-        if goes_on && device.volume().is_some() {
+        // Whoever wakes this thread meanwhile wants something else of it.
+        let due = *probe_due.get_or_insert_with(|| Instant::now() + device.setting.limits.probe_interval);
+        let goes_on = device.writes.pause(due);
+        if goes_on && device.volume().is_some() && Instant::now() >= due {
+            *probe_due = None;
             probe(device, volume);
         }
         return goes_on;
     }
+    *probe_due = None;
     // Where there is always something to write, this is all the time there is for it.
     if sweep.is_due(device) {
         sweep_on(device, volume, sweep);
@@ -108,6 +116,7 @@ fn open(device: &Device) -> Option<Arc<Volume>> {
     device.saw(&Event::Opened(volume.origin()));
     volume.set_shares(device.shares.lock().clone());
     device.read_what_is_written_down(&volume);
+    device.bring_state_up_to_date(&volume);
     *device.volume.write() = Some(volume.clone());
     device.change(|condition| condition.became(DeviceState::Recovering, "its index is read"));
     device.busy();

@@ -43,7 +43,8 @@ impl Gate {
         !self.0.changed.wait_while_for(&mut state, missing, LONGEST_HANG).timed_out()
     }
 
-    pub(super) fn pass(&self) {
+    /// Waits here until it is open.
+    pub fn pass(&self) {
         let mut state = self.0.state.lock();
         state.waiting += 1;
         self.0.changed.notify_all();

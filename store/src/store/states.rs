@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::device::StateQuestion;
+use tokio::sync::oneshot;
+
+use crate::device::{Device, StateQuestion, StateReply};
 use crate::volume::StateBlob;
 
 use super::Store;
@@ -27,27 +29,48 @@ pub struct StateCopy {
     pub blob: Option<StateBlob>,
 }
 
+/// State as all devices have it that are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// What they have.
+    pub copies: Vec<StateCopy>,
+    /// Devices that did not say, each with the reason: what they alone have is not known.
+    pub failed: Vec<(Arc<str>, String)>,
+}
+
+impl IntoIterator for Loaded {
+    type Item = StateCopy;
+    type IntoIter = std::vec::IntoIter<StateCopy>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.copies.into_iter()
+    }
+}
+
 impl Store {
     /// Saves state under a name in the stead of what is there, durably, on every device. A device that is away keeps
     /// what it had: who saves has to tell old from new when it loads.
     pub async fn save_state(&self, name: &str, bytes: Bytes) -> Saved {
-        self.everywhere(|| StateQuestion::Save(name.to_owned(), bytes.clone())).await
+        self.everywhere(name, || StateQuestion::Save(name.to_owned(), bytes.clone())).await
     }
 
     /// Adds to the state of a name, durably, on every device.
     pub async fn append_state(&self, name: &str, bytes: Bytes) -> Saved {
-        self.everywhere(|| StateQuestion::Append(name.to_owned(), bytes.clone())).await
+        self.everywhere(name, || StateQuestion::Append(name.to_owned(), bytes.clone())).await
     }
 
-    async fn everywhere(&self, question: impl Fn() -> StateQuestion) -> Saved {
-        let asked: Vec<_> = self.devices.iter().map(|device| (device, device.ask_state(question()))).collect();
+    async fn everywhere(&self, name: &str, question: impl Fn() -> StateQuestion) -> Saved {
+        let ask = |device: &Arc<Device>| {
+            let asked = device.ask_state(question());
+            if asked.is_none() {
+                device.state_is_behind(name);
+            }
+            asked
+        };
+        let asked: Vec<_> = self.devices.iter().map(|device| (device, ask(device))).collect();
         let mut saved = Saved::default();
         for (device, asked) in asked {
-            let answer = match asked {
-                Some(asked) => asked.await.unwrap_or_else(|_| Err("the device did not answer in time".to_owned())),
-                None => Err("too much state waits to be saved".to_owned()),
-            };
-            match answer {
+            match answer(asked).await {
                 Ok(_) => saved.devices += 1,
                 Err(why) => saved.failed.push((device.name.clone(), why)),
             }
@@ -55,18 +78,32 @@ impl Store {
         saved
     }
 
+    /// From now on every device that is opened, for the first time or again, tells what it has of this name before
+    /// anything else of it is found. Its opening waits for that, so it must be quick and must not wait for the store.
+    /// Who calls this first and loads then misses no device; he may hear of one twice.
+    pub fn follow_state(&self, name: &str, follower: Arc<dyn Fn(StateCopy) + Send + Sync>) {
+        self.peers.follow(name, follower);
+    }
+
     /// The state of a name as every device that is there has it. Waits for devices that are being opened, not for their
     /// index.
-    pub async fn load_state(&self, name: &str) -> Vec<StateCopy> {
+    pub async fn load_state(&self, name: &str) -> Loaded {
         let question = || StateQuestion::Load(name.to_owned());
         let asked: Vec<_> = self.devices.iter().map(|device| (device, device.ask_state(question()))).collect();
-        let mut copies = Vec::new();
+        let mut loaded = Loaded::default();
         for (device, asked) in asked {
-            let Some(asked) = asked else { continue };
-            if let Ok(Ok(blob)) = asked.await {
-                copies.push(StateCopy { device: device.name.clone(), blob });
+            match answer(asked).await {
+                Ok(blob) => loaded.copies.push(StateCopy { device: device.name.clone(), blob }),
+                Err(why) => loaded.failed.push((device.name.clone(), why)),
             }
         }
-        copies
+        loaded
+    }
+}
+
+async fn answer(asked: Option<oneshot::Receiver<StateReply>>) -> StateReply {
+    match asked {
+        Some(asked) => asked.await.unwrap_or_else(|_| Err("the device did not answer in time".to_owned())),
+        None => Err("too much state waits to be saved".to_owned()),
     }
 }

@@ -1,5 +1,6 @@
 //! The thread that looks at the clock for all devices: it alone never touches one, so that it cannot hang with them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,8 @@ impl Watch {
                 return;
             }
             for device in devices {
-                device.look_at_clock(now);
+                // A watcher that panics here must not take the deadlines of all devices along.
+                std::panic::catch_unwind(AssertUnwindSafe(|| device.look_at_clock(now))).unwrap_or_default();
             }
             if closing.is_some() && devices.iter().all(|device| device.state() == DeviceState::Closed) {
                 return;

@@ -194,7 +194,7 @@ async fn a_device_that_missed_too_many_removals_is_emptied() {
     assert_eq!(fixture.figures(&store, device).volume.unwrap().records, 0);
     assert_eq!(fixture.said.count("Cleared"), 1);
     // State is no record.
-    assert!(store.load_state("log").await.iter().all(|copy| copy.blob.is_some()));
+    assert!(store.load_state("log").await.copies.iter().all(|copy| copy.blob.is_some()));
     fixture.close(store).await;
     let store = fixture.ready().await;
     assert_eq!(read(&store, "a").await, None);
@@ -230,5 +230,28 @@ async fn what_was_not_admitted_while_its_device_was_away_does_not_come_back_as_i
     }
     assert_eq!(store.write(record("a", "2")), Err(Refused::NotAdmitted));
     back(&fixture, &store, device);
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn a_newer_record_that_is_over_does_not_give_way_to_an_older_one_on_another_device() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let fixture = Fixture::of(2);
+    let now = Arc::new(AtomicU64::new(1_000));
+    let options = || {
+        let clock = now.clone();
+        tidegate_store::StoreOptions { clock: Arc::new(move || clock.load(Ordering::Relaxed)), ..fixture.options() }
+    };
+    for (device, version, expires) in [(0, "1", 9_000), (1, "2", 2_000)] {
+        let mut options = options();
+        options.devices = vec![options.devices.swap_remove(device)];
+        let store = Store::open(options);
+        store.recovered().await;
+        store.write(tidegate_store::NewRecord { expires, ..record("a", version) }).unwrap();
+        fixture.close(store).await;
+    }
+    let store = Store::open(options());
+    store.recovered().await;
+    now.store(3_000, Ordering::Relaxed);
     assert_eq!(read(&store, "a").await, None);
 }

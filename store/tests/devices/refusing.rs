@@ -56,6 +56,24 @@ async fn a_device_whose_state_takes_all_its_room_is_written_again_when_it_can_be
 }
 
 #[tokio::test]
+async fn a_device_that_refuses_is_not_probed_by_every_sweep_that_somebody_wants() {
+    let mut fixture = Fixture::of(1);
+    fixture.limits.probe_interval = std::time::Duration::from_secs(3600);
+    let store = fixture.ready().await;
+    fixture.io.inject(Rule::always(Operation::Write, fixture.at(0), Fault::Errno(EIO)));
+    store.write(record("a", "1")).unwrap();
+    fixture.until(&store, 0, DeviceState::WritesFailing);
+    fixture.until_written(&store);
+    let before = fixture.io.operations();
+    let sweeps = std::sync::atomic::AtomicU32::new(0);
+    fixture.said.until(|_| {
+        store.sweep();
+        sweeps.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 20
+    });
+    assert_eq!(fixture.io.operations(), before);
+}
+
+#[tokio::test]
 async fn records_go_to_the_other_device_while_one_is_full() {
     let fixture = Fixture::of(2);
     let store = fixture.ready().await;
