@@ -109,7 +109,7 @@ pub struct CacheEngine<R: FetchRequest> {
     budget: Arc<Budget>,
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
     workshop: Arc<Workshop>,
-    contents: Contents,
+    contents: Contents<Object>,
     pinned: PinnedKeys,
     runtime: Handle,
     metrics: Arc<Metrics>,

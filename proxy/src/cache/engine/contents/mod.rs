@@ -20,7 +20,7 @@ use super::object::Object;
 use crate::cache::key::CacheKey;
 use crate::cache::purge::{Generation, Mode, Provenance, Purged, Tags};
 use crate::cache::rules::decide::StoredMeta;
-use walk::Prepared;
+use walk::{MOST_PREPARED, Prepared};
 pub use walk::{MemoryCursor, MemoryPage};
 
 /// Objects that are looked at without a pause: others need the processor, too.
@@ -83,10 +83,16 @@ pub struct SiteContents {
 }
 
 /// Pages of what is in memory, as far as they are prepared.
-#[derive(Default)]
-pub(super) struct Contents {
+pub(super) struct Contents<T> {
     order: ahash::RandomState,
-    prepared: parking_lot::Mutex<Option<Prepared>>,
+    most_prepared: usize,
+    prepared: parking_lot::Mutex<Option<Prepared<T>>>,
+}
+
+impl<T> Default for Contents<T> {
+    fn default() -> Self {
+        Self { order: ahash::RandomState::new(), most_prepared: MOST_PREPARED, prepared: parking_lot::Mutex::default() }
+    }
 }
 
 impl Wanted {

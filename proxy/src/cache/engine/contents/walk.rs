@@ -12,10 +12,9 @@ use std::sync::{Arc, Weak};
 
 use super::{Contents, StoredEntry, Wanted, pause_after};
 use crate::cache::engine::memory::FullKey;
-use crate::cache::engine::object::Object;
 
 /// Entries that are prepared at once: some 4 MiB.
-const MOST_PREPARED: usize = 1 << 16;
+pub(super) const MOST_PREPARED: usize = 1 << 16;
 
 /// Where a walk goes on. The default is its beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,41 +50,41 @@ impl MemoryCursor {
 }
 
 /// The next entries of a walk. They keep nothing in memory but their own place.
-pub(super) struct Prepared {
+pub(super) struct Prepared<T> {
     wanted: Wanted,
     from: u64,
-    entries: Vec<Next>,
+    entries: Vec<Next<T>>,
     /// Nothing follows.
     is_all: bool,
 }
 
-struct Next {
+struct Next<T> {
     order: u64,
     key: FullKey,
-    object: Weak<Object>,
+    object: Weak<T>,
 }
 
-impl PartialEq for Next {
+impl<T> PartialEq for Next<T> {
     fn eq(&self, other: &Self) -> bool {
         self.order == other.order
     }
 }
 
-impl Eq for Next {}
+impl<T> Eq for Next<T> {}
 
-impl PartialOrd for Next {
+impl<T> PartialOrd for Next<T> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Next {
+impl<T> Ord for Next<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.order.cmp(&other.order)
     }
 }
 
-impl Prepared {
+impl<T> Prepared<T> {
     /// Whether it has what follows this place of a walk, unless nothing does. A walk that begins sees what is there now.
     fn goes_on_from(&self, wanted: &Wanted, after: u64) -> bool {
         let is_before_end = self.entries.last().is_some_and(|last| after < last.order);
@@ -93,22 +92,22 @@ impl Prepared {
     }
 }
 
-impl Contents {
+impl<T> Contents<T> {
     /// About `most` entries behind a place, and where to go on.
-    pub(super) fn page<I: Iterator<Item = (Arc<FullKey>, Arc<Object>)>>(
+    pub(super) fn page<I: Iterator<Item = (Arc<FullKey>, Arc<T>)>>(
         &self,
         wanted: &Wanted,
         after: MemoryCursor,
         most: usize,
         all: impl Fn() -> I,
-        includes: impl Fn(&FullKey, &Object) -> bool,
-    ) -> (Vec<(FullKey, Arc<Object>)>, Option<MemoryCursor>) {
+        includes: impl Fn(&FullKey, &T) -> bool,
+    ) -> (Vec<(FullKey, Arc<T>)>, Option<MemoryCursor>) {
         let after = after.number();
         // Held while pages are prepared: two walks at once would only be slower beside one another.
         let mut slot = self.prepared.lock();
         let prepared = match slot.take().filter(|known| known.goes_on_from(wanted, after)) {
             Some(known) => known,
-            None => self.prepare(wanted, after, MOST_PREPARED, all(), includes),
+            None => self.prepare(wanted, after, self.most_prepared, all(), includes),
         };
         let begin = prepared.entries.partition_point(|next| next.order <= after);
         let shown = &prepared.entries[begin..prepared.entries.len().min(begin + most.max(1))];
@@ -125,10 +124,10 @@ impl Contents {
         wanted: &Wanted,
         after: u64,
         most: usize,
-        all: impl Iterator<Item = (Arc<FullKey>, Arc<Object>)>,
-        includes: impl Fn(&FullKey, &Object) -> bool,
-    ) -> Prepared {
-        let mut first: BinaryHeap<Next> = BinaryHeap::new();
+        all: impl Iterator<Item = (Arc<FullKey>, Arc<T>)>,
+        includes: impl Fn(&FullKey, &T) -> bool,
+    ) -> Prepared<T> {
+        let mut first: BinaryHeap<Next<T>> = BinaryHeap::new();
         let mut is_all = true;
         for (number, (key, object)) in all.enumerate() {
             pause_after(number);
@@ -146,5 +145,69 @@ impl Contents {
             first.push(Next { order, key: (*key).clone(), object: Arc::downgrade(&object) });
         }
         Prepared { wanted: wanted.clone(), from: after, entries: first.into_sorted_vec(), is_all }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::cache::key::{CacheKey, Scheme};
+
+    type Stored = Vec<(Arc<FullKey>, Arc<u32>)>;
+
+    fn stored(numbers: std::ops::Range<u32>) -> Stored {
+        let key = |number| CacheKey::new(Scheme::Https, "a.test", &format!("/{number}"), None);
+        let entry = |number| (Arc::new(FullKey { primary: key(number), variant: Arc::default() }), Arc::new(number));
+        numbers.map(entry).collect()
+    }
+
+    /// What a walk shows of what `at` says is stored at each of its pages, and how often it looked at all of it.
+    fn walk(
+        most_prepared: usize,
+        most: usize,
+        wanted: &Wanted,
+        mut at: impl FnMut(usize) -> Stored,
+    ) -> (Vec<u32>, usize) {
+        let contents = Contents { most_prepared, ..Contents::default() };
+        let (mut shown, mut cursor, looks) = (Vec::new(), MemoryCursor::default(), std::cell::Cell::new(0));
+        for page in 0..1000 {
+            let now = at(page);
+            let all = || {
+                looks.set(looks.get() + 1);
+                now.clone().into_iter()
+            };
+            let (entries, next) = contents.page(wanted, cursor, most, all, |_, number: &u32| number % 2 == 0);
+            assert!(entries.len() <= most);
+            shown.extend(entries.iter().map(|(_, number)| **number));
+            match next {
+                Some(next) => cursor = next.to_string().parse().unwrap(),
+                None => return (shown, looks.get()),
+            }
+        }
+        panic!("no end");
+    }
+
+    #[test]
+    fn each_entry_is_shown_once_however_pages_and_preparations_are_cut() {
+        let all = stored(0..1000);
+        for (most_prepared, most, looks) in [(1000, 1000, 1), (1000, 7, 1), (100, 7, 5), (7, 100, 72), (1, 1, 500)] {
+            let (shown, looked) = walk(most_prepared, most, &Wanted::default(), |_| all.clone());
+            let told: BTreeSet<u32> = shown.iter().copied().collect();
+            assert_eq!((shown.len(), told.len()), (500, 500), "{most_prepared} {most}");
+            assert!(looked.abs_diff(looks) <= 1, "{most_prepared} {most}: {looked} looks");
+        }
+    }
+
+    #[test]
+    fn what_is_there_all_the_time_is_shown_though_others_come_and_go() {
+        let kept = stored(0..200);
+        let (shown, _) = walk(32, 10, &Wanted::default(), |page| {
+            let others = u32::try_from(page).unwrap() * 1000 + 1000;
+            [kept.clone(), stored(others..others + 100)].concat()
+        });
+        let shown: BTreeSet<u32> = shown.into_iter().collect();
+        assert!((0..200).step_by(2).all(|number| shown.contains(&number)), "{shown:?}");
     }
 }
