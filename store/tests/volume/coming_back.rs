@@ -1,15 +1,16 @@
 //! What was removed, replaced or let go does not come back with a restart, whatever the device refused and however the
 //! clock went meanwhile.
 
+use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tidegate_store::faults::{EIO, Fault, FaultyIo, Operation, Rule};
+use tidegate_store::faults::{EIO, EMFILE, EROFS, Fault, FaultyIo, Operation, Rule};
 use tidegate_store::io::RealIo;
-use tidegate_store::{Cursor, KeepAll, NewRecord, Volume};
+use tidegate_store::{Cursor, KeepAll, NewRecord, ReadError, Volume};
 
-use crate::kit::{self, BEGIN, Directory, MIB, key, place, read, record, store, version};
+use crate::kit::{self, BEGIN, Directory, MIB, Random, key, place, read, record, store, version};
 
 fn open(directory: &Directory, io: &Arc<FaultyIo>) -> Volume {
     let volume = Volume::open(Arc::clone(io) as Arc<_>, &directory.options).unwrap();
@@ -236,4 +237,87 @@ fn an_entry_that_stands_there_twice_is_one_record() {
     for restart in 0..2 {
         assert_eq!(version(&directory.open(), "key"), Some(1), "restart {restart}");
     }
+}
+
+#[test]
+fn a_mark_that_nobody_waits_for_is_written_when_the_device_takes_it() {
+    let directory = kit::directory(16 * MIB);
+    let io = FaultyIo::over(Arc::new(RealIo), 1);
+    let volume = open(&directory, &io);
+    store(&volume, &record("key", 1, 1000));
+    let found = place(&volume, "key").unwrap();
+    // Damaged on its way from the device only, and just then nothing can be written.
+    let segments = directory.path().join("segments");
+    io.inject(Rule::once(Operation::Read, segments.join("000000.data"), Fault::FlipBit));
+    io.inject(Rule::always(Operation::Write, segments, Fault::Errno(EIO)));
+    assert!(matches!(volume.read(&key("key"), &found), Err(ReadError::Corrupt { .. })));
+    io.clear();
+    assert!(!volume.remove(&key("key")).unwrap());
+    store(&volume, &record("other", 1, 1000));
+    drop(volume);
+    assert_eq!(version(&directory.open(), "key"), None);
+}
+
+/// Random calls, with faults now and then; answers what each key had last.
+fn live_through(directory: &Directory, on: Operation, fault: Fault, seed: u64) -> HashMap<String, u64> {
+    let io = FaultyIo::over(Arc::new(RealIo), seed);
+    let volume = open(directory, &io);
+    let (mut random, mut last, mut unsettled) = (Random(seed), HashMap::new(), Vec::new());
+    for step in 0..700 {
+        match step % 50 {
+            30 => io.inject(Rule::sometimes(on, directory.path().join("segments"), fault.clone(), 15)),
+            0 => io.clear(),
+            _ => {}
+        }
+        let name = format!("key {}", random.below(60));
+        match random.below(5) {
+            0 => {
+                unsettled.extend(volume.forget(&key(&name)).filter(|place| volume.settle(place).is_err()));
+                last.remove(&name);
+            }
+            1 | 2 => drop(place(&volume, &name).map(|place| volume.read(&key(&name), &place).ok())),
+            _ => {
+                let new = record(&name, step, [200, 30_000, 100_000, 300_000][random.below(4) as usize]);
+                match volume.append(&new, &KeepAll) {
+                    Ok(_) => last.insert(name, step),
+                    Err(_) => last.remove(&name),
+                };
+            }
+        }
+    }
+    io.clear();
+    // What the one who uses the volume does with what is left.
+    unsettled.extend(volume.take_unsettled());
+    unsettled.iter().for_each(|place| volume.settle(place).unwrap());
+    volume.sync().unwrap();
+    last
+}
+
+#[test]
+fn after_a_restart_a_key_has_what_it_had_last_or_nothing_whatever_was_refused() {
+    let faults = [
+        (Operation::Write, Fault::Errno(EIO)),
+        (Operation::Read, Fault::Errno(EIO)),
+        (Operation::Read, Fault::FlipBit),
+        (Operation::Open, Fault::Errno(EMFILE)),
+        (Operation::Any, Fault::Errno(EROFS)),
+        (Operation::Any, Fault::Short),
+        (Operation::Sync, Fault::Errno(EIO)),
+    ];
+    let mut found = 0;
+    for (on, fault) in faults {
+        for seed in 0..6 {
+            let directory = kit::directory(12 * MIB);
+            let last = live_through(&directory, on, fault.clone(), seed);
+            let volume = directory.open();
+            for number in 0..60 {
+                let name = format!("key {number}");
+                let version = version(&volume, &name);
+                let due = last.get(&name).copied();
+                assert!(version.is_none() || version == due, "{fault:?} {seed}: {name} has {version:?}, not {due:?}");
+                found += u64::from(version.is_some());
+            }
+        }
+    }
+    assert!(found > 500, "{found}: this tests nothing");
 }
