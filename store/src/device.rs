@@ -15,7 +15,7 @@ mod sweeping;
 mod writer;
 mod writes;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -62,6 +62,10 @@ pub(crate) struct Device {
     volume: RwLock<Option<Arc<Volume>>>,
     condition: Mutex<Condition>,
     condition_changed: Condvar,
+    /// What the watcher is to be told of it, in order.
+    changes: Mutex<VecDeque<Change>>,
+    /// Held by the thread that tells.
+    telling: Mutex<()>,
     until: Mutex<Vec<Until>>,
     removals: Mutex<Removals>,
     writes: Writes,
@@ -92,6 +96,13 @@ impl Drop for Thread {
     }
 }
 
+/// Another state, or another reason for it.
+struct Change {
+    from: DeviceState,
+    to: DeviceState,
+    why: String,
+}
+
 struct Until {
     reached: fn(DeviceState) -> bool,
     tell: oneshot::Sender<()>,
@@ -108,6 +119,8 @@ impl Device {
             volume: RwLock::new(None),
             condition: Mutex::new(Condition::opening()),
             condition_changed: Condvar::new(),
+            changes: Mutex::default(),
+            telling: Mutex::default(),
             until: Mutex::default(),
             removals: Mutex::default(),
             writes: Writes::new(limits.queued_bytes),
@@ -248,15 +261,29 @@ impl Device {
         let to = condition.state();
         if from != to || (to == DeviceState::Failed && why != condition.why()) {
             condition.since = Instant::now();
-            // Under the lock, so that changes are told in their order.
-            self.saw(&Event::State { from, to, why: condition.why() });
+            // Noted under the lock, so that changes are told in their order, and told without it: who looks at the
+            // condition does not wait for a watcher.
+            self.changes.lock().push_back(Change { from, to, why: condition.why().to_owned() });
         }
         drop(condition);
         if from != to {
             self.condition_changed.notify_all();
             self.tell(to);
         }
+        self.tell_changes();
         result
+    }
+
+    /// One thread tells, also what others note meanwhile.
+    fn tell_changes(&self) {
+        while !self.changes.lock().is_empty() {
+            let Some(_telling) = self.telling.try_lock() else { return };
+            loop {
+                let next = self.changes.lock().pop_front();
+                let Some(Change { from, to, why }) = next else { break };
+                self.saw(&Event::State { from, to, why: &why });
+            }
+        }
     }
 
     fn saw(&self, event: &Event<'_>) {

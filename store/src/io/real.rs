@@ -1,17 +1,20 @@
 //! The operating system's files.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
 use rustix::io::Errno;
 
 use super::{Io, IoFile, IoLock};
 
 /// Only the node's user reads what it stores: bodies may come from sites that are not public.
 const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+/// A link in the stead of a file was put there by somebody else, to have another file written over.
+const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The operating system's files.
 #[derive(Debug, Default, Clone, Copy)]
@@ -19,7 +22,7 @@ pub struct RealIo;
 
 impl Io for RealIo {
     fn open(&self, path: &Path) -> io::Result<Box<dyn IoFile>> {
-        Ok(Box::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        Ok(Box::new(RealFile(OpenOptions::new().read(true).write(true).custom_flags(NO_LINK).open(path)?)))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn IoFile>> {
@@ -27,7 +30,7 @@ impl Io for RealIo {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        match std::fs::create_dir(path) {
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             done => done,
         }
@@ -62,7 +65,7 @@ impl Io for RealIo {
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(NO_LINK).open(path)
 }
 
 struct RealFile(File);
@@ -115,5 +118,29 @@ impl Drop for RealLock {
     fn drop(&mut self) {
         // A process being started right now has this descriptor for a moment; unlocking does not wait for it to go.
         drop(self.file.unlock());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_stead_of_a_file_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, link) = (directory.path().join("target"), directory.path().join("link"));
+        std::fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(RealIo.open(&link).is_err() && RealIo.create(&link).is_err() && RealIo.lock(&link).is_err());
+        assert!(RealIo.open(&target).is_ok() && RealIo.create(&target).is_ok());
+    }
+
+    #[test]
+    fn a_directory_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let made = directory.path().join("made");
+        RealIo.create_directory(&made).unwrap();
+        assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, DIRECTORY_MODE);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidegate_store::faults::{Fault, Operation, Rule};
-use tidegate_store::{DeviceState, Found, Refused, Store};
+use tidegate_store::faults::{EIO, Fault, Gate, Operation, Rule};
+use tidegate_store::{DeviceState, Event, Found, Refused, Store, StoreOptions, Watcher};
 
 use crate::fixture::{Fixture, key, large, read, record};
 
@@ -153,4 +153,51 @@ async fn who_does_not_wait_any_more_is_not_read_for() {
     assert!(first.await.unwrap().is_some());
     assert_eq!(read(&store, "a").await.as_deref(), Some("body"));
     assert!(fixture.io.operations() - before < 20, "records were read that nobody waited for");
+}
+
+#[tokio::test]
+async fn who_tells_of_a_state_and_hangs_holds_up_nobody_who_reads_or_writes() {
+    struct Hanging(Gate);
+    impl Watcher for Hanging {
+        fn saw(&self, _: &str, event: &Event<'_>) {
+            if let Event::State { to: DeviceState::WritesFailing, .. } = event {
+                self.0.pass();
+            }
+        }
+    }
+    let fixture = Fixture::of(1);
+    let gate = fixture.gate();
+    let store = Store::open(StoreOptions { watcher: Arc::new(Hanging(gate.clone())), ..fixture.options() });
+    store.recovered().await;
+    store.write(record("a", "1")).unwrap();
+    fixture.until_written(&store);
+    fixture.io.inject(Rule::always(Operation::Write, fixture.at(0), Fault::Errno(EIO)));
+    store.write(record("b", "1")).unwrap();
+    assert!(gate.until_waiting(1));
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+    assert_eq!(store.write(record("c", "1")), Err(Refused::NoDevice));
+    assert!(gate.until_waiting(1), "what was asked waited for the watcher");
+}
+
+#[tokio::test]
+async fn a_watcher_that_panics_where_deadlines_are_kept_does_not_end_them() {
+    struct Panicking;
+    impl Watcher for Panicking {
+        fn saw(&self, _: &str, event: &Event<'_>) {
+            assert!(!matches!(event, Event::State { to: DeviceState::Stalled, .. }), "a mistake of the watcher's");
+        }
+    }
+    let fixture = Fixture::of(1);
+    let store = Store::open(StoreOptions { watcher: Arc::new(Panicking), ..fixture.options() });
+    store.recovered().await;
+    store.write(record("a", "1")).unwrap();
+    fixture.until_written(&store);
+    let gate = fixture.gate();
+    fixture.io.inject(Rule::always(Operation::Read, fixture.at(0), Fault::Hang(gate.clone())));
+    let first = tokio::spawn(store.read(&key("a")));
+    assert_eq!(first.await.unwrap(), None);
+    fixture.until(&store, 0, DeviceState::Stalled);
+    gate.open();
+    fixture.io.clear();
+    fixture.until(&store, 0, DeviceState::Working);
 }
