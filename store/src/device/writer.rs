@@ -123,6 +123,11 @@ fn open(device: &Device) -> Option<Arc<Volume>> {
     let recovered = volume.recover(&|_| device.busy());
     device.idle();
     device.saw(&Event::Recovered(&recovered));
+    if recovered.unemptied > 0 {
+        // What is removed from now on could come back from there with the next restart.
+        device.fail("an index can be neither read nor emptied");
+        return Some(volume);
+    }
     let caught_up = device.catch_up(&volume);
     match caught_up {
         Ok(()) => device.change(|condition| condition.became(DeviceState::Working, "")),
@@ -145,7 +150,8 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
     let begun = Instant::now();
     device.busy();
     let wanted = || writing.wanted.load(Ordering::Acquire);
-    let appended = volume.append_if(&writing.record, &*device.setting.keeper, &wanted);
+    // Making room takes as long as it takes: a device that gets on with it does not hang.
+    let appended = volume.append_telling(&writing.record, &*device.setting.keeper, &wanted, &|| device.busy());
     device.idle();
     for reclaimed in appended.iter().flat_map(|appended| &appended.reclaimed) {
         device.saw(&Event::Reclaimed(reclaimed));

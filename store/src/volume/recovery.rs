@@ -122,9 +122,14 @@ impl Volume {
         gathered.losers.iter().for_each(|loser| self.settle_loser(&mut writer, loser));
         let unemptied = gathered.unreadable.iter().filter(|segment| !self.give_up(&mut writer, **segment)).count();
         let written_down = match void {
-            // What is over by the clock is forgotten, and must stay so should the clock be wrong.
-            Ok(true) if gathered.expired => self.void_what_is_over(self.now()),
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                // What is over by the clock is forgotten, and must stay so should the clock be wrong. A full device may
+                // refuse it; it says so again with the next sweep, and is no reason not to read what it has.
+                if gathered.expired {
+                    self.void_what_is_over(self.now()).ok();
+                }
+                Ok(())
+            }
             Ok(false) => self.void_everything(),
             Err(error) => Err(error),
         };

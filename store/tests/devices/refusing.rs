@@ -1,7 +1,7 @@
 //! Devices that refuse: full, read-only, broken, out of descriptors, missing, another's.
 
 use tidegate_store::faults::{EACCES, EIO, EMFILE, ENOSPC, EROFS, Fault, Operation, Rule};
-use tidegate_store::{DeviceState, Refused};
+use tidegate_store::{DeviceState, Refused, Store};
 
 use crate::fixture::{Fixture, key, read, record};
 
@@ -182,7 +182,7 @@ async fn a_directory_that_is_not_there_yet_is_taken_when_it_is() {
     let missing = fixture.at(0).join("mount");
     let mut options = fixture.options();
     options.devices[0].directory = missing.join("store");
-    let store = tidegate_store::Store::open(options);
+    let store = Store::open(options);
     store.recovered().await;
     let why = fixture.until(&store, 0, DeviceState::Failed);
     assert!(why.contains("does not exist"), "{why}");
@@ -205,4 +205,25 @@ async fn a_directory_of_another_store_is_left_alone_until_that_one_is_gone() {
     fixture.until(&second, 0, DeviceState::Working);
     assert_eq!(second.find(&key("a")), tidegate_store::Found::Maybe);
     assert_eq!(read(&second, "a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_device_with_an_index_that_can_be_neither_read_nor_emptied_is_not_used() {
+    let fixture = Fixture::of(1);
+    let store = fixture.ready().await;
+    store.write(record("key", "body")).unwrap();
+    fixture.until_written(&store);
+    store.close(std::time::Duration::from_secs(10)).await;
+    drop(store);
+    let segments = fixture.at(0).join("segments");
+    let index = std::fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap().path());
+    let index = index.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "index")).unwrap();
+    fixture.io.inject(Rule::always(Operation::Any, index, Fault::Errno(EIO)));
+    let store = Store::open(fixture.options());
+    fixture.until(&store, 0, DeviceState::Failed);
+    // It would be back with the next restart, were this not noted.
+    store.remove(&key("key"));
+    fixture.io.clear();
+    fixture.until(&store, 0, DeviceState::Working);
+    assert_eq!(read(&store, "key").await, None);
 }
