@@ -10,6 +10,7 @@ mod cache_operations;
 mod cache_rules;
 mod curl;
 mod delivery;
+mod disk;
 mod error_bodies;
 mod failover;
 mod fills;

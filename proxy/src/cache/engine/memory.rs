@@ -119,6 +119,9 @@ const LOOKED_AT_ONCE: usize = 1024;
 /// Share of the tier's capacity that heads of objects in slices may take beside it.
 const HEADS_SHARE: u64 = 64;
 
+/// The same for rules of how keys vary.
+const RULES_SHARE: u64 = 256;
+
 /// Largest accounted weight of one entry, moka's limit. Larger objects are never stored.
 pub(super) const MAX_WEIGHT: u32 = u32::MAX;
 
@@ -129,6 +132,9 @@ pub(super) struct MemoryTier {
     /// of its object would begin with nothing.
     heads: Cache<FullKey, Arc<Object>, ahash::RandomState>,
     orphans: Orphans,
+    /// How keys vary, by last use. Among the entries a rule may be turned away as any newcomer is; a fill that began new variants
+    /// each time would leave those on disk out of reach.
+    variations: Cache<FullKey, Variation, ahash::RandomState>,
     pinned: Pinned,
     next_generation: AtomicU64,
     /// What is stored on disk, where anything is.
@@ -212,9 +218,17 @@ impl MemoryTier {
             })
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(ahash::RandomState::new());
+        let variations = Cache::builder()
+            .max_capacity((capacity / RULES_SHARE).max(1 << 18))
+            .weigher(|key: &FullKey, _: &Variation| {
+                u32::try_from(VARIES_WEIGHT + key.weight()).unwrap_or(MAX_WEIGHT)
+            })
+            .eviction_policy(EvictionPolicy::lru())
+            .build_with_hasher(ahash::RandomState::new());
         // Numbers of another run may be on disk.
         let next_generation = AtomicU64::new(fresh_number());
-        Self { entries, heads, orphans: Orphans::default(), pinned: Pinned::default(), next_generation, beneath: OnceLock::new() }
+        let (orphans, pinned) = (Orphans::default(), Pinned::default());
+        Self { entries, heads, orphans, variations, pinned, next_generation, beneath: OnceLock::new() }
     }
 
     /// Says what lies beneath; once, before anything is stored.
@@ -296,6 +310,9 @@ impl MemoryTier {
                 Place { key: known.key(plain.primary, fields), news: None }
             }
             _ => {
+                if let Some(known) = self.variations.get(&plain).filter(|known| known.rule == *rule) {
+                    return Place { key: known.key(plain.primary, fields), news: Some(known) };
+                }
                 let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
                 let news = Variation::new(rule, generation);
                 Place { key: news.key(plain.primary, fields), news: Some(news) }
@@ -308,6 +325,7 @@ impl MemoryTier {
         if let Some(news) = &place.news {
             let plain = FullKey::plain(place.key.primary.clone());
             self.pinned.follow(&plain, || Entry::Varies(news.clone()));
+            self.variations.insert(plain.clone(), news.clone());
             self.entries.insert(plain, Entry::Varies(news.clone()));
         }
     }
@@ -388,7 +406,10 @@ impl MemoryTier {
 
     /// The same for how a key varies.
     pub(super) fn promote_rule(&self, key: &FullKey, variation: &Variation) {
-        self.entries.entry(key.clone()).or_insert_with(|| Entry::Varies(variation.clone()));
+        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry::Varies(variation.clone()));
+        if let Entry::Varies(known) = entry.into_value() {
+            self.variations.insert(key.clone(), known);
+        }
     }
 
     /// Forgets one version of an object in slices, if it is still the one that is stored.
@@ -527,6 +548,7 @@ impl MemoryTier {
     pub(super) fn remove(&self, key: &FullKey) {
         self.forget_beneath(key);
         self.pinned.remove(key, None);
+        self.variations.invalidate(key);
         self.entries.invalidate(key);
         self.heads.invalidate(key);
     }
@@ -536,6 +558,7 @@ impl MemoryTier {
         let plain = FullKey::plain(primary.clone());
         self.forget_beneath(&plain);
         self.pinned.remove(&plain, None);
+        self.variations.invalidate(&plain);
         self.entries.invalidate(&plain);
         self.heads.invalidate(&plain);
     }

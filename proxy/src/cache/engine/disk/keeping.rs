@@ -24,6 +24,12 @@ use crate::cache::rules::vary::VaryRule;
 /// written again when the origin confirms them.
 const INLINE: u64 = 1 << 20;
 
+/// Most bytes of a part: small devices have segments of four MiB, which a part must fit into with its head.
+pub(super) const PART: u64 = 2 << 20;
+
+/// The same in blocks of a body, of which each has a MiB.
+const BLOCKS_OF_A_PART: usize = (PART >> 20) as usize;
+
 /// Longest body that is written, unless in slices: a quarter of the queue of a device at most, and so little that all of it
 /// can be read and verified before the first byte is served.
 pub(super) const LONGEST: u64 = 32 << 20;
@@ -94,7 +100,7 @@ impl Beneath {
     /// Writes a body in parts, unless it is; the number of these.
     fn keep_parts(&self, place: &FullKey, body: &Body, expires: u64) -> Option<u64> {
         let mut parts = body.deposit.parts.lock();
-        let count = body.blocks().chunks(LARGEST_BODY / (1 << 20)).len() as u64;
+        let count = body.blocks().chunks(BLOCKS_OF_A_PART).len() as u64;
         let is_there = |known: &Parts| {
             let mut keys = (0..count).map(|index| key::of_part(&place.primary, known.version, index));
             known.expires >= expires && keys.all(|key| self.tier.may_have(&key))
@@ -107,7 +113,7 @@ impl Beneath {
         if !self.tier.admits(&key::of_full_key(place)) {
             return None;
         }
-        let bodies = body.blocks().chunks(LARGEST_BODY / (1 << 20)).map(<[Bytes]>::to_vec);
+        let bodies = body.blocks().chunks(BLOCKS_OF_A_PART).map(<[Bytes]>::to_vec);
         for (index, body) in (0..).zip(bodies) {
             let key = key::of_part(&place.primary, version, index);
             self.commend(&key);
@@ -124,14 +130,14 @@ impl Beneath {
     /// The keys of the parts that a body is written in; none where it is not.
     pub(in crate::cache::engine) fn part_keys(&self, place: &FullKey, body: &Body) -> Vec<Bytes> {
         let Some(known) = *body.deposit.parts.lock() else { return Vec::new() };
-        let count = body.length().unwrap_or(0).div_ceil(LARGEST_BODY as u64);
+        let count = body.length().unwrap_or(0).div_ceil(PART);
         (0..count).map(|index| key::of_part(&place.primary, known.version, index)).collect()
     }
 
     /// Forgets the parts of a body that nothing leads to any more.
     pub(in crate::cache::engine) fn discard_parts(&self, place: &FullKey, body: &Body) {
         let Some(known) = *body.deposit.parts.lock() else { return };
-        for index in 0..body.length().unwrap_or(0).div_ceil(LARGEST_BODY as u64) {
+        for index in 0..body.length().unwrap_or(0).div_ceil(PART) {
             self.tier.remove(&key::of_part(&place.primary, known.version, index));
         }
     }

@@ -16,9 +16,9 @@ use super::super::memory::{Found, FullKey, Variation};
 use super::super::object::Object;
 use super::super::slices::Sliced;
 use super::codec::{HeadRecord, Laid, decode_rule, decode_search};
-use super::keeping::{LONGEST, SLACK, length};
+use super::keeping::{LONGEST, PART, SLACK, length};
 use super::loads::{Joined, Load};
-use super::tier::{DiskRecord, Kind, LARGEST_BODY};
+use super::tier::{DiskRecord, Kind};
 use super::{Beneath, key};
 use crate::cache::key::CacheKey;
 use crate::cache::purge::Verdict;
@@ -273,7 +273,7 @@ impl<R: FetchRequest> Landing<R> {
 
     /// All parts of a body, each of just its length, and until when they are of use.
     async fn parts(&self, version: u64, total: u64) -> Result<(Vec<Bytes>, u64), Fault> {
-        let layout = Layout::new(LARGEST_BODY as u64, total);
+        let layout = Layout::new(PART, total);
         let key = |index| key::of_part(&self.key.primary, version, index);
         let is_there = |index| self.beneath.tier.may_have(&key(index));
         if !(0..layout.count()).all(is_there) {

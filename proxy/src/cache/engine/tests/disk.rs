@@ -290,7 +290,7 @@ async fn long_body_lies_in_parts_and_is_written_once_however_often_it_is_confirm
     exchange.end();
     asking.await.object();
     rig.idle().await;
-    assert_eq!(disk.kinds(), [Kind::Object, Kind::Part, Kind::Part, Kind::Part]);
+    assert_eq!(disk.kinds(), [Kind::Object, Kind::Part, Kind::Part, Kind::Part, Kind::Part, Kind::Part]);
     for _ in 0..2 {
         let (rig, before) = (large(), disk.writes.load(Ordering::Relaxed));
         let asking = rig.waiting_soon(get("/a")).await;
@@ -335,7 +335,7 @@ async fn what_was_asked_for_once_has_no_part_of_it_written_where_room_is_scarce(
     fetch().await;
     assert_eq!(disk.kinds(), [Kind::Object; 0]);
     fetch().await;
-    assert_eq!(disk.kinds(), [Kind::Object, Kind::Part]);
+    assert_eq!(disk.kinds(), [Kind::Object, Kind::Part, Kind::Part]);
     assert_eq!(rig.ask(get("/a")).await.object().outcome, Outcome::HitOnDisk);
 }
 
@@ -408,4 +408,29 @@ async fn part_that_does_not_come_in_time_costs_nothing_but_a_fetch() {
     rig.accept().await.answer(200, &["cache-control: no-store"], "from the origin");
     asking.await.unwrap().object();
     assert_eq!(disk.kinds(), before);
+}
+
+#[tokio::test]
+async fn variants_on_disk_stay_in_reach_when_memory_turns_their_rule_away() {
+    let disk = Arc::default();
+    let rig = above(&disk);
+    let varies = ["cache-control: max-age=600", "vary: accept-language"];
+    let speaks = |language: &str| get_with("/a", &[&format!("accept-language: {language}")]);
+    miss(&rig, speaks("de"), &varies, "Guten Tag").await;
+    let asking = rig.waiting_soon(speaks("fr")).await;
+    let exchange = rig.accept().await;
+    rig.engine.memory.forget_all();
+    exchange.answer(200, &varies, "Bonjour");
+    asking.await.unwrap().object();
+    rig.idle().await;
+    rig.engine.memory.forget_all();
+    assert_eq!(hit(&rig, speaks("de")).await.1, "Guten Tag");
+    // What is made invalid stays so.
+    let asking = rig.waiting_soon(speaks("it")).await;
+    let exchange = rig.accept().await;
+    rig.engine.memory.invalidate(&key("/a"));
+    exchange.answer(200, &varies, "Ciao");
+    asking.await.unwrap().object();
+    rig.idle().await;
+    miss(&rig, speaks("de"), &varies, "Hallo").await;
 }
