@@ -78,6 +78,7 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         ("modified", text(&stored["last_modified"])),
         ("content type", text(&stored["content_type"])),
         ("tags", tags),
+        ("pinned", (stored["pinned"] == true).then(|| "whatever else wants its room".to_owned())),
         ("generation", text(&stored["generation"])),
         ("slices", slices),
         ("origin", text(&stored["origin"])),
@@ -123,7 +124,7 @@ mod tests {
             "key": { "resource": "https://a.test/b", "parts": ["country DE"], "shared_as": null },
             "fill_target": "/b",
             "stored": {
-                "tier": "memory", "status": 200, "length": 5, "age": 3, "fresh_for": 57, "tags": [], "slices": null,
+                "tier": "memory", "status": 200, "length": 5, "age": 3, "fresh_for": 57, "tags": 0, "pinned": true, "slices": null,
                 "freshness": { "lifetime": 60.0, "source": "max-age" },
                 "stale": { "while_revalidate": 0.0, "if_error": null, "must_revalidate": false },
                 "vary": [{ "field": "accept-language", "value": "de" }], "etag": "\"\u{1b}[1m\"",
@@ -135,7 +136,7 @@ mod tests {
             "site           s\nroute          r\norigin pool    p\ncache policy   c\nkey            https://a.test/b\n               \
              country DE\na fill sends   /b\nnow            serve: it is fresh\nstored         in memory: 200, 5 bytes, 3 s \
              old, fresh for 57 s\nfreshness      60.0 s by max-age\nstale answers  0.0 s while it is revalidated; when the \
-             origin fails: unsaid\nvaries by      accept-language: de\nentity tag     \"\u{fffd}[1m\""
+             origin fails: unsaid\nvaries by      accept-language: de\nentity tag     \"\u{fffd}[1m\"\npinned         whatever else wants its room"
         );
     }
 
