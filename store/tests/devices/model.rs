@@ -206,9 +206,9 @@ impl Run {
     /// Waits until every device works and has nothing left to do.
     fn settle(&self) {
         self.fixture.said.until(|_| {
-            // A device that could not be written takes a record to be sure that it can.
+            // A device that could not be written takes a record to be sure that it can: so many that one of them is for it.
             let figures = self.store.figures().devices;
-            for number in 0..8 {
+            for number in 0..48 {
                 self.store.write(record(&format!("settling {number}"), "x")).ok();
             }
             let works = |state| state == tidegate_store::DeviceState::Working;
