@@ -97,6 +97,22 @@ fn open_purges(disk: Option<&DiskStore>, fills: &Runtime, metrics: &Metrics) -> 
     }
 }
 
+/// Has the operator's listener know what it is asked about the cache, and what it is told to do with it.
+fn give_operators(admin: &AdminState, proxy: &Arc<EdgeProxy>, disk: Option<&Arc<DiskStore>>, fills: &Runtime) {
+    let pins = Pins::new(Arc::clone(proxy), disk.cloned());
+    fills.spawn(Arc::clone(&pins).run());
+    let contents = Contents { proxy: Arc::clone(proxy), disk: disk.cloned() };
+    let known = [
+        admin.cache.set(Arc::new(Explainer(Arc::clone(proxy)))).is_ok(),
+        admin.purger.set(Arc::new(Purger(Arc::clone(proxy)))).is_ok(),
+        admin.contents.set(Arc::new(contents)).is_ok(),
+        admin.pins.set(Arc::new(PinsOf(pins))).is_ok(),
+    ];
+    if known.contains(&false) {
+        log::warn!("the operator's listener knows a cache already; it goes on showing that one");
+    }
+}
+
 /// A node put together, not serving yet.
 struct Node {
     application: Arc<EdgeApplication>,
@@ -173,21 +189,7 @@ impl Node {
             request_ids: RequestIdSource::new(),
             lifecycle: Arc::clone(&lifecycle),
         });
-        if admin.cache.set(Arc::new(Explainer(Arc::clone(&proxy)))).is_err() {
-            log::warn!("the operator's listener knows a cache already; it goes on showing that one");
-        }
-        if admin.purger.set(Arc::new(Purger(Arc::clone(&proxy)))).is_err() {
-            log::warn!("the operator's listener purges already");
-        }
-        let contents = Contents { proxy: Arc::clone(&proxy), disk: disk.clone() };
-        if admin.contents.set(Arc::new(contents)).is_err() {
-            log::warn!("the operator's listener knows already what is stored");
-        }
-        let pins = Pins::new(Arc::clone(&proxy), disk.clone());
-        fills.spawn(Arc::clone(&pins).run());
-        if admin.pins.set(Arc::new(PinsOf(pins))).is_err() {
-            log::warn!("the operator's listener pins already");
-        }
+        give_operators(&admin, &proxy, disk.as_ref(), fills);
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));
         let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);
@@ -197,9 +199,7 @@ impl Node {
         cache.set_fetcher(fetcher);
         let engine = Arc::clone(&cache);
         let hot_list = disk.as_ref().map(|disk| HotList::new(Arc::clone(&cache), disk));
-        if let Some(hot_list) = &hot_list {
-            fills.spawn(Arc::clone(hot_list).run());
-        }
+        hot_list.iter().for_each(|hot_list| drop(fills.spawn(Arc::clone(hot_list).run())));
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
         Ok(Self { application, lifecycle, metrics, admin, reloader, hot_list, disk, cache: engine })
     }

@@ -152,16 +152,8 @@ impl DiskMetrics {
                 "tidegate_disk_corrupt_records_total",
                 "Records that were found damaged when they were read.",
             ),
-            refused: families.counters(
-                "tidegate_disk_refused_total",
-                "Records that the disk tier did not take, by why, such as that they were not asked for twice while room is scarce.",
-                &["reason"],
-            ),
-            warmed: families.counters(
-                "tidegate_disk_warmed_keys_total",
-                "Keys that memory held before the start, by whether they were loaded from disk or not.",
-                &["outcome"],
-            ),
+            refused: refused(families),
+            warmed: warmed(families),
         }
     }
 
@@ -268,4 +260,20 @@ impl DiskMetrics {
     pub fn corrupt(&self, device: &str) {
         self.corrupt.with_label_values(&[device]).inc();
     }
+}
+
+fn refused(families: &Families<'_>) -> IntCounterVec {
+    families.counters(
+        "tidegate_disk_refused_total",
+        "Records that the disk tier did not take, by why, such as that they were not asked for twice while room is scarce.",
+        &["reason"],
+    )
+}
+
+fn warmed(families: &Families<'_>) -> IntCounterVec {
+    families.counters(
+        "tidegate_disk_warmed_keys_total",
+        "Keys that memory held before the start, by whether they were loaded from disk or not.",
+        &["outcome"],
+    )
 }
