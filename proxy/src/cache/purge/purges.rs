@@ -110,7 +110,7 @@ impl Purges {
 
     /// Notes that what is stored of a path has changed. Nobody waits until that is written.
     pub fn note_changed(&self, scope: &Scope, now: SystemTime) {
-        let records = self.purge(&[scope.clone()], Mode::Hard, unix_seconds(now));
+        let records = self.purge(std::slice::from_ref(scope), Mode::Hard, unix_seconds(now));
         self.note(records, scope.kind(), Mode::Hard);
     }
 
