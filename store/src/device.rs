@@ -373,7 +373,7 @@ impl Device {
             queued_reads: self.reads.waiting() as u64,
             late_reads: self.late.load(Ordering::Relaxed),
             queued_removals: self.writes.settlements() as u64,
-            missed_removals: self.removals.lock().missed.len() as u64,
+            missed_removals: self.removals.lock().to_tell() as u64,
             lost_removals: self.writes.settlements_lost(),
             volume: self.volume().map(|volume| volume.figures()),
         }

@@ -115,7 +115,9 @@ fn page(volume: &Volume, cursor: Cursor, most: usize, until: Instant) -> Page {
 pub(super) fn answer_state(device: &Device) {
     while let Some(taken) = device.states.take() {
         let reply = match device.opened_volume() {
-            Some(_) if is_behind(device, &taken.question) => Err("its copy is behind and has to be saved anew".to_owned()),
+            Some(_) if is_behind(device, &taken.question) => {
+                Err("its copy is behind and has to be saved anew".to_owned())
+            }
             Some(volume) => state(&volume, &taken.question),
             None => Err(format!("the device is {}", device.state())),
         };

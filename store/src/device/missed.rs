@@ -78,6 +78,11 @@ impl Missed {
         }
     }
 
+    /// All places, which are not noted any more.
+    pub(crate) fn take_places(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.places)
+    }
+
     /// Everything has to be forgotten after all.
     pub(crate) fn overflow(&mut self) {
         *self = Self { overflown: true, ..Self::default() };

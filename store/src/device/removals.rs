@@ -33,6 +33,13 @@ impl Default for Removals {
     }
 }
 
+impl Removals {
+    /// How many removals the device is to be told of when it is back.
+    pub(super) fn to_tell(&self) -> usize {
+        if self.away { self.missed.len() } else { 0 }
+    }
+}
+
 impl Device {
     /// Nobody finds anything of this key here any more.
     pub(crate) fn forget_key(&self, key: &Key) {
@@ -193,6 +200,14 @@ impl Device {
     pub(super) fn lose_settlement(&self, place: Place) {
         self.removals.lock().missed.note_place(place);
         self.writes.lose_settlement();
+    }
+
+    /// What could not be written down before is tried again, now and then: once more for each.
+    pub(super) fn settle_again(&self) {
+        let mut removals = self.removals.lock();
+        if !removals.away {
+            removals.missed.take_places().into_iter().for_each(|place| self.writes.settle(place));
+        }
     }
 
     /// Writes have stopped: what is queued is lost, and what it was to replace is older and goes too.

@@ -71,6 +71,7 @@ impl Sweep {
         if swept.next.is_none() {
             let Self { seen, expired, dropped, .. } = *self;
             device.saw(&Event::Swept { seen, expired, dropped });
+            device.settle_again();
             self.due = Instant::now() + device.setting.limits.sweep_interval;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The thread of a device that opens it, writes to it and tries again when it fails.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::volume::{AppendError, Outcome, StateError, Volume};
