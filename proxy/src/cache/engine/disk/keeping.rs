@@ -195,7 +195,7 @@ impl Beneath {
             expires,
             site: 0,
         };
-        if !head.map(record).is_some_and(|record| self.tier.write(record).is_ok()) {
+        if head.map(record).is_none_or(|record| self.tier.write(record).is_err()) {
             self.tier.remove(&key);
         }
     }
