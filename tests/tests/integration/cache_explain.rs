@@ -102,6 +102,27 @@ async fn what_cannot_be_explained_is_refused_with_a_reason() {
     assert!(elsewhere.text().contains("421"), "{}", elsewhere.text());
 }
 
+#[tokio::test]
+async fn request_for_slices_that_are_missing_would_be_a_fetch_and_one_for_others_is_served() {
+    const SLICE: u64 = 2 << 20;
+    let (edge, origin) = edge("").await;
+    let film = Script::cacheable(8 * SLICE).pattern(0, 8 * SLICE).field("etag", "\"v1\"");
+    origin.on("/film.mp4", film.field("content-type", "video/mp4").resource());
+    let first = Request::get("/film.mp4").field("range", "bytes=0-9");
+    get(&edge, Protocol::Http2, first).await;
+    let stored = explain(&edge, "/film.mp4", "").await["stored"]["slices"]["stored"].as_u64().unwrap();
+    assert!((1..8).contains(&stored), "{stored}");
+    let check = async |more: &str, action: &str, why: &str| {
+        let found = explain(&edge, "/film.mp4", more).await;
+        assert_eq!((&found["decision"]["action"], &found["decision"]["why"]), (&json!(action), &json!(why)), "{more}");
+    };
+    check("", "fetch", &format!("{} of 8 slices are missing", 8 - stored)).await;
+    check("&field=Range%3A%20bytes%3D0-99", "serve", "it is fresh").await;
+    check("&field=Range%3A%20bytes%3D-1", "fetch", "1 of 1 slices are missing").await;
+    check("&method=HEAD", "serve", "it is fresh").await;
+    check("&field=If-None-Match%3A%20%22v1%22", "serve", "it is fresh").await;
+}
+
 fn call(edge: &Edge, arguments: &[&str]) -> Output {
     let node = format!("http://{}", edge.admin_address());
     let mut command = std::process::Command::new(tidegate_binary());

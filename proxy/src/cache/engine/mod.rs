@@ -42,7 +42,7 @@ pub use ahead::Ahead;
 pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
-pub use explanation::{Explanation, NotStoredNote, SliceCounts};
+pub use explanation::{Explanation, NotStoredNote, Presence, SliceCounts};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
 pub use interim::{Hearing, InterimHead};
 pub use live::{HeldBack, Hold, KnownPlaylist};

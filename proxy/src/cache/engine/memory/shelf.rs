@@ -2,6 +2,7 @@
 //! reads of a large object makes room for what is read.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -57,10 +58,15 @@ impl Shelf {
         self.entries.insert(self.key(index), Entry::Slice(body));
     }
 
-    /// Slices that are there.
+    /// How many slices are there.
     pub(in crate::cache::engine) fn count(&self) -> u64 {
+        self.count_of(0..u64::MAX)
+    }
+
+    /// How many of these are.
+    pub(in crate::cache::engine) fn count_of(&self, indices: Range<u64>) -> u64 {
         let stored = self.stored.lock();
-        stored.iter().filter(|index| self.contains(**index)).count() as u64
+        stored.range(indices).filter(|index| self.contains(**index)).count() as u64
     }
 }
 

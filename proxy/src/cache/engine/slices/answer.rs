@@ -53,7 +53,7 @@ impl<R: FetchRequest> CacheEngine<R> {
 }
 
 /// The bytes that the request reads before all others; nothing when it reads none.
-fn first_read(lookup: &Lookup<'_>, object: &Object) -> Option<ByteRange> {
+pub(in crate::cache::engine) fn first_read(lookup: &Lookup<'_>, object: &Object) -> Option<ByteRange> {
     let meta = &object.meta;
     let total = meta.body_length?;
     if lookup.facts.method != CacheMethod::Get

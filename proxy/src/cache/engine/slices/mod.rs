@@ -21,11 +21,13 @@ use tokio::sync::Notify;
 
 use super::body::{Body, Reader};
 use super::budget::{Admission, Budget, Keeper};
+use super::explanation::SliceCounts;
 use super::memory::Shelf;
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
 
+pub(super) use answer::first_read;
 pub(super) use fetching::Fetching;
 use flights::{Flights, LEAST_AHEAD, MOST_AHEAD, Place, Wish};
 pub(super) use reader::SlicedReader;
@@ -116,8 +118,20 @@ impl Sliced {
     }
 
     /// How many slices are stored, and how many there are.
-    pub(super) fn present(&self) -> (u64, u64) {
-        (self.shelf.count(), self.layout.count())
+    pub(super) fn present(&self) -> SliceCounts {
+        SliceCounts { stored: self.shelf.count(), all: self.layout.count() }
+    }
+
+    /// The same of those that a range is in.
+    pub(super) fn present_of(&self, range: ByteRange) -> SliceCounts {
+        let indices = self.layout.index_of(range.start)..self.layout.index_of(range.end.saturating_sub(1)) + 1;
+        let stored = self.shelf.count_of(indices.clone());
+        SliceCounts { stored, all: indices.end.saturating_sub(indices.start) }
+    }
+
+    /// How many slices are on their way.
+    pub(super) fn arriving(&self) -> u64 {
+        self.flights.lock().arriving()
     }
 
     /// Whether all slices are stored; not known of very large objects, which counts as no.
