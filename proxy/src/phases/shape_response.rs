@@ -110,13 +110,18 @@ impl HeadFields for HeaderMap {
     }
 }
 
-/// Adds the fields that every response carries, and makes the route's changes.
+/// Adds the fields that every response carries, and makes the route's changes. Whatever is done to the head afterwards, its
+/// Date stays as it is now.
 pub(super) fn finish_head(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
     NodeFields::of(head.status, &head.headers, context).add_to(head, SystemTime::now())?;
     if let Some(told) = &context.cache.told {
         head.insert_header(DEBUG.clone(), told.clone())?;
     }
-    change_response(head, context)
+    change_response(head, context)?;
+    if let Some(date) = context.connection.as_ref().and_then(|connection| connection.response_date.as_ref()) {
+        date.tell(head.headers.get(header::DATE));
+    }
+    Ok(())
 }
 
 /// What every response gets from this node, before the route changes anything.
