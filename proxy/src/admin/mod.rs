@@ -16,4 +16,4 @@ mod warm_answers;
 pub use cache_answers::{CacheQuestion, ExplainsCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};
-pub use token::{AdminToken, TokenError};
+pub use token::{AdminToken, TokenError, TokenUse};
