@@ -50,16 +50,25 @@ fn told(proxy: &EdgeProxy, lookup: &Lookup<'_>, object: Option<&Object>, now: Sy
     let mut text = format!("key={}, policy={}", quoted(lookup.key.as_str()), quoted(lookup.policy.name.as_str()));
     if let Some(object) = object {
         let times = &object.meta.times;
-        let tier = if object.not_stored.is_some() { "none" } else { "memory" };
+        let tier = if is_kept(object) { "memory" } else { "none" };
         let (source, age, ttl) = (times.source.label(), times.age_seconds(now), times.ttl(now));
         text.push_str(&format!(", freshness={source}, lifetime={}, age={age}", times.lifetime.as_secs()));
         text.push_str(&format!(", ttl={ttl}, tier={tier}"));
     }
+    // What is stored by now says more than why something was not before it.
+    let is_newer = |note: &NotStoredNote| {
+        !object.is_some_and(|object| is_kept(object) && note.at < object.meta.times.response_time)
+    };
     let why = object.and_then(|object| object.not_stored);
-    if let Some(why) = why.or_else(|| proxy.cache.not_stored(lookup).map(|NotStoredNote { why, .. }| why)) {
+    if let Some(why) = why.or_else(|| proxy.cache.not_stored(lookup).filter(is_newer).map(|note| note.why)) {
         text.push_str(&format!(", not-stored={}", why.label()));
     }
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?0"))
+}
+
+/// Whether it is stored, or will be.
+fn is_kept(object: &Object) -> bool {
+    object.not_stored.is_none() && !object.body.is_windowed()
 }
 
 /// A string of structured fields: what is not visible ASCII is replaced, what is too long is cut.

@@ -109,7 +109,7 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
         _ if !status.is_success() => Warmed::Failed(format!("{} by the origin", status.as_u16())),
         Outcome::Hit | Outcome::Stale(_) => Warmed::Present,
         Outcome::Miss { .. } if object.body.is_windowed() => Warmed::Failed(TOO_LARGE.to_owned()),
-        Outcome::Miss { stored: true, .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
+        Outcome::Miss { stored: Ok(()), .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
         Outcome::Miss { .. } => Warmed::Failed(TOO_LARGE.to_owned()),
         Outcome::Unshared(why) => Warmed::Failed(format!("it is not stored: {}", why.label())),
     };

@@ -72,7 +72,7 @@ pub(in crate::cache::engine) fn first_read(lookup: &Lookup<'_>, object: &Object)
 /// A hit of which something had to be fetched is none (RFC 9211 section 2.2, `partial`).
 fn partial(outcome: Outcome, collapsed: bool) -> Outcome {
     match outcome {
-        Outcome::Hit => Outcome::Miss { reason: FetchReason::Partial, collapsed, stored: true },
+        Outcome::Hit => Outcome::Miss { reason: FetchReason::Partial, collapsed, stored: Ok(()) },
         other => other,
     }
 }
