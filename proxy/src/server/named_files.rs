@@ -52,9 +52,8 @@ fn of_tokens(model: &Model) -> impl Iterator<Item = FileProblem> {
 
 fn of_token(model: &Model, field: &str, of: TokenUse, path: &Path) -> Option<FileProblem> {
     let error = AdminToken::read(path, of).err()?;
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     let (found, expected) =
-        parted(&format!("{}: {error}{cause}", path.display()), "a token of 32 to 4,096 visible ASCII characters");
+        parted(&format!("{}: {error}", path.display()), "a token of 32 to 4,096 visible ASCII characters");
     let steps = ["admin", field].map(str::to_owned).to_vec();
     Some(FileProblem { kind: "node", name: Some(model.node.name.to_string()), steps, found, expected })
 }

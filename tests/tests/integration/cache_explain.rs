@@ -232,6 +232,7 @@ async fn errors_of_the_node_itself_say_so_in_cache_status() {
     };
     check(Request::get("/none").field("cache-control", "only-if-cached"), 504, "tidegate; detail=only-if-cached").await;
     check(Request::get("/broken"), 502, "tidegate; detail=fetch-failed").await;
+    check(Request::get("/broken").field("cache-control", "no-store"), 502, "tidegate; fwd=request").await;
 }
 
 #[tokio::test]

@@ -116,6 +116,9 @@ async fn progress_of_one_film_is_told_in_bytes_and_a_command_that_is_interrupted
     }
     let last: serde_json::Value = serde_json::from_str(&last.unwrap()).unwrap();
     assert_eq!((&last["state"], &last["reading"]), (&"cancelled".into(), &serde_json::json!([])), "{last}");
+    // A small file is fetched to its end.
+    let kept = serde_json::json!([{ "target": "/film.mp4", "slices": null, "arriving": true }]);
+    assert_eq!(last["kept"], kept, "{last}");
 }
 
 async fn next(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
