@@ -32,7 +32,13 @@ impl ResponseDate {
     /// What was told, and in which bytes of `written` it belongs, where that is the head which it is for.
     pub(super) fn take_for(&self, written: &[u8]) -> Option<(HeaderValue, Range<usize>)> {
         let mut told = self.0.lock();
-        if told.is_none() || !begins_final_head(written) {
+        if told.is_none() {
+            return None;
+        }
+        if begins_switch(written) {
+            *told = None;
+        }
+        if !begins_final_head(written) {
             return None;
         }
         told.take().zip(place_in(written))
@@ -42,6 +48,11 @@ impl ResponseDate {
 /// Interim responses come before the one that it is told for.
 fn begins_final_head(written: &[u8]) -> bool {
     written.starts_with(b"HTTP/1.") && written.get(b"HTTP/1.1 ".len()).is_some_and(|digit| *digit > b'1')
+}
+
+/// What follows is another protocol's (RFC 9110 section 15.2.2), and no head whatever it looks like.
+fn begins_switch(written: &[u8]) -> bool {
+    written.starts_with(b"HTTP/1.") && written.get(b"HTTP/1.1 ".len()..).is_some_and(|rest| rest.starts_with(b"101"))
 }
 
 /// Where the value is, within the head that begins here.
@@ -85,6 +96,9 @@ mod tests {
         let interim = "HTTP/1.1 103 Early Hints\r\nDate: then\r\n\r\n";
         check(&[interim, head, "Date: in a body\r\n"], &[interim, &told, "Date: in a body\r\n"]);
         check(&["HTTP/1.0 404 \r\nDATE: \r\n\r\n"], &[&format!("HTTP/1.0 404 \r\nDATE: {TOLD}\r\n\r\n")]);
+        // What follows a 101 is another protocol, and may look like a response.
+        let switching = "HTTP/1.1 101 Switching Protocols\r\nDate: then\r\n\r\n";
+        check(&[switching, head], &[switching, head]);
         // Nothing behind the head is looked at, and a head without the field leaves nothing for the next one.
         let without = "HTTP/1.1 200 OK\r\nUpdate: 1\r\n\r\nDate: now\r\n";
         check(&[without, head], &[without, head]);
