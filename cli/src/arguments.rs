@@ -18,8 +18,8 @@ Examples:
 
 `tidegate COMMAND --help` has more for each command.
 
-Exit codes: 0 done, or stopped as asked; 1 something went wrong, said on standard error; 2 a command line that is not
-understood.";
+Exit codes: 0 done, or a server stopped as asked; 1 something went wrong or was interrupted, said on standard error; 2 a
+command line that is not understood.";
 
 /// A content delivery network for media: edge nodes that cache and fail over, over HTTP/1.1, HTTP/2 and HTTP/3.
 #[derive(Debug, Parser)]

@@ -28,9 +28,10 @@ one. Only what is on the URL's own host is followed. The node finds the URL by i
 How far it is stands on standard error; with --output json, as a line of JSON on standard output each second, the last of
 which has another state than \"running\".
 
-Exit code 1 when anything could not be fetched or is not stored. A command that is interrupted ends the node's job, and one
-that is killed, or hung up on, does so a minute and a half later; what is stored by then stays. With nohup it goes on. POST /cache/warm of the operator's listener begins
-jobs that nobody need follow.";
+Exit code 1 when anything could not be fetched, or is not in the cache in the end: what a full cache has turned away counts as
+failed. A command that is interrupted ends the node's job and with code 1, and says what is kept of what was on its way;
+one that is killed, or hung up on, ends its job a minute and a half later. With nohup it goes on. POST /cache/warm of the
+operator's listener begins jobs that nobody need follow.";
 
 /// Between two questions how far it is.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -189,6 +190,8 @@ fn summary(job: &Value) -> String {
         };
         text.push_str(&format!("\nleft out: {count} {reason}"));
     }
+    let kept = job["kept"].as_array().map(Vec::as_slice).unwrap_or_default();
+    text.extend(kept.iter().map(|one| format!("\nkept: {}", kept_of(one))));
     let failures = job["failures"].as_array().map(Vec::as_slice).unwrap_or_default();
     for failure in failures {
         let word = |name: &str| failure[name].as_str().unwrap_or_default();
@@ -198,7 +201,24 @@ fn summary(job: &Value) -> String {
     if untold > 0 {
         text.push_str(&format!("\nfailed: {untold} more"));
     }
+    let full = &job["full"];
+    if full.is_object() {
+        let [bytes, capacity] = ["bytes", "capacity"].map(|name| mebibytes(number(full, name)));
+        let what = format!("\nthe cache holds {bytes:.1} of {capacity:.1} MiB: ");
+        text.push_str(&(what + "give it more memory (cache.capacity of the node document), or warm less"));
+    }
     text
+}
+
+/// What there is of something that was being read when the job was ended.
+fn kept_of(one: &Value) -> String {
+    let target = one["target"].as_str().unwrap_or_default();
+    let slices = &one["slices"];
+    match (slices.is_object(), one["arriving"] == true) {
+        (true, _) => format!("{target}: {} of {} slices", number(slices, "stored"), number(slices, "all")),
+        (false, true) => format!("{target}: it is still being fetched"),
+        (false, false) => format!("{target}: all of it"),
+    }
 }
 
 fn number(job: &Value, name: &str) -> u64 {
@@ -214,12 +234,34 @@ mod tests {
         let job = json!({
             "state": "done", "found": 9, "fetched": 3, "present": 2, "failed": 2, "bytes": 3 << 20,
             "failures": [{ "target": "/v/2.m4s", "reason": "404 by the origin" }],
-            "left_out": { "other_host": 1, "beyond_limits": 4 },
+            "left_out": { "other_host": 1, "beyond_limits": 4 }, "kept": [], "full": null,
         });
         let expected = "done: 3 fetched (3.0 MiB), 2 there already, 2 failed\nleft out: 4 beyond the limits\n\
             left out: 1 on other hosts\nfailed: /v/2.m4s: 404 by the origin\nfailed: 1 more";
         assert_eq!(summary(&job), expected);
         assert_eq!(progress(&job), "7 of 9 found: 3 fetched (3.0 MiB), 2 there already, 2 failed");
+    }
+
+    #[test]
+    fn summary_says_what_is_kept_and_what_a_full_cache_needs() {
+        let kept = json!([
+            { "target": "/a.mp4", "slices": { "stored": 12, "all": 29 }, "arriving": false },
+            { "target": "/b.m4s", "slices": null, "arriving": true },
+            { "target": "/c.m4s", "slices": null, "arriving": false },
+        ]);
+        let job = json!({ "state": "cancelled", "kept": kept });
+        let nothing = "0 fetched (0.0 MiB), 0 there already, 0 failed";
+        let expected = format!(
+            "cancelled: {nothing}\nkept: /a.mp4: 12 of 29 slices\nkept: /b.m4s: it is still being fetched\n\
+            kept: /c.m4s: all of it"
+        );
+        assert_eq!(summary(&job), expected);
+        let full = json!({ "state": "done", "full": { "bytes": 255 << 20, "capacity": 256 << 20 } });
+        let expected = format!(
+            "done: {nothing}\nthe cache holds 255.0 of 256.0 MiB: give it more memory (cache.capacity of the node \
+            document), or warm less"
+        );
+        assert_eq!(summary(&full), expected);
     }
 
     #[test]

@@ -297,7 +297,7 @@ impl<'t, 'de> EnumAccess<'de> for Variant<'t> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
-        let name = seed.deserialize(self.name)?;
+        let name = seed.deserialize(self.name).map_err(|error: ReadError| error.among(self.of))?;
         Ok((name, self))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de;
 
+use super::shape::expected_enum;
 use crate::suggestion::{did_you_mean, list};
 use crate::yaml::NodeId;
 
@@ -19,7 +20,11 @@ pub(crate) struct ReadError {
 pub(crate) enum Reason {
     Missing(&'static str),
     UnknownField(&'static [&'static str]),
-    UnknownVariant(&'static [&'static str]),
+    /// Of the type of this name, which has these.
+    UnknownVariant {
+        of: &'static str,
+        variants: &'static [&'static str],
+    },
     Expected(String),
     /// No stand-in fits the type of a missing field: what lacks it is as good as missing itself.
     NoStandIn,
@@ -32,6 +37,14 @@ impl ReadError {
 
     pub(super) fn without_stand_in() -> Self {
         Self { node: None, reason: Reason::NoStandIn }
+    }
+
+    /// Says of which type a variant is unknown; serde does not.
+    pub(super) fn among(mut self, name: &'static str) -> Self {
+        if let Reason::UnknownVariant { of, .. } = &mut self.reason {
+            *of = name;
+        }
+        self
     }
 
     /// Keeps the innermost place.
@@ -49,10 +62,11 @@ pub(super) fn expected_field(found: &str, fields: &[&str]) -> String {
     }
 }
 
-pub(super) fn expected_variant(found: &str, variants: &[&str]) -> String {
+pub(super) fn expected_variant(found: &str, of: &str, variants: &[&str]) -> String {
+    let expected = expected_enum(of, variants);
     match did_you_mean(found, variants.iter().copied()) {
-        Some(name) => format!("one of {} (did you mean {name}?)", list(variants.iter().copied())),
-        None => format!("one of {}", list(variants.iter().copied())),
+        Some(name) => format!("{expected} (did you mean {name}?)"),
+        None => expected,
     }
 }
 
@@ -61,7 +75,7 @@ impl fmt::Display for ReadError {
         match &self.reason {
             Reason::Missing(field) => write!(formatter, "missing field {field}"),
             Reason::UnknownField(fields) => write!(formatter, "unknown field, expected {fields:?}"),
-            Reason::UnknownVariant(variants) => write!(formatter, "unknown value, expected {variants:?}"),
+            Reason::UnknownVariant { variants, .. } => write!(formatter, "unknown value, expected {variants:?}"),
             Reason::Expected(expected) => write!(formatter, "expected {expected}"),
             Reason::NoStandIn => formatter.write_str("no value can stand in"),
         }
@@ -89,7 +103,7 @@ impl de::Error for ReadError {
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self { node: None, reason: Reason::UnknownVariant(expected) }
+        Self { node: None, reason: Reason::UnknownVariant { of: "", variants: expected } }
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {

@@ -138,8 +138,8 @@ fn note<T>(tree: &Tree, error: ReadError, reading: &mut Reading<T>) -> bool {
             let expected = error::expected_field(tree.text(node).unwrap_or_default(), fields);
             push(tree, reading, node, "an unknown field".to_owned(), expected)
         }
-        Reason::UnknownVariant(variants) => {
-            let expected = error::expected_variant(tree.text(node).unwrap_or_default(), variants);
+        Reason::UnknownVariant { of, variants } => {
+            let expected = error::expected_variant(tree.text(node).unwrap_or_default(), of, variants);
             push(tree, reading, node, found, expected)
         }
         Reason::Expected(expected) => push(tree, reading, node, found, expected),

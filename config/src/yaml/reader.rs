@@ -49,6 +49,7 @@ pub(crate) fn read_stream(text: &str) -> Stream {
     };
     options.set_emit_comments(false);
     let mut reader = Reader {
+        text,
         parser: Parser::new_from_str_with_options(text, options),
         stream: Stream::default(),
         document: 0,
@@ -59,6 +60,7 @@ pub(crate) fn read_stream(text: &str) -> Stream {
 }
 
 struct Reader<'input> {
+    text: &'input str,
     parser: Parser<'input, StrInput<'input>>,
     stream: Stream,
     document: usize,
@@ -120,9 +122,23 @@ impl Reader<'_> {
             ErrorKind::RecursionLimitExceeded => {
                 self.refuse(place, "one more level".to_owned(), format!("at most {MAX_NESTING} levels of nesting"));
             }
-            _ => self.refuse(place, error.info(), "well-formed YAML".to_owned()),
+            _ => match self.indenting_tab(place.line) {
+                Some(line) => {
+                    // The grammar's own message speaks of what it takes the line for.
+                    let place = Mark { line, column: 1 };
+                    self.refuse(place, "a tab that indents".to_owned(), "spaces: YAML indents with no tabs".to_owned());
+                }
+                None => self.refuse(place, error.info(), "well-formed YAML".to_owned()),
+            },
         }
         self.skip_document()
+    }
+
+    /// The line, of this one and those beside it, that a tab indents. An error is noticed on any of them.
+    fn indenting_tab(&self, line: usize) -> Option<usize> {
+        let first = line.saturating_sub(1).max(1);
+        let indents = |text: &str| text.chars().take_while(|character| character.is_whitespace()).any(|it| it == '\t');
+        self.text.lines().skip(first - 1).take(3).position(indents).map(|place| first + place)
     }
 
     fn skip_document(&mut self) -> bool {

@@ -77,6 +77,7 @@ fn shows_token(head: &Parts, token: Option<&AdminToken>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::token::TokenUse;
     use http::Request;
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -90,7 +91,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let token = AdminToken::new(TOKEN.as_bytes()).unwrap();
+        let token = AdminToken::new(TOKEN.as_bytes(), TokenUse::Admin).unwrap();
         let ends = Ends { peer: peer.parse().unwrap(), local: local.parse().unwrap() };
         assert_eq!(check_access(&head, ends, Some(&token)), expected, "{peer} {target} {fields:?}");
     }

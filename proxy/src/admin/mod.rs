@@ -22,4 +22,4 @@ pub use pin_answers::PinsCache;
 pub use purge_answers::{OrderError, PurgeOrder, PurgeTarget, PurgesCache};
 pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};
-pub use token::{AdminToken, TokenError};
+pub use token::{AdminToken, TokenError, TokenUse};

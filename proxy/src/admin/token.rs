@@ -17,42 +17,61 @@ const MIN_TOKEN_BYTES: usize = 32;
 #[derive(Clone)]
 pub struct AdminToken([u8; 32]);
 
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenUse {
+    /// The operator's listener.
+    Admin,
+    /// Being told of the cache in responses.
+    Debug,
+}
+
+impl fmt::Display for TokenUse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Admin => "admin",
+            Self::Debug => "debug",
+        })
+    }
+}
+
 /// Why a token file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// It cannot be read.
-    #[error("admin token file cannot be read")]
-    Read(#[source] io::Error),
+    #[error("{0} token file cannot be read: {1}")]
+    Read(TokenUse, #[source] io::Error),
     /// It holds more than a token.
-    #[error("admin token file is larger than {MAX_FILE_BYTES} bytes")]
-    TooLarge,
+    #[error("{0} token file is larger than {MAX_FILE_BYTES} bytes")]
+    TooLarge(TokenUse),
     /// The token could be guessed.
-    #[error("admin token is shorter than {MIN_TOKEN_BYTES} characters")]
-    TooShort,
+    #[error("{0} token is shorter than {MIN_TOKEN_BYTES} characters")]
+    TooShort(TokenUse),
     /// The token cannot be sent in a header field.
-    #[error("admin token contains other than visible ASCII characters")]
-    InvalidCharacter,
+    #[error("{0} token contains other than visible ASCII characters")]
+    InvalidCharacter(TokenUse),
 }
 
 impl AdminToken {
     /// Reads a file that holds a token and nothing else but white space around it.
-    pub fn read(path: &Path) -> Result<Self, TokenError> {
+    pub fn read(path: &Path, of: TokenUse) -> Result<Self, TokenError> {
         let mut text = Vec::new();
-        let file = File::open(path).map_err(TokenError::Read)?;
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(TokenError::Read)?;
+        let unreadable = |error| TokenError::Read(of, error);
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(unreadable)?;
         if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(TokenError::TooLarge);
+            return Err(TokenError::TooLarge(of));
         }
-        Self::new(text.trim_ascii())
+        Self::new(text.trim_ascii(), of)
     }
 
     /// Takes over a token.
-    pub fn new(token: &[u8]) -> Result<Self, TokenError> {
+    pub fn new(token: &[u8], of: TokenUse) -> Result<Self, TokenError> {
         if token.len() < MIN_TOKEN_BYTES {
-            return Err(TokenError::TooShort);
+            return Err(TokenError::TooShort(of));
         }
         if !token.iter().all(u8::is_ascii_graphic) {
-            return Err(TokenError::InvalidCharacter);
+            return Err(TokenError::InvalidCharacter(of));
         }
         Ok(Self(Sha256::digest(token).into()))
     }
@@ -87,7 +106,7 @@ mod tests {
 
     #[test]
     fn only_the_very_token_is_accepted() {
-        let token = AdminToken::new(TOKEN.as_bytes()).unwrap();
+        let token = AdminToken::new(TOKEN.as_bytes(), TokenUse::Admin).unwrap();
         let check = |shown: &str, expected: bool| assert_eq!(token.is_shown_by(shown.as_bytes()), expected, "{shown}");
         check(&format!("Bearer {TOKEN}"), true);
         check(&format!("bearer  {TOKEN} "), true);
@@ -101,14 +120,20 @@ mod tests {
 
     #[test]
     fn weak_and_unusable_tokens_are_refused() {
-        assert!(matches!(AdminToken::new(b""), Err(TokenError::TooShort)));
-        assert!(matches!(AdminToken::new(&TOKEN.as_bytes()[1..]), Err(TokenError::TooShort)));
-        assert!(matches!(AdminToken::new(format!("{TOKEN} x").as_bytes()), Err(TokenError::InvalidCharacter)));
-        assert!(matches!(AdminToken::read(Path::new("/nonexistent/token")), Err(TokenError::Read(_))));
+        assert!(matches!(AdminToken::new(b"", TokenUse::Admin), Err(TokenError::TooShort(_))));
+        assert!(matches!(AdminToken::new(&TOKEN.as_bytes()[1..], TokenUse::Admin), Err(TokenError::TooShort(_))));
+        assert!(matches!(
+            AdminToken::new(format!("{TOKEN} x").as_bytes(), TokenUse::Admin),
+            Err(TokenError::InvalidCharacter(_))
+        ));
+        for (of, said) in [(TokenUse::Admin, "admin token"), (TokenUse::Debug, "debug token")] {
+            let error = AdminToken::read(Path::new("/nonexistent/token"), of).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{said} file cannot be read: No such file")), "{error}");
+        }
     }
 
     #[test]
     fn a_token_is_not_shown_in_debug_output() {
-        assert_eq!(format!("{:?}", AdminToken::new(TOKEN.as_bytes()).unwrap()), "AdminToken(…)");
+        assert_eq!(format!("{:?}", AdminToken::new(TOKEN.as_bytes(), TokenUse::Admin).unwrap()), "AdminToken(…)");
     }
 }

@@ -3,7 +3,8 @@
 //! Owns what Pingora asks of a stream (addresses, TLS facts, shutdown) and, for HTTP/1, the bytes read past the
 //! request that is being served. Those stay here and are never shown to Pingora: a pipelined request (RFC 9112
 //! section 9.3.2) waits in `unread` until its turn. Pingora reads the body of a request from here, and in between
-//! probes with one byte whether the client is still there.
+//! probes with one byte whether the client is still there. What Pingora writes goes out as it is, but for the Date of a
+//! response, which is put in its place here.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -27,6 +28,7 @@ use tokio::time::Sleep;
 use super::ConnectionInfo;
 use super::gathering::Gathering;
 use super::http1::ChunkScanner;
+use super::response_date::ResponseDate;
 
 /// One read of a request's header section: nearly all fit, and an idle connection holds no more than this.
 const READ_SIZE: usize = 4 << 10;
@@ -57,6 +59,7 @@ pub(super) struct StreamIdentity {
     socket: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
     alpn: Option<ALPN>,
+    response_date: ResponseDate,
 }
 
 impl StreamIdentity {
@@ -66,7 +69,8 @@ impl StreamIdentity {
         digest.peer_addr = Some(info.peer.into()).into();
         digest.local_addr = Some(info.local.into()).into();
         let (tls, alpn) = tls.map(|(digest, alpn)| (Arc::new(digest), alpn)).unzip();
-        Self { id: descriptor, socket: Arc::new(digest), tls, alpn }
+        let response_date = info.response_date.clone().unwrap_or_default();
+        Self { id: descriptor, socket: Arc::new(digest), tls, alpn, response_date }
     }
 
     /// The same as sessions know it.
@@ -143,6 +147,12 @@ impl<S> ClientStream<S> {
     /// Notes that the current request is over.
     pub(super) fn end_request(&mut self) {
         self.framing = BodyFraming::None;
+    }
+
+    /// Notes that the response of a session is over.
+    pub(super) fn end_session(&mut self) {
+        self.identity.response_date.forget();
+        self.end_request();
     }
 }
 
@@ -263,8 +273,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<Gathering<S>> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some((date, place)) = self.identity.response_date.take_for(bytes) {
+            // Pingora writes a head in one piece, which is taken as one: its rest would not be known as such.
+            self.inner.gather_whole(&[&bytes[..place.start], date.as_bytes(), &bytes[place.end..]]);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
@@ -293,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
 }
 
 #[async_trait]
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for ClientStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for ClientStream<Gathering<S>> {
     async fn shutdown(&mut self) {
         if let Err(error) = AsyncWriteExt::shutdown(self).await {
             log::debug!(error:%; "client was gone at shutdown");

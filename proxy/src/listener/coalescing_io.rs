@@ -51,6 +51,13 @@ impl<S> CoalescingIo<S> {
             self.gathered.reserve(self.room());
         }
     }
+
+    /// Gathers these as one, however much that is.
+    pub(super) fn gather_whole(&mut self, parts: &[&[u8]]) {
+        self.unsent = true;
+        self.gathered.reserve(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| self.gathered.extend_from_slice(part));
+    }
 }
 
 impl<S: AsyncWrite + Unpin> CoalescingIo<S> {

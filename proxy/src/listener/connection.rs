@@ -11,6 +11,7 @@ use tidegate_config::model::{Limits, PlaintextMode};
 use tokio::sync::watch;
 
 use super::proxy_protocol::ProxyProtocolError;
+use super::response_date::ResponseDate;
 
 /// Protocol between a client and this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +54,8 @@ pub struct ConnectionInfo {
     pub plaintext: Option<PlaintextMode>,
     /// How it ends over TCP.
     pub ending: Ending,
+    /// Who is to be told which Date a response has, on HTTP/1; other protocols take it from the head.
+    pub response_date: Option<ResponseDate>,
     /// What knows its way, where that can be asked: over QUIC. Of TCP only the kernel knows, and no safe call asks it.
     pub quic: Option<quinn::Connection>,
 }

@@ -29,6 +29,11 @@ impl<S> Gathering<S> {
     pub(super) fn handle(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
+
+    /// Gathers these as one, however much that is.
+    pub(super) fn gather_whole(&self, parts: &[&[u8]]) {
+        self.0.lock().gather_whole(parts);
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Gathering<S> {
@@ -144,6 +149,23 @@ mod tests {
         let (read, ()) = tokio::join!(client.read_exact(&mut text), sending);
         assert_eq!((read.unwrap(), sent), (38, 29));
         assert_eq!(&text, b"gathered head first piece second piece");
+    }
+
+    #[tokio::test]
+    async fn what_is_gathered_whole_leaves_in_its_place_however_long_it_is() {
+        let (mut client, server) = tokio::io::duplex(7);
+        let mut stream = Gathering::new(server);
+        let (before, head, after) = ("b".repeat(100), "h".repeat(40_000), "a".repeat(20_000));
+        let writing = async {
+            stream.write_all(before.as_bytes()).await.unwrap();
+            stream.gather_whole(&[b"<", head.as_bytes(), b">"]);
+            stream.write_all(after.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        };
+        let mut text = vec![0; before.len() + head.len() + after.len() + 2];
+        let (read, ()) = tokio::join!(client.read_exact(&mut text), writing);
+        read.unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), format!("{before}<{head}>{after}"));
     }
 
     #[tokio::test]

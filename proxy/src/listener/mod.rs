@@ -20,6 +20,7 @@ pub mod proxy_protocol;
 mod ready_response;
 mod refusal;
 mod request_head;
+mod response_date;
 mod session;
 mod slow_reader;
 mod socket;

@@ -91,6 +91,8 @@ pub trait ReadyStream: Send {
     }
     /// The next piece of the body; nothing at its end.
     fn next_piece(&mut self) -> Option<Bytes>;
+    /// The client has left before all of it was sent; [`Self::sent`] follows.
+    fn client_left(&mut self) {}
     /// So many bytes of pieces were handed over, and this went wrong. Called once.
     fn sent(&mut self, body_bytes: u64, error: Option<&dyn Display>);
 }

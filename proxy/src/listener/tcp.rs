@@ -21,6 +21,7 @@ use super::connection::Ending;
 use super::gathering::Gathering;
 use super::proxy_protocol::{ProxyProtocolError, Told, receive};
 use super::ready_response::Application;
+use super::response_date::ResponseDate;
 use super::socket::{BACKLOG, fit_send_buffer};
 use super::stalling_socket::StallingSocket;
 use super::{
@@ -208,9 +209,17 @@ where
     let Accepted { socket, peer, via, local, limits, closing } = accepted;
     let plaintext = context.plaintext;
     let ending = Ending::default();
-    let (protocol, tls) = (Protocol::Http1, None);
-    let info =
-        Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext, ending: ending.clone(), quic: None });
+    let info = Arc::new(ConnectionInfo {
+        peer,
+        via,
+        local,
+        protocol: Protocol::Http1,
+        tls: None,
+        plaintext,
+        ending: ending.clone(),
+        response_date: Some(ResponseDate::default()),
+        quic: None,
+    });
     let identity = StreamIdentity::new(socket.as_raw_fd(), &info, None);
     // Not with TLS: its records are written in smaller pieces, for which a short buffer means more waiting.
     fit_send_buffer(&socket);

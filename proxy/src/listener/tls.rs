@@ -17,6 +17,7 @@ use super::client_stream::{ClientStream, StreamIdentity};
 use super::connection::Ending;
 use super::gathering::Gathering;
 use super::ready_response::Application;
+use super::response_date::ResponseDate;
 use super::stalling_socket::StallingSocket;
 use super::tcp::{Accepted, ListenerContext, OpenConnection};
 use super::{CONNECTION, ConnectionInfo, HandshakeOutcome, Protocol, TlsInfo, http1, http2};
@@ -44,7 +45,10 @@ where
 
     let protocol = negotiated(&stream);
     let tls = Some(tls_info(stream.get_ref().1));
-    let info = Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext: None, ending, quic: None });
+    let response_date = (protocol == Protocol::Http1).then(ResponseDate::default);
+    let plaintext = None;
+    let info =
+        Arc::new(ConnectionInfo { peer, via, local, protocol, tls, plaintext, ending, response_date, quic: None });
     let identity = StreamIdentity::new(descriptor, &info, Some(digest(stream.get_ref().1, protocol)));
     let _open = OpenConnection::new(&*context.observer, protocol);
     if protocol == Protocol::Http2 {

@@ -14,15 +14,30 @@ const RESPONSE_FIELD_BYTES: usize = 64 << 10;
 /// Fields that make a 304 an answer (RFC 9110 section 13.1).
 const CONDITIONS: [header::HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
+/// Who finds out whether a 206 brings the part that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Nobody else: its client would take it for that part.
+    JudgedHere,
+    /// The cache, for whose fill it is: it never takes another part, and asks plainly where it gets one.
+    JudgedByCache,
+}
+
 /// Refuses a head that cannot be the answer to this request, or whose body could be read in two ways.
-pub(super) fn admit_response_head(request: &RequestHeader, head: &ResponseHeader) -> Result<()> {
-    match flaw(&request.method, &request.headers, head.status, &head.headers) {
+pub(super) fn admit_response_head(request: &RequestHeader, head: &ResponseHeader, parts: Parts) -> Result<()> {
+    match flaw(&request.method, &request.headers, head.status, &head.headers, parts) {
         Some(why) => Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up()),
         None => Ok(()),
     }
 }
 
-fn flaw(method: &Method, asked: &HeaderMap, status: StatusCode, fields: &HeaderMap) -> Option<&'static str> {
+fn flaw(
+    method: &Method,
+    asked: &HeaderMap,
+    status: StatusCode,
+    fields: &HeaderMap,
+    parts: Parts,
+) -> Option<&'static str> {
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > RESPONSE_FIELD_BYTES {
         return Some("the header section of the response is too large");
@@ -44,6 +59,7 @@ fn flaw(method: &Method, asked: &HeaderMap, status: StatusCode, fields: &HeaderM
         StatusCode::NOT_MODIFIED if !CONDITIONS.iter().any(|name| asked.contains_key(name)) => {
             Some("304 to a request without a condition")
         }
+        StatusCode::PARTIAL_CONTENT if parts == Parts::JudgedByCache && asked.contains_key(header::RANGE) => None,
         StatusCode::PARTIAL_CONTENT => partial_flaw(method, asked, fields),
         _ => None,
     }
@@ -120,7 +136,7 @@ mod tests {
 
     fn check(asked: &[(&str, &str)], status: u16, answered: &[(&str, &str)], believed: bool) {
         let status = StatusCode::from_u16(status).unwrap();
-        let found = flaw(&Method::GET, &fields(asked), status, &fields(answered));
+        let found = flaw(&Method::GET, &fields(asked), status, &fields(answered), Parts::JudgedHere);
         assert_eq!(found.is_none(), believed, "{asked:?} {status} {answered:?}: {found:?}");
     }
 
@@ -161,6 +177,19 @@ mod tests {
         check(&asked, 206, &[("content-type", "multipart/byteranges; boundary=a")], true);
         check(&[("range", "bytes=-5")], 206, &part("bytes 95-99/100"), true);
         check(&[("range", "bytes=5-")], 206, &part("bytes 5-99/100"), true);
+    }
+
+    #[test]
+    fn parts_for_the_cache_are_left_to_it_and_those_that_it_did_not_ask_for_are_not() {
+        let check = |asked: &[(&str, &str)], range: &str, believed: bool| {
+            let (asked, answered) = (fields(asked), fields(&[("content-range", range)]));
+            let status = StatusCode::PARTIAL_CONTENT;
+            let found = flaw(&Method::GET, &asked, status, &answered, Parts::JudgedByCache);
+            assert_eq!(found.is_none(), believed, "{asked:?} {range}: {found:?}");
+        };
+        check(&[("range", "bytes=0-9")], "bytes 99999999999999999999-5/3", true);
+        check(&[("range", "bytes=0-9")], "bytes 1-9/10", true);
+        check(&[], "bytes 0-9/10", false);
     }
 
     #[test]

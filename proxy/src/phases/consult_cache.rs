@@ -99,6 +99,7 @@ pub(super) async fn consult_cache(
         }
         Answer::GatewayTimeout => {
             context.cache.outcome = CacheOutcome::None;
+            Member::own("only-if-cached").append_to(&mut context.response.fields);
             answer(session, context, StatusCode::GATEWAY_TIMEOUT).await
         }
         Answer::Failed(error) => answer_failed(session, context, error).await,
@@ -149,6 +150,8 @@ async fn ask(
 
 async fn answer_failed(session: &mut Session, context: &mut RequestContext, error: FetchError) -> Result<Flow> {
     context.cache.outcome = CacheOutcome::Miss;
+    let detail = if error.status == StatusCode::SERVICE_UNAVAILABLE { "no-fill" } else { "fetch-failed" };
+    Member::own(detail).append_to(&mut context.response.fields);
     if error.status == StatusCode::SERVICE_UNAVAILABLE {
         let (name, value) = super::retry_after(context.arrival.request_id);
         context.response.fields.insert(name, value);

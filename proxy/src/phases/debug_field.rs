@@ -48,7 +48,7 @@ fn may_be_told(proxy: &EdgeProxy, fields: &HeaderMap) -> bool {
 /// Where an object was found, or is put.
 fn tier(object: &Object, outcome: Outcome) -> &'static str {
     match outcome {
-        _ if object.not_stored.is_some() => "none",
+        _ if !is_kept(object) => "none",
         Outcome::HitOnDisk => "disk",
         _ => "memory",
     }
@@ -63,11 +63,21 @@ fn told(proxy: &EdgeProxy, lookup: &Lookup<'_>, object: Option<(&Object, &str)>,
         text.push_str(&format!(", freshness={source}, lifetime={}, age={age}", times.lifetime.as_secs()));
         text.push_str(&format!(", ttl={ttl}, tier={tier}, generation={}", object.provenance.born));
     }
-    let why = object.and_then(|(object, _)| object.not_stored);
-    if let Some(why) = why.or_else(|| proxy.cache.not_stored(lookup).map(|NotStoredNote { why, .. }| why)) {
+    let object = object.map(|(object, _)| object);
+    // What is stored by now says more than why something was not before it.
+    let is_newer = |note: &NotStoredNote| {
+        !object.is_some_and(|object| is_kept(object) && note.at < object.meta.times.response_time)
+    };
+    let why = object.and_then(|object| object.not_stored);
+    if let Some(why) = why.or_else(|| proxy.cache.not_stored(lookup).filter(is_newer).map(|note| note.why)) {
         text.push_str(&format!(", not-stored={}", why.label()));
     }
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?0"))
+}
+
+/// Whether it is stored, or will be.
+fn is_kept(object: &Object) -> bool {
+    object.not_stored.is_none() && !object.body.is_windowed()
 }
 
 /// A string of structured fields: what is not visible ASCII is replaced, what is too long is cut.

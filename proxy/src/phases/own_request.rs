@@ -11,7 +11,7 @@ use super::cache_key::{cache_key, selecting_fields};
 use super::consult_cache::fill_request;
 use super::enforce_kill_switches::is_touched;
 use super::match_route::{Asked, Verdict, find};
-use crate::cache::engine::{Ahead, Answer, Lookup, Object};
+use crate::cache::engine::{Ahead, Answer, Lookup, Object, Presence};
 use crate::cache::key::{CacheKey, Scheme};
 use crate::cache::rules::request_facts::RequestFacts;
 use crate::edge_proxy::EdgeProxy;
@@ -94,6 +94,11 @@ impl OwnRequest {
     pub(super) fn stored(&self, proxy: &EdgeProxy) -> Option<Arc<Object>> {
         let now = self.context.arrival.time;
         self.look_up(|lookup| proxy.cache.stored(lookup, now))
+    }
+
+    /// How much of what is stored for it is there.
+    pub(super) fn presence(&self, proxy: &EdgeProxy) -> Presence {
+        self.look_up(|lookup| proxy.cache.presence(lookup))
     }
 
     /// Has it fetched, without waiting.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header;
-use pingora_error::Error;
+use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 use tidegate_config::ids::OriginName;
 
@@ -55,7 +55,9 @@ pub(crate) fn record_outcome(
     let exchange = Exchange {
         asked: Asked::of(session.req_header()),
         // Behind an interim response a client that has left has left without an answer.
-        status: session.response_written().map(|head| head.status).filter(|_| is_answered(session)),
+        status: session.response_written().map(|head| head.status).filter(|_| {
+            is_answered(session) && is_answer(session.body_bytes_sent() as u64, error.is_some_and(has_left))
+        }),
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
         ended: Instant::now(),
@@ -98,6 +100,18 @@ pub(super) fn record(
     if access_log.is_on() {
         access_log.record(access_record(&exchange.asked, error, context, &figures));
     }
+}
+
+/// Whether a client was answered that got so many bytes of a body. One that has left before the first is none, whether or not
+/// a head was on its way to it: nobody can tell. (nginx has 499 where it has sent nothing at all.)
+pub(super) fn is_answer(body_bytes: u64, client_has_left: bool) -> bool {
+    body_bytes > 0 || !client_has_left
+}
+
+/// Whether a request ended because its client was gone; one that takes nothing is still there.
+pub(super) fn has_left(error: &Error) -> bool {
+    let is_gone = matches!(error.etype(), ErrorType::WriteError | ErrorType::ConnectionClosed);
+    is_gone && *error.esource() != ErrorSource::Upstream
 }
 
 fn client_left() -> StatusCode {

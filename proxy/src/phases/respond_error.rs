@@ -223,6 +223,9 @@ pub(crate) async fn respond_error(session: &mut Session, error: &Error, context:
     let status = if context.is_fill() || is_answered(session) { None } else { status_for(error) };
     let Some(status) = status else { return FailToProxy { error_code: 0, can_reuse_downstream: false } };
     session.set_keepalive(None);
+    if let Some(member) = &context.cache.passage {
+        member.append_to(&mut context.response.fields);
+    }
     if let Err(error) = answer(session, context, status).await {
         log::debug!("request {}: the error could not be sent: {error}", context.arrival.request_id);
     }

@@ -27,7 +27,7 @@ use super::enforce_kill_switches::is_touched;
 use super::identify_client::received_trace;
 use super::match_route::{Asked, Verdict, find_in};
 use super::player_fields::requested_pace;
-use super::record_outcome::{Exchange, record};
+use super::record_outcome::{Exchange, has_left, is_answer, record};
 use super::route_facts::change_response;
 use super::serve_object::{PIECE, head_of, length_of, status_member};
 use super::shape_response::NodeFields;
@@ -172,9 +172,11 @@ pub(crate) async fn serve_fresh(
 
 async fn write_and_record(proxy: &EdgeProxy, mut session: ServerSession, mut hit: FreshHit) {
     let written = hit.write(&mut session).await;
+    let left = written.as_ref().is_err_and(|error| has_left(error));
+    let is_answer = is_answer(session.body_bytes_sent() as u64, left);
     let exchange = Exchange {
         asked: Asked::of(session.req_header()),
-        status: session.response_written().map(|head| head.status),
+        status: session.response_written().map(|head| head.status).filter(|_| is_answer),
         request_bytes: session.body_bytes_read() as u64,
         response_bytes: session.body_bytes_sent() as u64,
         ended: Instant::now(),

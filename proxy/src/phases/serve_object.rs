@@ -20,6 +20,7 @@ use crate::cache::engine::{Object, Outcome, Reader};
 use crate::cache::rules::cache_status::{CACHE_STATUS, ForwardReason, Member, Outcome as StatusOutcome};
 use crate::cache::rules::conditional::{Verdict, evaluate, not_modified_fields};
 use crate::cache::rules::range::{ByteRange, Multipart, RangeRequest, Resolved, unsatisfied_content_range};
+use crate::cache::rules::storability::NotStored;
 use crate::cmcd::Pace;
 use crate::error_page::ErrorBody;
 use crate::request_context::RequestContext;
@@ -301,7 +302,10 @@ pub(super) fn status_member(object: &Object, outcome: Outcome, now: SystemTime) 
             Member { outcome: forward(ForwardReason::Stale, status, true, collapsed), ttl, detail: None }
         }
         Outcome::Miss { reason, collapsed, stored } => {
-            Member { outcome: forward(ForwardReason::from(reason), None, stored, collapsed), ttl, detail: None }
+            // It may have outgrown the store since.
+            let is_stored = stored.is_ok() && !object.body.is_windowed();
+            let outcome = forward(ForwardReason::from(reason), None, is_stored, collapsed);
+            Member { outcome, ttl, detail: stored.err().map(NotStored::label) }
         }
         Outcome::Unshared(why) => {
             let outcome = forward(ForwardReason::UriMiss, None, false, false);

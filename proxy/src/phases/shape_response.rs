@@ -8,7 +8,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::admit_response_head::admit_response_head;
+use super::admit_response_head::{Parts, admit_response_head};
 use super::debug_field::DEBUG;
 use super::note_response::take_note;
 use super::player_fields::{CMSD_DYNAMIC, ForPlayers, PRIORITY, cmsd, pace, priority};
@@ -110,13 +110,18 @@ impl HeadFields for HeaderMap {
     }
 }
 
-/// Adds the fields that every response carries, and makes the route's changes.
+/// Adds the fields that every response carries, and makes the route's changes. Whatever is done to the head afterwards, its
+/// Date stays as it is now.
 pub(super) fn finish_head(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
     NodeFields::of(head.status, &head.headers, context).add_to(head, SystemTime::now())?;
     if let Some(told) = &context.cache.told {
         head.insert_header(DEBUG.clone(), told.clone())?;
     }
-    change_response(head, context)
+    change_response(head, context)?;
+    if let Some(date) = context.connection.as_ref().and_then(|connection| connection.response_date.as_ref()) {
+        date.tell(head.headers.get(header::DATE));
+    }
+    Ok(())
 }
 
 /// What every response gets from this node, before the route changes anything.
@@ -268,7 +273,8 @@ pub(crate) fn admit_origin_response(
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
         }
     }
-    admit_response_head(session.req_header(), head)?;
+    let parts = if context.is_fill() { Parts::JudgedByCache } else { Parts::JudgedHere };
+    admit_response_head(session.req_header(), head, parts)?;
     if context.route.as_ref().is_some_and(|matched| matched.route.sharing.is_some()) {
         let vary: Vec<HeaderValue> = head.headers.get_all(header::VARY).iter().cloned().collect();
         withhold(head, &vary)?;

@@ -8,11 +8,11 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::own_request::{OwnRequest, Stead};
 use super::serve_object::PIECE;
-use crate::cache::engine::{Answer, Object, Outcome, Reader};
+use crate::cache::engine::{Answer, Object, Outcome, Presence, Reader, SliceCounts};
 use crate::cache::key::Scheme;
 use crate::edge_proxy::EdgeProxy;
 use crate::media::{MAX_PLAYLIST_BYTES, MediaClass, PlaylistKind, USEFUL_FIRST_BYTES, recognise};
-use crate::warm::{Asker, Reading, Reply, WarmSite, Warmed};
+use crate::warm::{Asker, Kept, Reading, Reply, Room, WarmSite, Warmed};
 
 const TOO_LARGE: &str = "it is too large to be stored";
 
@@ -32,20 +32,41 @@ impl Asker for Warming {
         }
         .boxed()
     }
+
+    fn room(&self) -> Room {
+        self.0.upgrade().map_or_else(Room::default, |proxy| {
+            // In this order: figures bring the store up to date.
+            Room { bytes: proxy.cache.figures().bytes, capacity: proxy.cache.capacity() }
+        })
+    }
+
+    fn kept(&self, site: &WarmSite, target: &str) -> Kept {
+        let proxy = self.0.upgrade();
+        let presence = proxy.and_then(|proxy| Some(prepare(&proxy, site, target).ok()?.presence(&proxy)));
+        match presence {
+            Some(Presence::Whole) => Kept::Whole,
+            Some(Presence::Arriving) => Kept::Arriving,
+            Some(Presence::Slices(SliceCounts { stored, all })) => Kept::Slices { stored, all },
+            Some(Presence::Nothing) | None => Kept::Nothing,
+        }
+    }
+}
+
+/// The request for a target, or why there is none.
+fn prepare(proxy: &EdgeProxy, site: &WarmSite, target: &str) -> Result<OwnRequest, String> {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    let authority = HeaderValue::from_str(&site.authority).map_err(|_| "its host cannot be asked for")?;
+    fields.insert(header::HOST, authority);
+    let scheme = if site.tls { Scheme::Https } else { Scheme::Http };
+    let stead = Stead { snapshot: proxy.snapshot.load_full(), scheme, address: None, fields };
+    OwnRequest::prepare(proxy, &stead, target, None).map_err(|why| why.to_string())
 }
 
 async fn ask(proxy: &EdgeProxy, site: &WarmSite, target: &str, reading: &Reading) -> Reply {
-    let mut fields = HeaderMap::new();
-    fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    match HeaderValue::from_str(&site.authority) {
-        Ok(authority) => fields.insert(header::HOST, authority),
-        Err(_) => return failed("its host cannot be asked for"),
-    };
-    let scheme = if site.tls { Scheme::Https } else { Scheme::Http };
-    let stead = Stead { snapshot: proxy.snapshot.load_full(), scheme, address: None, fields };
-    let request = match OwnRequest::prepare(proxy, &stead, target, None) {
+    let request = match prepare(proxy, site, target) {
         Ok(request) => request,
-        Err(why) => return failed(&why.to_string()),
+        Err(why) => return failed(&why),
     };
     let path = request.matched.path.clone();
     match request.answer(proxy).await {
@@ -88,7 +109,7 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
         _ if !status.is_success() => Warmed::Failed(format!("{} by the origin", status.as_u16())),
         Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(_) => Warmed::Present,
         Outcome::Miss { .. } if object.body.is_windowed() => Warmed::Failed(TOO_LARGE.to_owned()),
-        Outcome::Miss { stored: true, .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
+        Outcome::Miss { stored: Ok(()), .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
         Outcome::Miss { .. } => Warmed::Failed(TOO_LARGE.to_owned()),
         Outcome::Unshared(why) => Warmed::Failed(format!("it is not stored: {}", why.label())),
     };

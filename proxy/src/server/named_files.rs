@@ -8,7 +8,7 @@ use tidegate_config::FileProblem;
 use tidegate_config::model::{Certificate, Model, OriginPool};
 
 use super::reload::certificate_files;
-use crate::admin::AdminToken;
+use crate::admin::{AdminToken, TokenUse};
 use crate::geo::try_database;
 use crate::origin::{Access, OriginError};
 
@@ -71,16 +71,16 @@ fn of_certificate(certificate: &Certificate) -> Vec<FileProblem> {
 fn of_tokens(model: &Model) -> impl Iterator<Item = FileProblem> {
     let admin = model.node.admin.as_ref();
     let files = admin.into_iter().flat_map(|admin| {
-        [("token_file", admin.token_file.as_deref()), ("debug_token_file", admin.debug_token_file.as_deref())]
+        let (token, debug) = (admin.token_file.as_deref(), admin.debug_token_file.as_deref());
+        [("token_file", TokenUse::Admin, token), ("debug_token_file", TokenUse::Debug, debug)]
     });
-    files.filter_map(|(field, path)| of_token(model, field, path?))
+    files.filter_map(|(field, of, path)| of_token(model, field, of, path?))
 }
 
-fn of_token(model: &Model, field: &str, path: &Path) -> Option<FileProblem> {
-    let error = AdminToken::read(path).err()?;
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+fn of_token(model: &Model, field: &str, of: TokenUse, path: &Path) -> Option<FileProblem> {
+    let error = AdminToken::read(path, of).err()?;
     let (found, expected) =
-        parted(&format!("{}: {error}{cause}", path.display()), "a token of 32 to 4,096 visible ASCII characters");
+        parted(&format!("{}: {error}", path.display()), "a token of 32 to 4,096 visible ASCII characters");
     let steps = ["admin", field].map(str::to_owned).to_vec();
     Some(FileProblem { kind: "node", name: Some(model.node.name.to_string()), steps, found, expected })
 }

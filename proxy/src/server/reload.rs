@@ -12,7 +12,7 @@ use tidegate_config::ids::Generation;
 use tidegate_config::model::Model;
 
 use super::error::StartError;
-use crate::admin::{AdminState, AdminToken, TokenError};
+use crate::admin::{AdminState, AdminToken, TokenError, TokenUse};
 use crate::geo::GeoDatabases;
 use crate::listener::{ListenerState, SharedListenerState};
 use crate::origin::{OriginOverview, Prober, Registries, Resolver, access_files};
@@ -204,16 +204,17 @@ fn read_geo_figures(metrics: &Metrics, databases: &Arc<GeoDatabases>) {
 }
 
 fn token(model: &Model) -> Result<Option<Arc<AdminToken>>, StartError> {
-    Ok(read_token(model.node.admin.as_ref().and_then(|admin| admin.token_file.as_deref()))?)
+    let file = model.node.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
+    Ok(read_token(file, TokenUse::Admin)?)
 }
 
 fn debug_token(model: &Model) -> Result<Option<Arc<AdminToken>>, StartError> {
     let file = model.node.admin.as_ref().and_then(|admin| admin.debug_token_file.as_deref());
-    read_token(file).map_err(StartError::DebugToken)
+    read_token(file, TokenUse::Debug).map_err(StartError::DebugToken)
 }
 
-fn read_token(file: Option<&Path>) -> Result<Option<Arc<AdminToken>>, TokenError> {
-    Ok(file.map(AdminToken::read).transpose()?.map(Arc::new))
+fn read_token(file: Option<&Path>, of: TokenUse) -> Result<Option<Arc<AdminToken>>, TokenError> {
+    Ok(file.map(|file| AdminToken::read(file, of)).transpose()?.map(Arc::new))
 }
 
 fn listener_state(model: &Model, tickets: &SessionTickets) -> Result<ListenerState, StartError> {

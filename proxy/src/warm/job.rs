@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::keeping::{Done, Kept, Room};
 use super::{Reading, UNFOLLOWED, WarmOrder, Warmed};
 use crate::media::LeftOut;
 
@@ -35,9 +36,13 @@ struct Progress {
     failed: usize,
     bytes: u64,
     /// What is being read; no more than the order's concurrency.
-    reading: Vec<(String, Arc<Reading>)>,
+    reading: Vec<(Box<str>, Arc<Reading>)>,
     asked_about: Option<Instant>,
     failures: Vec<(String, String)>,
+    /// What there is of what a job that was ended was reading.
+    kept: Vec<(String, Kept)>,
+    /// How full the cache was when something had been evicted.
+    full: Option<Room>,
     left_out: HashMap<&'static str, usize>,
     ended: Option<Instant>,
 }
@@ -83,8 +88,13 @@ impl Job {
     /// Records that a target is being read, until what is returned is dropped.
     pub(super) fn reads(self: &Arc<Self>, target: &str) -> BeingRead {
         let reading = Arc::new(Reading::default());
-        self.progress.lock().reading.push((path_of(target), Arc::clone(&reading)));
+        self.progress.lock().reading.push((target.into(), Arc::clone(&reading)));
         BeingRead { job: Arc::clone(self), reading }
+    }
+
+    /// What is being read.
+    pub(super) fn being_read(&self) -> Vec<Box<str>> {
+        self.progress.lock().reading.iter().map(|(target, _)| target.clone()).collect()
     }
 
     fn is_cancelled(&self) -> bool {
@@ -100,7 +110,7 @@ impl Job {
     }
 
     /// Records what came of a target.
-    pub(super) fn warmed(&self, target: &str, warmed: Warmed) {
+    pub(super) fn warmed(&self, target: &str, warmed: &Warmed) {
         let mut progress = self.progress.lock();
         match warmed {
             Warmed::Fetched(bytes) => {
@@ -108,8 +118,32 @@ impl Job {
                 progress.bytes += bytes;
             }
             Warmed::Present => progress.present += 1,
-            Warmed::Failed(reason) => progress.fail(target, reason),
+            Warmed::Failed(reason) => progress.fail(target, reason.clone()),
         }
+    }
+
+    /// Records that a target which was there is not any more.
+    pub(super) fn is_not_kept(&self, done: &Done, reason: String) {
+        let mut progress = self.progress.lock();
+        match done.warmed {
+            Warmed::Fetched(bytes) => {
+                progress.fetched = progress.fetched.saturating_sub(1);
+                progress.bytes = progress.bytes.saturating_sub(bytes);
+            }
+            Warmed::Present => progress.present = progress.present.saturating_sub(1),
+            Warmed::Failed(_) => return,
+        }
+        progress.fail(&done.target, reason);
+    }
+
+    /// Records how full the cache is.
+    pub(super) fn found_full(&self, room: Room) {
+        self.progress.lock().full = Some(room);
+    }
+
+    /// Records what there is of a target that was being read.
+    pub(super) fn keeps(&self, target: &str, kept: Kept) {
+        self.progress.lock().kept.push((path_of(target), kept));
     }
 
     /// Records a playlist that is there but could not be followed.
@@ -137,7 +171,7 @@ impl Job {
         let ended = progress.ended.unwrap_or_else(Instant::now);
         let failures: Vec<Value> =
             progress.failures.iter().map(|(target, reason)| json!({ "target": target, "reason": reason })).collect();
-        let being_read = |(target, reading): &(String, Arc<Reading>)| json!({ "target": target, "bytes": reading.read(), "length": reading.length() });
+        let being_read = |(target, reading): &(Box<str>, Arc<Reading>)| json!({ "target": path_of(target), "bytes": reading.read(), "length": reading.length() });
         let reading: Vec<Value> = progress.reading.iter().map(being_read).collect();
         json!({
             "id": self.id,
@@ -150,6 +184,8 @@ impl Job {
             "reading": reading,
             "seconds": ended.duration_since(self.began).as_secs_f64(),
             "failures": failures,
+            "kept": progress.kept.iter().map(kept_json).collect::<Vec<_>>(),
+            "full": progress.full.map(|room| json!({ "bytes": room.bytes, "capacity": room.capacity })),
             "left_out": progress.left_out,
         })
     }
@@ -162,6 +198,15 @@ impl Progress {
             self.failures.push((path_of(target), reason));
         }
     }
+}
+
+/// Slices are null where all of it is there, or on its way.
+fn kept_json((target, kept): &(String, Kept)) -> Value {
+    let slices = match kept {
+        Kept::Slices { stored, all } => json!({ "stored": stored, "all": all }),
+        Kept::Whole | Kept::Arriving | Kept::Nothing => Value::Null,
+    };
+    json!({ "target": target, "slices": slices, "arriving": *kept == Kept::Arriving })
 }
 
 /// Queries may carry tokens, and this is shown and logged.

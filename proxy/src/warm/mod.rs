@@ -4,6 +4,7 @@
 //! node's own routes and cache: like prefetching it never asks an address that a playlist names.
 
 mod job;
+mod keeping;
 mod order;
 mod reading;
 mod walk;
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::media::PlaylistKind;
 use job::Job;
+pub use keeping::{Kept, Room};
 pub use order::WarmOrder;
 pub use reading::Reading;
 
@@ -77,6 +79,12 @@ pub struct WarmSite {
 pub trait Asker: Send + Sync + 'static {
     /// Asks for a target and reads the answer to its end, telling how far it is.
     fn ask<'a>(&'a self, site: &'a WarmSite, target: &'a str, reading: &'a Reading) -> BoxFuture<'a, Reply>;
+
+    /// How full the cache is, once it has turned away what it has no room for.
+    fn room(&self) -> Room;
+
+    /// How much of a target is in the cache.
+    fn kept(&self, site: &WarmSite, target: &str) -> Kept;
 }
 
 /// Why an order is not taken.

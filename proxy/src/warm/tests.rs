@@ -10,7 +10,12 @@ struct Site {
     bodies: HashMap<&'static str, (Option<PlaylistKind>, String)>,
     asked: Mutex<Vec<String>>,
     running: Mutex<(usize, usize)>,
+    /// What there is of these in the end; all of the others.
+    kept: HashMap<&'static str, Kept>,
 }
+
+/// A cache of 1000 bytes.
+const ROOM: Room = Room { bytes: 860, capacity: 1000 };
 
 impl Asker for Site {
     fn ask<'a>(&'a self, _: &'a WarmSite, target: &'a str, reading: &'a Reading) -> BoxFuture<'a, Reply> {
@@ -29,6 +34,7 @@ impl Asker for Site {
             }
             tokio::task::yield_now().await;
             self.running.lock().0 -= 1;
+            reading.came(self.bodies.get(target).map_or(0, |(_, body)| body.len()));
             match self.bodies.get(target) {
                 None => Reply { warmed: Warmed::Failed("404 by the origin".to_owned()), playlist: None },
                 Some((None, body)) => Reply { warmed: Warmed::Fetched(body.len() as u64), playlist: None },
@@ -37,6 +43,14 @@ impl Asker for Site {
                 }
             }
         })
+    }
+
+    fn room(&self) -> Room {
+        ROOM
+    }
+
+    fn kept(&self, _: &WarmSite, target: &str) -> Kept {
+        self.kept.get(target).copied().unwrap_or(Kept::Whole)
     }
 }
 
@@ -103,12 +117,43 @@ async fn playlist_that_cannot_be_read_is_a_failure() {
     assert_eq!(shown["failures"][0]["reason"], "the playlist is larger than 8 MiB");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_not_in_the_cache_in_the_end_is_a_failure_with_its_reason() {
+    let check = async |kept: Kept, body: &str, failure: Option<&str>, is_full: bool| {
+        let mut site = site(&[
+            ("/v/low.m3u8", LOW),
+            ("/v/init.mp4", "i"),
+            ("/v/1.m4s", body),
+            ("/v/2.m4s", "2"),
+            ("/v/3.m4s", "3"),
+        ]);
+        Arc::get_mut(&mut site).unwrap().kept.insert("/v/1.m4s", kept);
+        let shown = run(&site, r#"{"url": "http://media.example/v/low.m3u8"}"#).await;
+        let fetched = if failure.is_some() { (3, 3) } else { (4, 3 + body.len()) };
+        assert_eq!((&shown["fetched"], &shown["bytes"]), (&fetched.0.into(), &fetched.1.into()), "{shown}");
+        let reason = shown["failures"][0]["reason"].as_str();
+        assert_eq!((reason, &shown["failed"]), (failure, &usize::from(failure.is_some()).into()), "{kept:?}");
+        let full = if is_full { serde_json::json!({ "bytes": 860, "capacity": 1000 }) } else { Value::Null };
+        assert_eq!(shown["full"], full, "{kept:?}");
+    };
+    let large = "x".repeat(100);
+    check(Kept::Whole, &large, None, false).await;
+    check(Kept::Arriving, &large, None, false).await;
+    let part = Kept::Slices { stored: 3, all: 10 };
+    check(part, &large, Some("evicted: the cache is full; 3 of 10 slices are stored"), true).await;
+    check(Kept::Nothing, &large, Some("evicted: the cache is full; nothing of it is stored"), true).await;
+    check(Kept::Nothing, "x", Some("made invalid or replaced meanwhile; nothing of it is stored"), false).await;
+}
+
 const ENDLESS: &str = r#"{"url": "http://media.example/endless"}"#;
 
 /// Begins a job for what never ends, and waits until it is asked for.
 async fn endless(jobs: &WarmJobs, order: &str) -> String {
-    let site = site(&[]);
-    jobs.set_asker(Arc::clone(&site) as _);
+    endless_of(jobs, &site(&[]), order).await
+}
+
+async fn endless_of(jobs: &WarmJobs, site: &Arc<Site>, order: &str) -> String {
+    jobs.set_asker(Arc::clone(site) as _);
     let begun = jobs.begin(WarmOrder::parse(order.as_bytes()).unwrap()).unwrap();
     while site.asked.lock().is_empty() {
         tokio::task::yield_now().await;
@@ -124,6 +169,24 @@ async fn job_that_is_cancelled_ends_at_once_whatever_it_waits_for() {
     jobs.cancel(&id).unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(jobs.show(&id).unwrap()["state"], "cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_cancelled_says_what_is_kept_of_what_it_was_reading() {
+    let check = async |kept: Kept, expected: Value| {
+        let jobs = WarmJobs::new(Handle::current());
+        let site = Site { kept: HashMap::from([("/endless?a", kept)]), ..Site::default() };
+        let id = endless_of(&jobs, &Arc::new(site), r#"{"url": "http://media.example/endless?a"}"#).await;
+        jobs.cancel(&id).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let shown = jobs.show(&id).unwrap();
+        assert_eq!((&shown["state"], &shown["kept"]), (&"cancelled".into(), &expected), "{kept:?}");
+    };
+    check(Kept::Nothing, serde_json::json!([])).await;
+    let slices = serde_json::json!([{ "target": "/endless", "slices": { "stored": 2, "all": 9 }, "arriving": false }]);
+    check(Kept::Slices { stored: 2, all: 9 }, slices).await;
+    let arriving = serde_json::json!([{ "target": "/endless", "slices": null, "arriving": true }]);
+    check(Kept::Arriving, arriving).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::job::Job;
+use super::keeping::{Done, look_for, look_for_parts};
 use super::{Asker, MAX_TARGET_TIME, Reply, Warmed};
-use crate::media::{LeftOut, Listing, Location, list};
+use crate::media::{LeftOut, Listing, Location, PlaylistKind, list};
 
 /// Playlists within playlists that are followed: a multivariant playlist names media playlists, and these none.
 const MAX_DEPTH: u8 = 3;
@@ -17,12 +18,13 @@ struct Walk {
     job: Arc<Job>,
     known: HashSet<Box<str>>,
     waiting: VecDeque<(Box<str>, u8)>,
+    done: Vec<Done>,
 }
 
 /// Runs a job to its end.
 pub(super) async fn run(job: Arc<Job>, asker: Arc<dyn Asker>) {
     let _end = Ending(Arc::clone(&job));
-    let mut walk = Walk { job: Arc::clone(&job), known: HashSet::new(), waiting: VecDeque::new() };
+    let mut walk = Walk { job: Arc::clone(&job), known: HashSet::new(), waiting: VecDeque::new(), done: Vec::new() };
     walk.add(job.order.target.as_str().into(), 0);
     let mut asking = FuturesUnordered::new();
     loop {
@@ -34,18 +36,21 @@ pub(super) async fn run(job: Arc<Job>, asker: Arc<dyn Asker>) {
                 let asking = asker.ask(&job.order.site, &target, &being_read.reading);
                 let asking = tokio::time::timeout(MAX_TARGET_TIME, asking);
                 let reply = asking.await.unwrap_or_else(|_| Reply::failed("it takes too long"));
-                (target, depth, reply)
+                (target, depth, reply, being_read.reading.read())
             });
         }
         let next = tokio::select! {
             biased;
-            // What is under way is left as a client leaves it.
-            () = job.cancelled() => return,
+            () = job.cancelled() => break,
             next = asking.next() => next,
         };
-        let Some((target, depth, reply)) = next else { return };
-        walk.follow(&target, depth, reply);
+        let Some((target, depth, reply, bytes)) = next else { break };
+        walk.follow(target, depth, reply, bytes);
     }
+    let broken_off = job.being_read();
+    drop(asking); // what is under way is left as a client leaves it
+    look_for(&job, &*asker, walk.done).await;
+    look_for_parts(&job, &*asker, &broken_off);
 }
 
 /// Whatever happens to its task, a job comes to an end.
@@ -72,10 +77,17 @@ impl Walk {
         true
     }
 
-    fn follow(&mut self, target: &str, depth: u8, reply: Reply) {
-        let failed = matches!(reply.warmed, Warmed::Failed(_));
-        self.job.warmed(target, reply.warmed);
-        let Some((kind, body)) = reply.playlist.filter(|_| !failed) else { return };
+    fn follow(&mut self, target: Box<str>, depth: u8, reply: Reply, bytes: u64) {
+        self.job.warmed(&target, &reply.warmed);
+        if matches!(reply.warmed, Warmed::Failed(_)) {
+            return;
+        }
+        self.list(&target, depth, reply.playlist);
+        self.done.push(Done { target, warmed: reply.warmed, bytes });
+    }
+
+    fn list(&mut self, target: &str, depth: u8, playlist: Option<(PlaylistKind, Vec<u8>)>) {
+        let Some((kind, body)) = playlist else { return };
         if depth >= MAX_DEPTH {
             return self.job.not_followed(target, "playlists are nested too deep".to_owned());
         }

@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tidegate_tests::client::{Protocol, Request, Response};
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST, tidegate_binary};
-use tidegate_tests::origin::{Origin, Script};
+use tidegate_tests::origin::{Framing, Origin, Script};
 use tidegate_tests::within;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -102,6 +102,27 @@ async fn what_cannot_be_explained_is_refused_with_a_reason() {
     assert!(elsewhere.text().contains("421"), "{}", elsewhere.text());
 }
 
+#[tokio::test]
+async fn request_for_slices_that_are_missing_would_be_a_fetch_and_one_for_others_is_served() {
+    const SLICE: u64 = 2 << 20;
+    let (edge, origin) = edge("").await;
+    let film = Script::cacheable(8 * SLICE).pattern(0, 8 * SLICE).field("etag", "\"v1\"");
+    origin.on("/film.mp4", film.field("content-type", "video/mp4").resource());
+    let first = Request::get("/film.mp4").field("range", "bytes=0-9");
+    get(&edge, Protocol::Http2, first).await;
+    let stored = explain(&edge, "/film.mp4", "").await["stored"]["slices"]["stored"].as_u64().unwrap();
+    assert!((1..8).contains(&stored), "{stored}");
+    let check = async |more: &str, action: &str, why: &str| {
+        let found = explain(&edge, "/film.mp4", more).await;
+        assert_eq!((&found["decision"]["action"], &found["decision"]["why"]), (&json!(action), &json!(why)), "{more}");
+    };
+    check("", "fetch", &format!("{} of 8 slices are missing", 8 - stored)).await;
+    check("&field=Range%3A%20bytes%3D0-99", "serve", "it is fresh").await;
+    check("&field=Range%3A%20bytes%3D-1", "fetch", "1 of 1 slices are missing").await;
+    check("&method=HEAD", "serve", "it is fresh").await;
+    check("&field=If-None-Match%3A%20%22v1%22", "serve", "it is fresh").await;
+}
+
 fn call(edge: &Edge, arguments: &[&str]) -> Output {
     let node = format!("http://{}", edge.admin_address());
     let mut command = std::process::Command::new(tidegate_binary());
@@ -160,6 +181,58 @@ async fn clients_with_the_token_are_told_and_nobody_else() {
         let requests = origin.requests(path);
         assert!(!requests.is_empty() && requests.iter().all(|request| request.field("tidegate-debug").is_none()));
     }
+}
+
+/// A playlist of 200 KiB where no more than 100 KiB are stored of one.
+#[tokio::test]
+async fn response_that_outgrows_the_cache_is_told_to_be_too_large_and_counted_so() {
+    let origin = Origin::start().await;
+    let large = Script::status(200).field("cache-control", "max-age=60").pattern(0, 200 << 10);
+    origin.on("/declared.m3u8", large.clone());
+    origin.on("/chunked.m3u8", large.framing(Framing::Chunked));
+    let mut config = EdgeConfig::to(&origin).file("debug.token", TOKEN).admin_yaml("debug_token_file: debug.token");
+    config.cache = vec!["max_object: 100KiB".to_owned()];
+    let edge = Edge::start(&config).await;
+    let check = async |path: &str, status: &str, debug: &str, counted: f64| {
+        let asking = Request::get(path).field("tidegate-debug", TOKEN);
+        let response = get(&edge, Protocol::Http2, asking).await;
+        assert_eq!(response.body.len(), 200 << 10);
+        assert_eq!(response.field("cache-status"), Some(status), "{path}");
+        let told = response.field("tidegate-debug").unwrap();
+        assert!(told.ends_with(debug), "{path}: {told}");
+        assert_eq!(edge.metric("tidegate_cache_misses_total", &["reason=\"oversize\""]).await, counted, "{path}");
+    };
+    let (too_large, not_stored) =
+        ("tidegate; fwd=uri-miss; ttl=60; detail=too-large", "tier=none, not-stored=too-large");
+    for count in [1.0, 2.0] {
+        check("/declared.m3u8", too_large, not_stored, count).await;
+    }
+    // What has no length is known to be too large once it was.
+    get(&edge, Protocol::Http2, Request::get("/chunked.m3u8")).await;
+    for count in [3.0, 4.0] {
+        check("/chunked.m3u8", too_large, not_stored, count).await;
+    }
+    origin.on("/chunked.m3u8", Script::cacheable(10));
+    get(&edge, Protocol::Http2, Request::get("/chunked.m3u8")).await;
+    let told = get(&edge, Protocol::Http2, Request::get("/chunked.m3u8").field("tidegate-debug", TOKEN)).await;
+    assert!(told.field("cache-status").unwrap().contains("; hit"), "{told:?}");
+    assert!(told.field("tidegate-debug").unwrap().ends_with("tier=memory"), "{told:?}");
+}
+
+#[tokio::test]
+async fn errors_of_the_node_itself_say_so_in_cache_status() {
+    let origin = Origin::start().await;
+    let edge = Edge::start(&EdgeConfig::to(&origin)).await;
+    origin.on("/broken", Script::status(206).field("content-range", "bytes 0-0/1").text("x"));
+    let check = async |request: Request, status: u16, expected: &str| {
+        for protocol in Protocol::SECURE {
+            let response = get(&edge, protocol, request.clone()).await;
+            assert_eq!((response.status, response.field("cache-status")), (status, Some(expected)), "{protocol:?}");
+        }
+    };
+    check(Request::get("/none").field("cache-control", "only-if-cached"), 504, "tidegate; detail=only-if-cached").await;
+    check(Request::get("/broken"), 502, "tidegate; detail=fetch-failed").await;
+    check(Request::get("/broken").field("cache-control", "no-store"), 502, "tidegate; fwd=request").await;
 }
 
 #[tokio::test]

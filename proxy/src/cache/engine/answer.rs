@@ -55,8 +55,8 @@ pub enum Outcome {
         reason: FetchReason,
         /// Whether it joined a fill that was there.
         collapsed: bool,
-        /// Whether it will be stored.
-        stored: bool,
+        /// Whether it will be stored, as far as can be told at its head, and else why not.
+        stored: Result<(), NotStored>,
     },
     /// The origin confirmed what was stored.
     Revalidated {
@@ -110,6 +110,7 @@ impl Answer {
         match self {
             Self::Object { outcome, .. } => match outcome {
                 Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(_) => None,
+                Outcome::Miss { stored: Err(NotStored::TooLarge), .. } => Some(MissReason::Oversize),
                 Outcome::Miss { reason, .. } => Some(reason_of_fetch(*reason)),
                 Outcome::Revalidated { .. } => Some(MissReason::Stale),
                 Outcome::Unshared(_) => Some(MissReason::Unshareable),

@@ -10,6 +10,7 @@ use super::answer::Lookup;
 use super::fetch::FetchRequest;
 use super::object::Object;
 use super::recollection::Mark;
+use super::slices::first_read;
 use crate::cache::purge::{Generation, Mode, Provenance, Purged, Tags};
 use crate::cache::rules::decide::{Decision, OriginFailure, decide};
 use crate::cache::rules::storability::NotStored;
@@ -35,6 +36,19 @@ pub struct SliceCounts {
     pub all: u64,
 }
 
+/// Whether a response is in the cache, for those who had it fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// All of it is stored.
+    Whole,
+    /// What is not stored of it is on its way.
+    Arriving,
+    /// Some of its slices are stored, or on their way.
+    Slices(SliceCounts),
+    /// Nothing is.
+    Nothing,
+}
+
 /// All that the engine knows of a key.
 pub struct Explanation {
     /// The key under which a response would be looked for; another than the request's own where it is shared by
@@ -48,6 +62,8 @@ pub struct Explanation {
     pub on_disk: bool,
     /// Its slices, where it is stored so.
     pub slices: Option<SliceCounts>,
+    /// Of these, the ones that this request reads first.
+    pub wanted: Option<SliceCounts>,
     /// What a request would come to now.
     pub decision: Decision,
     /// Whether the last response could not be shared, so that requests go to the origin side by side for a while.
@@ -84,10 +100,11 @@ impl<R: FetchRequest> CacheEngine<R> {
         };
         let mark = self.recollection.marked(&found.key, lookup.audience());
         let object = found.object;
-        let counts = |object: &Arc<Object>| object.body.in_slices().map(|sliced| sliced.present());
+        let slices = object.as_ref().and_then(|object| Some((object, object.body.in_slices()?)));
         Explanation {
             decision: decide(lookup.facts, object.as_ref().map(|object| &object.meta), now, lookup.policy),
-            slices: object.as_ref().and_then(counts).map(|(stored, all)| SliceCounts { stored, all }),
+            slices: slices.map(|(_, sliced)| sliced.present()),
+            wanted: slices.and_then(|(object, sliced)| Some(sliced.present_of(first_read(lookup, object)?))),
             vary: object.as_ref().map(|object| object.meta.vary.clone()),
             unshareable: mark == Some(Mark::Unshareable),
             oversize: mark == Some(Mark::Oversize),
@@ -101,6 +118,29 @@ impl<R: FetchRequest> CacheEngine<R> {
             key: found.key.primary.as_str().to_owned(),
             object,
         }
+    }
+
+    /// How much of what answers this request is stored. What was turned away for want of room counts from
+    /// [`Self::figures`] on, which bring the store up to date.
+    #[must_use]
+    pub fn presence(&self, lookup: &Lookup<'_>) -> Presence {
+        let found = self.find(lookup);
+        let Some(object) = found.object else {
+            return if self.fills.get(&found.key).is_some() { Presence::Arriving } else { Presence::Nothing };
+        };
+        let Some(sliced) = object.body.in_slices() else { return Presence::Whole };
+        let counts = sliced.present();
+        match counts.all - counts.stored.min(counts.all) {
+            0 => Presence::Whole,
+            left if sliced.arriving() >= left => Presence::Arriving,
+            _ => Presence::Slices(counts),
+        }
+    }
+
+    /// Bytes that may be stored.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.bounds.capacity
     }
 
     /// Why the last response for this key that was not stored was not, while that is remembered.

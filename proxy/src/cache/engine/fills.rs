@@ -19,6 +19,7 @@ use crate::cache::key::CacheKey;
 use crate::cache::purge::Provenance;
 use crate::cache::rules::decide::OriginFailure;
 use crate::cache::rules::interim;
+use crate::cache::rules::storability::NotStored;
 
 /// What a fill has found so far.
 #[derive(Clone)]
@@ -31,8 +32,8 @@ pub(super) enum Head {
         object: Arc<Object>,
         /// Whether the origin confirmed what was stored.
         revalidated: bool,
-        /// Whether it will be stored once complete.
-        stored: bool,
+        /// Whether it will be stored once complete, as far as can be told, and else why not.
+        stored: Result<(), NotStored>,
     },
     /// The response may not be shared: it is for the request that it was fetched with, the others go on by themselves.
     Unshared(Others),

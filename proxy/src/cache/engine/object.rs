@@ -38,7 +38,7 @@ impl Object {
     /// How many of its slices are stored, and how many there are, where it is stored in slices.
     #[must_use]
     pub fn slices(&self) -> Option<(u64, u64)> {
-        self.body.in_slices().map(|sliced| sliced.present())
+        self.body.in_slices().map(|sliced| sliced.present()).map(|slices| (slices.stored, slices.all))
     }
 
     /// Bytes that this object is accounted for in the memory tier, coded forms included; slices are entries of their own.

@@ -13,6 +13,7 @@ use crate::cache::key::CacheKey;
 use crate::cache::rules::arrival::is_personal;
 use crate::cache::rules::decide::OriginFailure;
 use crate::cache::rules::request_facts::RequestFacts;
+use crate::cache::rules::storability::NotStored;
 
 /// Why requests for a key go to the origin side by side for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +169,23 @@ impl Recollection {
     /// Why the last response for this key that was not stored was not.
     pub(super) fn not_stored(&self, key: &CacheKey) -> Option<NotStoredNote> {
         self.not_stored.get(key)
+    }
+
+    /// Whether the last response for this key that was not stored was too large for it.
+    pub(super) fn was_too_large(&self, key: &CacheKey) -> bool {
+        self.not_stored(key).is_some_and(|note| note.why == NotStored::TooLarge)
+    }
+
+    /// Forgets that responses for a key were too large: one was not.
+    pub(super) fn forget_size(&self, key: &FullKey, asked: &CacheKey) {
+        for place in Audience::ALL.map(|audience| (key.clone(), audience)) {
+            if self.marks.get(&place) == Some(Mark::Oversize) {
+                self.marks.invalidate(&place);
+            }
+        }
+        if self.was_too_large(asked) {
+            self.not_stored.invalidate(asked);
+        }
     }
 
     /// How the origin has just failed.

@@ -82,6 +82,8 @@ impl From<FetchReason> for ForwardReason {
 pub enum Outcome {
     /// Answered from store.
     Hit,
+    /// Answered by this cache itself, with neither: nothing is stored, and nothing was got.
+    Own,
     /// Forwarded.
     Forward {
         /// Why.
@@ -129,6 +131,12 @@ impl Member {
         Self { outcome, ttl: Some(ttl), detail: Some(detail) }
     }
 
+    /// An answer of this cache's own, for this reason (RFC 9211 section 2: neither `hit` nor `fwd`).
+    #[must_use]
+    pub fn own(detail: &'static str) -> Self {
+        Self { outcome: Outcome::Own, ttl: None, detail: Some(detail) }
+    }
+
     /// As a field value.
     #[must_use]
     pub fn to_value(&self) -> HeaderValue {
@@ -149,6 +157,7 @@ impl Member {
         text.extend_from_slice(CACHE_NAME.as_bytes());
         match self.outcome {
             Outcome::Hit => text.extend_from_slice(b"; hit"),
+            Outcome::Own => {}
             Outcome::Forward { reason, status, stored, collapsed } => {
                 text.extend_from_slice(b"; fwd=");
                 text.extend_from_slice(reason.as_str().as_bytes());

@@ -199,7 +199,7 @@ where
 }
 
 fn new_session<S>(
-    stream: Box<ClientStream<S>>,
+    stream: Box<ClientStream<Gathering<S>>>,
     head: BytesMut,
     settings: Option<HttpPersistentSettings>,
     limits: &Limits,
@@ -228,15 +228,15 @@ where
 fn take_back<S: 'static>(
     reused: ReusedHttpStream,
     settings: &mut Option<HttpPersistentSettings>,
-) -> Option<Box<ClientStream<S>>> {
+) -> Option<Box<ClientStream<Gathering<S>>>> {
     let (stream, kept) = reused.consume();
     *settings = kept;
-    let mut stream = stream.into_any().downcast::<ClientStream<S>>().ok()?;
-    stream.end_request();
+    let mut stream = stream.into_any().downcast::<ClientStream<Gathering<S>>>().ok()?;
+    stream.end_session();
     Some(stream)
 }
 
-async fn refuse<S>(mut stream: Box<ClientStream<S>>, refusal: RequestRefusal)
+async fn refuse<S>(mut stream: Box<ClientStream<Gathering<S>>>, refusal: RequestRefusal)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {

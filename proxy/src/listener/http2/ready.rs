@@ -34,6 +34,9 @@ pub(super) async fn write(mut ready: Box<dyn ReadyStream>, mut carrier: Http2Car
         Ok(()) => ready.sent(sent, None),
         Err(error) => {
             carrier.reset(if matches!(error, Unsent::NotTaken) { Abandoned::NotTaken } else { Abandoned::Broken });
+            if matches!(error, Unsent::Gone(_)) {
+                ready.client_left();
+            }
             ready.sent(sent, Some(&error));
         }
     }

@@ -259,6 +259,7 @@ where
             tls: Some(tls),
             plaintext: None,
             ending: Ending::default(),
+            response_date: None,
             quic: Some(connection.clone()),
         };
         RequestContext {

@@ -63,7 +63,11 @@ fn variant(rule: &VaryRule, fields: &HeaderMap) -> Vec<Value> {
 
 /// What a request would come to, and why.
 pub(super) fn decision(decision: Decision, found: &Explanation) -> Value {
+    let missing = found.wanted.filter(|slices| slices.stored < slices.all);
+    let missing = missing.map(|slices| format!("{} of {} slices are missing", slices.all - slices.stored, slices.all));
     let (action, why) = match decision {
+        // It is begun with what is stored, if that is what comes first, and is a fetch all the same.
+        Decision::Serve(_) | Decision::ServeAndRefresh if let Some(missing) = &missing => ("fetch", missing.as_str()),
         Decision::Pass(reason) => ("pass", pass_reason(reason)),
         Decision::GatewayTimeout => ("gateway_timeout", "the client wants only what is stored"),
         Decision::Serve(Freshness::Fresh) => ("serve", "it is fresh"),

@@ -15,7 +15,7 @@ use pingora_error::Result;
 
 use super::http1_head::Http1Head;
 use super::preamble::{KeptPreamble, Preamble};
-use super::{Asked, Exchange, FreshHit, PIECE, RequestContext, record};
+use super::{Asked, Exchange, FreshHit, PIECE, RequestContext, is_answer, record};
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::{ConnectionInfo, FieldsNumber, PlainHead, ReadyResponses};
 use crate::phases::route_facts::changes_responses;
@@ -97,6 +97,11 @@ fn asked<'a>(request: &PlainHead<'a>, fields: &'a HeaderMap) -> Asked<'a> {
     Asked { method: &Method::GET, raw_target: target, target, authority: None, scheme: None, fields }
 }
 
+/// Whether the client was gone; one that takes nothing is still there.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::TimedOut
+}
+
 /// The fields, unless one of them needs more than a look.
 fn plain_fields(section: &[u8]) -> Option<HeaderMap> {
     let mut parsed = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -175,7 +180,7 @@ impl ReadyResponses for Http1Hits {
         let fields = self.known.as_ref().map_or(&self.passing, |known| &known.fields);
         let exchange = Exchange {
             asked: asked(request, fields),
-            status: Some(StatusCode::OK),
+            status: is_answer(body_bytes + with_head, error.is_some_and(is_gone)).then_some(StatusCode::OK),
             request_bytes: 0,
             response_bytes: body_bytes + with_head,
             ended,

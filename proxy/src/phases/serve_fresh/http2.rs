@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use pingora_error::Result;
 
 use super::http2_head::Http2Head;
-use super::{Asked, Exchange, FreshHit, PIECE, record};
+use super::{Asked, Exchange, FreshHit, PIECE, is_answer, record};
 use crate::edge_proxy::EdgeProxy;
 use crate::listener::{ConnectionInfo, ReadyStream, Signal, StreamRequest};
 use crate::phases::route_facts::changes_responses;
@@ -23,6 +23,7 @@ pub(crate) struct Http2Hit {
     proxy: Arc<EdgeProxy>,
     hit: FreshHit,
     request: StreamRequest,
+    client_has_left: bool,
 }
 
 impl Http2Hit {
@@ -33,7 +34,7 @@ impl Http2Hit {
         connection: &Arc<ConnectionInfo>,
     ) -> Option<Self> {
         let hit = FreshHit::find(proxy, &asked(request), Arc::clone(connection))?;
-        Some(Self { proxy: Arc::clone(proxy), hit, request: std::mem::take(request) })
+        Some(Self { proxy: Arc::clone(proxy), hit, request: std::mem::take(request), client_has_left: false })
     }
 }
 
@@ -97,13 +98,17 @@ impl ReadyStream for Http2Hit {
         self.hit.reader.next_stored(PIECE)
     }
 
+    fn client_left(&mut self) {
+        self.client_has_left = true;
+    }
+
     fn sent(&mut self, body_bytes: u64, error: Option<&dyn Display>) {
         let ended = Instant::now();
         // What leaves in one piece has its first byte and its last at one time.
         self.hit.context.response.first_byte.get_or_insert(ended);
         let exchange = Exchange {
             asked: asked(&self.request),
-            status: Some(StatusCode::OK),
+            status: is_answer(body_bytes, self.client_has_left).then_some(StatusCode::OK),
             request_bytes: 0,
             response_bytes: body_bytes,
             ended,

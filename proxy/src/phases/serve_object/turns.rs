@@ -46,8 +46,8 @@ mod tests {
     use crate::cache::rules::decide::{FetchReason, WhyStale};
     use crate::cache::rules::storability::NotStored;
 
-    const JOINED: Outcome = Outcome::Miss { reason: FetchReason::Miss, collapsed: true, stored: true };
-    const STARTED: Outcome = Outcome::Miss { reason: FetchReason::Miss, collapsed: false, stored: true };
+    const JOINED: Outcome = Outcome::Miss { reason: FetchReason::Miss, collapsed: true, stored: Ok(()) };
+    const STARTED: Outcome = Outcome::Miss { reason: FetchReason::Miss, collapsed: false, stored: Ok(()) };
 
     #[tokio::test]
     async fn first_piece_of_what_is_fetched_is_four_kibibytes_and_of_nothing_else() {

@@ -10,6 +10,9 @@ use crate::listener::{ConnectionObserver, HandshakeOutcome, Protocol, Refusal};
 
 const TRANSPORTS: [&str; 2] = ["tcp", "quic"];
 const OUTCOMES: [&str; 3] = ["completed", "failed", "timed_out"];
+/// Statuses that a listener answers with itself, as a rule: their series are there from the start, so that the first
+/// refusal is a step and not the beginning of a series.
+const REFUSING: [&str; 6] = ["400", "408", "414", "431", "501", "505"];
 const REFUSALS: [&str; 2] = ["connections", "connections_per_address"];
 
 pub(super) struct ConnectionMetrics {
@@ -46,6 +49,9 @@ impl ConnectionMetrics {
             "Requests that a listener answered itself or broke off, because they are malformed or exceed a limit.",
             &["protocol", "status"],
         );
+        for protocol in PROTOCOLS {
+            REFUSING.iter().for_each(|status| drop(requests_refused.with_label_values(&[protocol.label(), status])));
+        }
         Self {
             requests_refused,
             open: PROTOCOLS.map(|protocol| open.with_label_values(&[protocol.label()])),

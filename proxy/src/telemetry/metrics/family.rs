@@ -11,6 +11,12 @@ use super::time_histogram::{Bounds, TimeHistograms};
 
 const CONSTANT: &str = "metric names, labels and buckets are valid constants, each registered once";
 
+#[cfg(test)]
+thread_local! {
+    /// Names of all families that this thread has registered. A scrape shows those alone that have a series.
+    pub(super) static REGISTERED: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
 /// Makes families and registers them.
 pub(super) struct Families<'a>(&'a Registry);
 
@@ -59,6 +65,8 @@ impl<'a> Families<'a> {
     }
 
     pub(super) fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {
+        #[cfg(test)]
+        REGISTERED.with_borrow_mut(|names| names.extend(collector.desc().iter().map(|desc| desc.fq_name.clone())));
         self.0.register(Box::new(collector.clone())).expect(CONSTANT);
         collector
     }

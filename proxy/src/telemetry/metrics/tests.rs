@@ -1,5 +1,6 @@
 //! What a scrape shows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -183,6 +184,44 @@ fn cpu_time_is_found_behind_any_command_name() {
     let stat = "12 (a) b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20";
     assert_eq!(process::processor_seconds(stat), Some(2.0));
     assert_eq!(process::processor_seconds("12 (x) S"), None);
+}
+
+/// Names of metrics that stand in operators' documents.
+fn documented() -> BTreeSet<String> {
+    const DOCUMENT: &str = include_str!("../../../../docs/operators.md");
+    let is_of_name = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
+    let words = DOCUMENT.split(|it| !is_of_name(it));
+    words.filter(|word| word.starts_with("tidegate_") || word.starts_with("process_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_exists() {
+    let _metrics = Metrics::new("1");
+    let registered: BTreeSet<String> = family::REGISTERED.with_borrow(|names| names.iter().cloned().collect());
+    let documented = documented();
+    assert!(registered.len() > 60, "{registered:?}");
+    assert_eq!(&registered - &documented, BTreeSet::new(), "not in docs/operators.md");
+    assert_eq!(&documented - &registered, BTreeSet::new(), "in docs/operators.md, but not there");
+}
+
+#[test]
+fn refusals_are_counted_from_nothing() {
+    let metrics = Metrics::new("1");
+    for protocol in ["h1", "h2", "h3"] {
+        check(&metrics, &format!("tidegate_requests_refused_total{{protocol=\"{protocol}\",status=\"400\"}} 0"));
+    }
+    metrics.rejected(Protocol::Http2, 400);
+    check(&metrics, r#"tidegate_requests_refused_total{protocol="h2",status="400"} 1"#);
+}
+
+#[test]
+fn kill_switches_that_are_off_again_are_shown_as_none() {
+    let metrics = Metrics::new("1");
+    metrics.kill_switches().set([(("demo", "block"), 2), (("demo", "maintenance"), 1)].into_iter());
+    check(&metrics, r#"tidegate_kill_switches_active{action="block",site="demo"} 2"#);
+    metrics.kill_switches().set([(("demo", "maintenance"), 1)].into_iter());
+    check(&metrics, r#"tidegate_kill_switches_active{action="block",site="demo"} 0"#);
+    check(&metrics, r#"tidegate_kill_switches_active{action="maintenance",site="demo"} 1"#);
 }
 
 #[test]

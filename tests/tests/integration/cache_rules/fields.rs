@@ -1,12 +1,12 @@
 //! Cases about fields and interim responses: what is kept as it was, and what is not kept at all.
 
 use super::answer::answer;
-use super::case::{Case, get};
+use super::case::{Ask, Case, get, head};
 use crate::table::row::Field;
 
 pub(super) fn cases() -> Vec<Case> {
     let single = [kept(), removed(), interim()].concat();
-    [single.into_iter().map(Case::not_sliced).collect(), ages()].concat()
+    [single.into_iter().map(Case::not_sliced).collect(), ages(), dates()].concat()
 }
 
 const FRESH: &str = "200 | cache-control: max-age=3600";
@@ -117,6 +117,65 @@ fn ages() -> Vec<Case> {
             ["200 | cache-control: max-age=3600 | age: 30 | etag: \"a\""],
             [get().fetched(), get().with("if-none-match", "\"a\"").hit().not_modified().sees_age(30)],
         ),
+    ]
+}
+
+/// Date is the origin's, on whatever way a response is served (RFC 9110 section 6.6.1).
+fn dates() -> Vec<Case> {
+    const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
+    const LATER: &str = "Thu, 01 Jan 2026 00:00:01 GMT";
+    const HINTED: &[&str] = &["103 | date: Thu, 01 Jan 2026 00:00:01 GMT | link: </a>"];
+    const OBSOLETE: &str = "Thursday, 01-Jan-26 00:00:00 GMT";
+    let source = "RFC 9110 6.6.1";
+    let fresh = |date| format!("200 | cache-control: max-age=2147483647 | etag: \"a\" | date: {date}");
+    let stored = |name, date, second: Ask| {
+        let steps = [get().fetched().sees_value("date", date), second.hit().sees_value("date", date)];
+        Case::new(name, source, [fresh(date).as_str()], steps)
+    };
+    let passing = || get().fetched().sees_value("date", DATE);
+    let stale = |status, date| format!("{status} | cache-control: max-age=60 | etag: \"a\" | date: {date}");
+    let hint = format!("HTTP/1.1 103 Early Hints\r\ndate: {LATER}\r\nlink: </a>\r\n\r\n");
+    vec![
+        stored("date_stays_as_it_was", DATE, get()),
+        stored("date_stays_as_it_was_written", OBSOLETE, get()),
+        stored("head_has_the_date_of_what_is_stored", DATE, head()).not_joined(),
+        stored("part_has_the_date_of_the_whole", DATE, get().with("range", "bytes=0-9").part(0, 10)),
+        stored(
+            "not_modified_has_the_date_of_what_is_stored",
+            DATE,
+            get().with("if-none-match", "\"a\"").not_modified(),
+        ),
+        Case::new(
+            "date_of_what_was_validated_is_that_of_the_validation",
+            "RFC 9111 3.2",
+            [stale(200, DATE).as_str(), &stale(304, LATER)],
+            [passing(), get().validated().sees_value("date", LATER)],
+        ),
+        Case::new(
+            "date_of_what_is_not_stored_stays_as_it_was",
+            source,
+            [format!("200 | cache-control: no-store | date: {DATE}").as_str()],
+            [passing(), passing()],
+        ),
+        Case::new(
+            "date_is_added_to_what_is_not_stored",
+            source,
+            ["200 | cache-control: no-store"],
+            [get().fetched().sees("date", Field::Present), get().fetched().sees("date", Field::Present)],
+        ),
+        Case::new(
+            "date_of_what_passes_stays_as_it_was",
+            source,
+            [fresh(DATE).as_str()],
+            [passing().with("cache-control", "no-store"), passing().with("authorization", "Basic YTpi")],
+        ),
+        Case::new(
+            "date_behind_early_hints_stays_as_it_was",
+            source,
+            [answer(&format!("200 | cache-control: no-store | date: {DATE}")).after_interim(&hint)],
+            [passing().hears(HINTED), passing().hears(HINTED)],
+        )
+        .not_sliced(),
     ]
 }
 

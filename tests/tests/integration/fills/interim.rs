@@ -97,10 +97,15 @@ async fn who_joins_hears_nothing_of_what_an_origin_tells_another_client() {
 }
 
 #[tokio::test]
-async fn client_that_leaves_at_a_hint_is_logged_as_gone() {
+async fn client_that_leaves_at_a_hint_or_at_the_head_is_logged_as_gone() {
+    let held_back = || Script::cacheable(1000).before(Step::Gate("left".to_owned()));
+    check_leaving(held_back().before(hint("</a>")).before(hint("</b>"))).await;
+    check_leaving(held_back()).await;
+}
+
+async fn check_leaving(script: Script) {
     let (edge, origin) = edge_and_origin().await;
-    let script = Script::cacheable(1000).before(Step::Gate("left".to_owned()));
-    origin.on("/a", script.before(hint("</a>")).before(hint("</b>")));
+    origin.on("/a", script);
     let mut socket = TcpStream::connect(edge.target(Protocol::PlainHttp1).address).await.unwrap();
     socket.set_zero_linger().unwrap();
     let head = format!("GET /a HTTP/1.1\r\nhost: {}\r\n\r\n", tidegate_tests::edge::HOST);

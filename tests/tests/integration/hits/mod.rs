@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidegate_tests::client::{End, Protocol, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST};
-use tidegate_tests::origin::{Origin, Script};
+use tidegate_tests::origin::{Origin, Script, Step};
 use tidegate_tests::within;
 
 use crate::assert_whole;
@@ -210,5 +210,50 @@ async fn successful_change_of_an_object_ends_its_being_stored() {
         assert_whole(&within("an answer", client.get("/a")).await.unwrap(), 1000, "fetched again");
         let after = origin.requests("/a").iter().filter(|request| request.method == "GET").count();
         assert_eq!(after, before + 1, "{protocol:?} {count}");
+    }
+}
+
+#[tokio::test]
+async fn answer_of_the_node_itself_has_the_date_of_the_node() {
+    const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
+    let origin = Origin::start().await;
+    let begun = Step::Raw(format!("HTTP/1.1 200 OK\r\ndate: {DATE}\r\n"));
+    origin.on("/cut", Script::status(200).before(begun).before(Step::Close));
+    origin.on("/passes", Script::status(200).text("as it is").field("cache-control", "no-store").field("date", DATE));
+    let edge = Edge::start(&EdgeConfig::to(&origin).pool_yaml("attempts: 1")).await;
+    for protocol in [Protocol::PlainHttp1, Protocol::Http1, Protocol::Http2, Protocol::Http3] {
+        let client = edge.client(protocol).await;
+        let only_stored = Request::get("/unknown").field("cache-control", "only-if-cached");
+        let asked = [(Request::get("/cut"), 502), (only_stored, 504), (Request::get("/passes"), 200)];
+        // Twice, so that each comes behind the others on one connection.
+        for (request, status) in asked.iter().chain(&asked) {
+            let answer = within("an answer", client.request(request.clone())).await.unwrap();
+            assert_eq!(answer.status, *status, "{protocol:?}");
+            let date = answer.field("date").unwrap_or_else(|| panic!("{protocol:?} {status}: no date"));
+            assert_eq!(date == DATE, *status == 200, "{protocol:?} {status}: {date}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn object_that_came_without_a_date_has_that_of_its_arrival() {
+    let (edge, _origin, _config) = edge_with_stored(|_| ()).await;
+    let client = edge.client(Protocol::Http1).await;
+    let aged = async {
+        // Only its age tells that the clock has gone on.
+        while within("an answer", client.get("/a")).await.unwrap().field("age") == Some("0") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("an age", aged).await;
+    for protocol in [Protocol::PlainHttp1, Protocol::Http1, Protocol::Http2, Protocol::Http3] {
+        let stored = within("an answer", edge.client(protocol).await.get("/a")).await.unwrap();
+        let stored = stored.field("date").unwrap();
+        for (name, value) in [("accept", "*/*"), ("if-none-match", "\"never\""), ("range", "bytes=0-9")] {
+            let request = Request::get("/a").field(name, value);
+            let answer = within("an answer", edge.client(protocol).await.request(request)).await.unwrap();
+            assert_eq!(answer.field("date"), Some(stored), "{protocol:?} {name}");
+            assert_ne!(answer.field("age"), Some("0"), "{protocol:?} {name}");
+        }
     }
 }

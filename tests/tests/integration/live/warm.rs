@@ -4,7 +4,7 @@ use std::process::{Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tidegate_tests::client::{Protocol, Request};
-use tidegate_tests::edge::{Edge, HOST, tidegate_binary};
+use tidegate_tests::edge::{Edge, EdgeConfig, HOST, tidegate_binary};
 use tidegate_tests::origin::{Origin, Script, Step};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStderr, Command};
@@ -116,10 +116,37 @@ async fn progress_of_one_film_is_told_in_bytes_and_a_command_that_is_interrupted
     }
     let last: serde_json::Value = serde_json::from_str(&last.unwrap()).unwrap();
     assert_eq!((&last["state"], &last["reading"]), (&"cancelled".into(), &serde_json::json!([])), "{last}");
+    // A small file is fetched to its end.
+    let kept = serde_json::json!([{ "target": "/film.mp4", "slices": null, "arriving": true }]);
+    assert_eq!(last["kept"], kept, "{last}");
 }
 
 async fn next(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
     lines.next_line().await.unwrap().expect("a further line")
+}
+
+#[tokio::test]
+async fn film_that_a_full_cache_has_turned_away_is_a_failure_that_says_how_much_is_there() {
+    const CAPACITY: u64 = 32 << 20;
+    let origin = Origin::start().await;
+    let small = "cache: {capacity: 32MiB, max_object: 8MiB}";
+    let edge = Edge::start(&EdgeConfig::to(&origin).policy_yaml("blocking_reload: null").node_yaml(small)).await;
+    let film = Script::cacheable(CAPACITY + (16 << 20)).pattern(0, CAPACITY + (16 << 20));
+    origin.on("/film.mp4", film.field("etag", "\"v1\"").field("content-type", "video/mp4").resource());
+    let output = warm(&edge, "/film.mp4", &[]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let stored = told.split("failed: /film.mp4: evicted: the cache is full; ").nth(1).expect(&told);
+    let stored: u64 = stored.split(" of 24 slices are stored").next().unwrap().parse().expect(&told);
+    assert!((1..16).contains(&stored), "{told}");
+    for expected in ["done: 0 fetched (0.0 MiB), 0 there already, 1 failed", " of 32.0 MiB: give it more memory"] {
+        assert!(told.contains(expected), "{expected} in {told}");
+    }
+    let url: String = format!("https://{HOST}/film.mp4").bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let seen = edge.admin("GET", &format!("/cache/explain?url={url}")).await.text();
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!(seen["decision"]["action"], "fetch", "{seen}");
+    assert_eq!(seen["decision"]["why"], format!("{} of 24 slices are missing", 24 - stored), "{seen}");
 }
 
 #[tokio::test]

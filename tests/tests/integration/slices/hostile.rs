@@ -1,6 +1,7 @@
 //! Origins that break off, know no ranges, or lie about them.
 
 use super::*;
+use tidegate_tests::edge::HOST;
 use tidegate_tests::origin::{Framing, Step};
 
 const TOTAL: u64 = 64 * MIB;
@@ -60,6 +61,28 @@ async fn lies_about_ranges_are_not_served() {
             let answer = within("the truth", client.request(request)).await;
             assert_right_or_none(answer, 20_971_520, 20_971_620, claim);
         }
+    }
+}
+
+#[tokio::test]
+async fn origin_that_answers_ranges_absurdly_is_asked_plainly_and_viewers_get_the_film() {
+    const SIZE: u64 = 12 * MIB;
+    let origin = Origin::start().await;
+    let edge = edge_to(&origin).await;
+    let claims = ["bytes 99999999999999999999-5/3", "bytes 5-3/12582912", "items 0-9/10", "bytes 1-9/12582912", ""];
+    for (number, claim) in claims.into_iter().enumerate() {
+        let path = format!("/{number}.mp4");
+        let tagged = |script: Script| script.field("cache-control", "max-age=60").field("etag", "\"v0\"");
+        let lie = tagged(Script::status(206).pattern(0, 2 * MIB).field("content-range", claim));
+        let plain = tagged(Script::status(200).pattern(0, SIZE).field("content-type", "video/mp4"));
+        origin.on_host_in_turn(HOST, std::slice::from_ref(&path), vec![lie, plain]);
+        for protocol in Protocol::SECURE {
+            let client = edge.client(protocol).await;
+            let part = get_range(&client, &path, "9000000-9000099").await;
+            assert_part(&part, 0, 9_000_000, 9_000_100, SIZE);
+        }
+        let ranges = asked(&origin, &path);
+        assert!(ranges.len() == 2 && ranges[0].starts_with("bytes=") && ranges[1] == "whole", "{claim}: {ranges:?}");
     }
 }
 

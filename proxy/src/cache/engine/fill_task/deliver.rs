@@ -35,7 +35,7 @@ const SMALL_WINDOW: usize = 128 * 1024;
 
 /// What came of writing a body.
 enum Written {
-    Whole { kept: bool },
+    Whole { kept: bool, length: u64 },
     Abandoned,
     Broken,
 }
@@ -48,7 +48,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
             let part = Part { arrival, range: whole(&beginning) };
             return self.share_in_slices(response, times, beginning, part).await;
         }
-        let keeps = self.is_kept(&response, length);
+        let kept = self.keep(&response, length);
+        let keeps = kept.is_ok();
         let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
         body.deposit.belongs_to(site_tag(self.order.request.site()));
         self.guard.body = Some(Arc::clone(&body));
@@ -63,9 +64,22 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let (origin, shared) = (response.origin, Arc::clone(&body));
         let object = Arc::new(Object { meta, body: shared, not_stored: None, origin, provenance });
         self.keep_own(&object, withheld);
-        self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: false, stored: keeps });
+        self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: false, stored: kept });
         let written = self.write(&body, arrival, keeps).await;
+        if length.is_none() && kept == Err(NotStored::TooLarge) {
+            self.learn_size(&written);
+        }
         self.close(written, &object);
+    }
+
+    /// What was taken to be too large, without having said so, may not be any more: then the next one is stored.
+    fn learn_size(&self, written: &Written) {
+        let Written::Whole { length, .. } = written else { return };
+        if self.engine.fits(Some(*length)) {
+            self.engine.recollection.forget_size(&self.guard.key, &self.fill.asked.key);
+        } else {
+            self.note_not_stored(NotStored::TooLarge, StatusCode::OK);
+        }
     }
 
     /// Keeps the fields that are for one client alone, with a form of the response that has them, for the request that
@@ -83,20 +97,24 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.fill.keep_own(Arc::new(Object { meta, body, not_stored, origin, provenance }));
     }
 
-    /// Whether the body will be kept. Memory for a declared length is reserved, any other reserves as it grows.
-    fn is_kept(&mut self, response: &Response, length: Option<u64>) -> bool {
-        // A body that only the end of the connection ends may be short without anyone noticing.
-        if response.close_delimited || !self.engine.fits(length) {
+    /// Keeps the body, or says why not. Memory for a declared length is reserved, any other reserves as it grows.
+    fn keep(&mut self, response: &Response, length: Option<u64>) -> Result<(), NotStored> {
+        // What has no length is taken to be as large as it was. It is found out at its end if it is not any more.
+        let outgrows = length.is_none() && self.engine.recollection.was_too_large(&self.fill.asked.key);
+        let why = match () {
+            // A body that only the end of the connection ends may be short without anyone noticing.
+            () if response.close_delimited => NotStored::CloseDelimited,
+            () if outgrows || !self.engine.fits(length) => NotStored::TooLarge,
+            () if !self.guard.reserved.grow(length.unwrap_or(0)) => NotStored::NoMemory,
+            () => return Ok(()),
+        };
+        if why != NotStored::NoMemory {
             self.mark(Mark::Oversize);
-            let why = if response.close_delimited { NotStored::CloseDelimited } else { NotStored::TooLarge };
+        }
+        if !outgrows {
             self.note_not_stored(why, response.status);
-            return false;
         }
-        let keeps = self.guard.reserved.grow(length.unwrap_or(0));
-        if !keeps {
-            self.note_not_stored(NotStored::NoMemory, response.status);
-        }
-        keeps
+        Err(why)
     }
 
     /// Remembers for operators why a response was not stored.
@@ -181,7 +199,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => {
                     body.keep_trailers(arrival.take_trailers().and_then(trailers::admissible));
-                    return Written::Whole { kept: keeps };
+                    return Written::Whole { kept: keeps, length: written };
                 }
                 Err(error) => {
                     let key = self.guard.key.primary.without_query();
@@ -239,7 +257,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     fn close(&mut self, written: Written, object: &Arc<Object>) {
         self.guard.outcome = match (written, object.not_stored) {
-            (Written::Whole { kept: true }, _) => {
+            (Written::Whole { kept: true, .. }, _) => {
                 object.body.finish();
                 let meta = StoredMeta { body_length: object.body.length(), ..object.meta.clone() };
                 let (body, origin) = (Arc::clone(&object.body), object.origin.clone());
@@ -249,7 +267,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 self.learn(&object);
                 FillOutcome::Stored
             }
-            (Written::Whole { kept: false }, not_stored) => {
+            (Written::Whole { kept: false, .. }, not_stored) => {
                 // First: who has all of it and asks again must not be given what may have been cut.
                 self.guard.withdraw();
                 object.body.finish();

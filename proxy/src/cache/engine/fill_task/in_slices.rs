@@ -176,7 +176,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin, provenance });
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
-        self.fill.publish(Head::Ready { object, revalidated: false, stored: true });
+        self.fill.publish(Head::Ready { object, revalidated: false, stored: Ok(()) });
         self.guard.withdraw(); // from now on it is found stored
         let fetching = Fetching {
             engine: Arc::clone(self.engine),

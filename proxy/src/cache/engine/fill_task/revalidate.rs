@@ -48,7 +48,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
         self.guard.withdraw(); // from now on it is a hit
-        self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: true, stored: true });
+        self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: true, stored: Ok(()) });
         self.learn(&object);
     }
 

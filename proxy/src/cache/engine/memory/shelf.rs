@@ -2,6 +2,7 @@
 //! reads of a large object makes room for what is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -176,14 +177,15 @@ impl Shelf {
         self.entries.insert(self.key(index), Entry::Slice(body));
     }
 
-    /// How many of the slices are there, of so many that there could be.
-    pub(in crate::cache::engine) fn count(&self, all: u64) -> u64 {
+    /// How many of these slices are there.
+    pub(in crate::cache::engine) fn count_of(&self, indices: Range<u64>) -> u64 {
         if self.depot.is_some() {
             // Those of another run are known to the store alone.
-            return (0..all.min(MOST_COUNTED)).filter(|index| self.contains(*index)).count() as u64;
+            let end = indices.end.min(indices.start.saturating_add(MOST_COUNTED));
+            return (indices.start..end).filter(|index| self.contains(*index)).count() as u64;
         }
         let stored = self.stored.lock();
-        stored.iter().filter(|index| self.is_in_memory(**index)).count() as u64
+        stored.range(indices).filter(|index| self.is_in_memory(**index)).count() as u64
     }
 }
 

@@ -53,7 +53,7 @@ impl<R: FetchRequest> CacheEngine<R> {
 }
 
 /// The bytes that the request reads before all others; nothing when it reads none.
-fn first_read(lookup: &Lookup<'_>, object: &Object) -> Option<ByteRange> {
+pub(in crate::cache::engine) fn first_read(lookup: &Lookup<'_>, object: &Object) -> Option<ByteRange> {
     let meta = &object.meta;
     let total = meta.body_length?;
     if lookup.facts.method != CacheMethod::Get
@@ -72,7 +72,7 @@ fn first_read(lookup: &Lookup<'_>, object: &Object) -> Option<ByteRange> {
 /// A hit of which something had to be fetched is none (RFC 9211 section 2.2, `partial`).
 fn partial(outcome: Outcome, collapsed: bool) -> Outcome {
     match outcome {
-        Outcome::Hit | Outcome::HitOnDisk => Outcome::Miss { reason: FetchReason::Partial, collapsed, stored: true },
+        Outcome::Hit | Outcome::HitOnDisk => Outcome::Miss { reason: FetchReason::Partial, collapsed, stored: Ok(()) },
         other => other,
     }
 }

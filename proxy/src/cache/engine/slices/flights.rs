@@ -75,6 +75,11 @@ impl Flights {
         self.cells.get(&index).map(|cell| &cell.body)
     }
 
+    /// How many slices are on their way.
+    pub(super) fn arriving(&self) -> u64 {
+        self.cells.values().filter(|cell| !cell.complete).count() as u64
+    }
+
     /// The body of a slice that this run is to fill.
     pub(super) fn body_for(&self, index: u64, run: u64) -> Option<&Arc<Body>> {
         self.cells.get(&index).filter(|cell| cell.run == run && !cell.complete).map(|cell| &cell.body)

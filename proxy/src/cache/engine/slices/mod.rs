@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 
 use super::body::{Body, Reader};
 use super::budget::{Admission, Budget, Keeper};
+use super::explanation::SliceCounts;
 use super::memory::{FullKey, Shelf};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
@@ -29,6 +30,7 @@ use crate::cache::rules::slicing::Layout;
 use crate::cache::rules::vary::VaryRule;
 
 use super::disk::Laid;
+pub(super) use answer::first_read;
 pub(super) use fetching::Fetching;
 use flights::{Flights, LEAST_AHEAD, MOST_AHEAD, Place, Wish};
 use raise::Raise;
@@ -137,8 +139,21 @@ impl Sliced {
     }
 
     /// How many slices are stored, and how many there are.
-    pub(super) fn present(&self) -> (u64, u64) {
-        (self.shelf.count(self.layout.count()), self.layout.count())
+    pub(super) fn present(&self) -> SliceCounts {
+        let all = self.layout.count();
+        SliceCounts { stored: self.shelf.count_of(0..all), all }
+    }
+
+    /// The same of those that a range is in.
+    pub(super) fn present_of(&self, range: ByteRange) -> SliceCounts {
+        let indices = self.layout.index_of(range.start)..self.layout.index_of(range.end.saturating_sub(1)) + 1;
+        let stored = self.shelf.count_of(indices.clone());
+        SliceCounts { stored, all: indices.end.saturating_sub(indices.start) }
+    }
+
+    /// How many slices are on their way.
+    pub(super) fn arriving(&self) -> u64 {
+        self.flights.lock().arriving()
     }
 
     /// Where its bytes are, for what is written of it on disk.

@@ -117,7 +117,7 @@ async fn body_that_only_the_connection_ends_is_shared_but_never_stored() {
     exchange.end();
     for asking in waiting {
         let got = asking.await.object();
-        assert!(matches!(got.outcome, Outcome::Miss { stored: false, .. }));
+        assert!(matches!(got.outcome, Outcome::Miss { stored: Err(_), .. }));
         assert_eq!(got.text().await.as_deref(), Ok("hello"));
     }
     rig.idle().await;

@@ -15,7 +15,7 @@ async fn hundred_requests_at_once_are_one_fetch() {
     let mut joined = 0;
     for answer in answers {
         let got = answer.object();
-        joined += usize::from(matches!(got.outcome, Outcome::Miss { collapsed: true, stored: true, .. }));
+        joined += usize::from(matches!(got.outcome, Outcome::Miss { collapsed: true, stored: Ok(()), .. }));
         assert_eq!(got.object.origin.as_ref().map(OriginName::as_str), Some("scripted"));
         assert_eq!(got.text().await.as_deref(), Ok("hello"));
     }

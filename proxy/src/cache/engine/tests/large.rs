@@ -1,6 +1,7 @@
 //! Objects above the largest that is stored: streamed through a window, together while that is possible.
 
 use super::*;
+use crate::cache::rules::storability::NotStored;
 
 const DECLARED: &[&str] = &["cache-control: max-age=60", "content-length: 3200000"];
 const FRESH: &[&str] = &["cache-control: max-age=60"];
@@ -28,7 +29,7 @@ async fn large_body_streams_in_bounded_memory_to_all_who_joined_in_time() {
     }
     exchange.end();
     let mut first = first.await.object();
-    assert!(matches!(first.outcome, Outcome::Miss { stored: false, .. }));
+    assert!(matches!(first.outcome, Outcome::Miss { stored: Err(_), .. }));
     read_pieces(&mut first, 2).await;
     let mut second = rig.ask(get("/a")).await.object();
     for _ in 0..PIECES - 2 {
@@ -63,6 +64,30 @@ async fn body_of_unknown_length_that_outgrows_the_store_goes_on_as_a_window() {
     assert_eq!(first.read().await, Ok(None));
     rig.idle().await;
     assert!(rig.stored("/a", &[]).is_none());
+}
+
+#[tokio::test]
+async fn body_of_unknown_length_is_taken_to_be_as_large_as_the_last_one_until_one_is_smaller() {
+    let rig = Rig::new();
+    let check = async |size: usize, expected: Result<(), NotStored>| {
+        let asking = rig.waiting(get("/a"));
+        let exchange = rig.accept().await;
+        exchange.head(200, FRESH);
+        let got = asking.await.object();
+        let told = matches!(got.outcome, Outcome::Miss { stored, .. } if stored == expected);
+        assert!(told, "{expected:?} of {size}: {:?}", got.outcome);
+        exchange.body(vec![b'7'; size]);
+        exchange.end();
+        assert_eq!(got.text().await.map(|text| text.len()), Ok(size));
+        rig.idle().await;
+    };
+    check(MAX_OBJECT + 1, Ok(())).await; // nothing tells yet
+    check(MAX_OBJECT + 1, Err(NotStored::TooLarge)).await;
+    check(MAX_OBJECT + 1, Err(NotStored::TooLarge)).await;
+    check(MAX_OBJECT, Err(NotStored::TooLarge)).await;
+    assert!(rig.stored("/a", &[]).is_none());
+    check(MAX_OBJECT, Ok(())).await;
+    assert!(rig.stored("/a", &[]).is_some());
 }
 
 #[tokio::test]

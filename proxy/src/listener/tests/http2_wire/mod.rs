@@ -124,6 +124,7 @@ impl Wire {
             tls: None,
             plaintext: None,
             ending: connection::Ending::default(),
+            response_date: None,
             quic: None,
         };
         let digest = Digest { ssl_digest: None, timing_digest: Vec::new(), proxy_digest: None, socket_digest: None };

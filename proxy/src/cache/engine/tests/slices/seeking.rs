@@ -22,7 +22,7 @@ async fn seek_in_four_gigabytes_costs_the_slices_it_needs() {
 async fn whole_read_costs_one_request_and_bounded_memory() {
     let rig = SliceRig::new(TOTAL);
     let mut got = rig.ask_with(&[]).await.object();
-    assert!(matches!(got.outcome, Outcome::Miss { stored: true, .. }));
+    assert!(matches!(got.outcome, Outcome::Miss { stored: Ok(()), .. }));
     let mut bytes = Vec::new();
     while let Some(piece) = got.read().await.unwrap() {
         bytes.extend_from_slice(&piece);
@@ -183,7 +183,7 @@ async fn what_had_to_be_fetched_is_no_hit() {
         assert_eq!(got.outcome, expected, "{range}");
     };
     check("50100-50199", Outcome::Hit).await;
-    let partial = Outcome::Miss { reason: FetchReason::Partial, collapsed: false, stored: true };
+    let partial = Outcome::Miss { reason: FetchReason::Partial, collapsed: false, stored: Ok(()) };
     check("60100-60199", partial).await;
     check("50900-51100", partial).await;
 }
