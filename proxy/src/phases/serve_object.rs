@@ -82,7 +82,7 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
         return write_whole(session, context, head, page.content).await;
     }
     let payload = if is_head { Payload::Nothing } else { payload };
-    let source = Source { reader, turns: Turns::of(outcome) };
+    let source = Source { reader, turns: Turns::of(outcome, &object) };
     write(session, context, head, payload, source).await
 }
 

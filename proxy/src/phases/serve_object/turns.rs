@@ -1,7 +1,7 @@
 //! How much of a body is taken at once, and who goes first where many have waited for the same fill.
 
-use super::PIECE;
-use crate::cache::engine::Outcome;
+use super::{PIECE, length_of};
+use crate::cache::engine::{Object, Outcome};
 use crate::cmcd::Pace;
 
 /// Bytes of a body that leave with its head where many may wait for the same fill. Each of them then has its first bytes
@@ -17,8 +17,12 @@ pub(super) struct Turns {
 
 impl Turns {
     /// Those of a response that came about so: others may wait for what is fetched.
-    pub(super) fn of(outcome: Outcome) -> Self {
-        Self { is_begun: !matches!(outcome, Outcome::Miss { .. }) }
+    pub(super) fn of(outcome: Outcome, object: &Object) -> Self {
+        Self::new(outcome, is_needed_whole(length_of(object), object.meta.at_live_edge))
+    }
+
+    fn new(outcome: Outcome, is_needed_whole: bool) -> Self {
+        Self { is_begun: is_needed_whole || !matches!(outcome, Outcome::Miss { .. }) }
     }
 
     /// Most bytes that are taken at once.
@@ -33,6 +37,12 @@ impl Turns {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Whether first bytes of it help nobody: what is one write anyway stays one, and so does what players at the live edge wait
+/// for. They need its last byte, and a second write for each of thousands delays that.
+fn is_needed_whole(length: Option<u64>, at_live_edge: bool) -> bool {
+    at_live_edge || length.is_some_and(|length| length <= PIECE as u64)
 }
 
 #[cfg(test)]
@@ -56,11 +66,26 @@ mod tests {
         let waited_for = [(JOINED, 4096), (STARTED, 4096)];
         let begun = others.into_iter().chain([alone]).map(|outcome| (outcome, PIECE));
         for (outcome, first) in waited_for.into_iter().chain(begun) {
-            let mut turns = Turns::of(outcome);
+            let mut turns = Turns::new(outcome, false);
             assert_eq!(turns.most(None), first, "{outcome:?}");
             turns.let_others_begin().await;
             assert_eq!(turns.most(None), PIECE, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn what_is_one_write_or_at_the_live_edge_is_not_cut() {
+        let piece = PIECE as u64;
+        for (length, at_live_edge, expected) in [
+            (Some(piece), false, true),
+            (Some(piece + 1), false, false),
+            (None, false, false),
+            (None, true, true),
+            (Some(piece + 1), true, true),
+        ] {
+            assert_eq!(is_needed_whole(length, at_live_edge), expected, "{length:?} {at_live_edge}");
+        }
+        assert_eq!(Turns::new(JOINED, true).most(None), PIECE);
     }
 
     #[tokio::test]
@@ -70,7 +95,7 @@ mod tests {
         for _ in 0..5 {
             let written = Arc::clone(&written);
             clients.spawn(async move {
-                let mut turns = Turns::of(JOINED);
+                let mut turns = Turns::new(JOINED, false);
                 for _ in 0..2 {
                     written.lock().push(turns.most(None));
                     turns.let_others_begin().await;
