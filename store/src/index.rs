@@ -60,14 +60,16 @@ impl Index {
         self.shard(place.hash).read().was_read(place);
     }
 
-    /// Makes a record known, which inherits the pin of the one it replaces.
-    pub(crate) fn publish(&self, place: Place, wanted: &dyn Fn() -> bool) -> Published {
+    /// Makes a record known, which inherits the pin of the one it replaces unless more than `most_pinned` bytes would be
+    /// pinned then.
+    pub(crate) fn publish(&self, place: Place, most_pinned: u64, wanted: &dyn Fn() -> bool) -> Published {
         let mut shard = self.shard(place.hash).write();
         if !wanted() {
             return Published::Unwanted;
         }
         let replaced = shard.remove(place.hash).map(|replaced| self.accounts.subtract(&replaced));
-        let place = Place { pinned: place.pinned || replaced.is_some_and(|replaced| replaced.pinned), ..place };
+        let wants_pin = place.pinned || replaced.is_some_and(|replaced| replaced.pinned);
+        let place = Place { pinned: wants_pin && self.accounts.pinned() + place.padded() <= most_pinned, ..place };
         shard.insert(&place);
         self.accounts.add(&place);
         Published::Known { replaced, place }

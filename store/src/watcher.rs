@@ -68,6 +68,8 @@ pub enum Event<'a> {
         /// How many.
         records: u64,
     },
+    /// What replaced a pinned record is not pinned: more than half of the device would be.
+    PinLost,
     /// Room was made.
     Reclaimed(&'a Reclaimed),
     /// All that is stored was looked at.

@@ -156,6 +156,9 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
     for reclaimed in appended.iter().flat_map(|appended| &appended.reclaimed) {
         device.saw(&Event::Reclaimed(reclaimed));
     }
+    if appended.as_ref().is_ok_and(|appended| appended.lost_its_pin) {
+        device.saw(&Event::PinLost);
+    }
     let failed = match appended.map(|appended| appended.outcome) {
         Ok(Outcome::Stored(_)) => None,
         Ok(Outcome::Cancelled) => Some(NotWritten::Cancelled),

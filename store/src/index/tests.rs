@@ -19,7 +19,7 @@ fn place(hash: u64, segment: u32, unit: u32, sequence: u64) -> Place {
 }
 
 fn publish(index: &Index, place: Place) -> Option<Place> {
-    match index.publish(place, &|| true) {
+    match index.publish(place, u64::MAX, &|| true) {
         Published::Known { replaced, .. } => replaced,
         Published::Unwanted => panic!("was wanted"),
     }

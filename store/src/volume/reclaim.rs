@@ -45,6 +45,8 @@ enum Claim {
 struct Claims {
     records: Vec<(Claim, Place)>,
     bytes: u64,
+    /// How much of that is pinned.
+    pinned: u64,
 }
 
 /// What became of a victim's records.
@@ -113,8 +115,10 @@ impl Volume {
     /// Makes segments free until there is one to take, beside the one in reserve.
     pub(super) fn make_free(&self, writer: &mut Writer, caller: &Caller<'_>) -> Result<(), AppendError> {
         let mut spared = 0;
-        // Two reclaims make at least one segment free, as each carries over half a segment at most.
-        for _ in 0..self.geometry.segments * 2 {
+        let half = self.geometry.segment_size / 2;
+        // Two reclaims make at least one segment free, as each carries over half a segment at most; and half of all
+        // segments may stay as they are pinned.
+        for _ in 0..self.geometry.segments * 3 {
             if writer.free() > RESERVED {
                 break;
             }
@@ -126,11 +130,13 @@ impl Volume {
             let Some(victim) = self.choose_victim(writer, now) else { break };
             let claims = self.claims(victim.segment, now);
             let must_go = writer.untrue.contains(&victim.segment);
+            // What is pinned stays, however many segments in a row are.
+            let is_pinned = claims.pinned > half;
             // Nearly all of it is to stay: then it stays where it is, for as long as if it had been written anew.
-            if claims.bytes > self.geometry.segment_size / 2 && spared < MOST_SPARED && !must_go {
+            if claims.bytes > half && (spared < MOST_SPARED || is_pinned) && !must_go {
                 writer.spare(victim.segment, self.options.sequences.next());
                 self.index.forget_reads(victim.segment);
-                spared += 1;
+                spared += u32::from(!is_pinned);
                 (caller.progress)();
                 continue;
             }
@@ -225,6 +231,7 @@ impl Volume {
             if let Some(claim) = claim(&place, site.as_deref()) {
                 site.into_iter().for_each(|site| site.has += place.padded());
                 claims.bytes += place.padded();
+                claims.pinned += if place.pinned { place.padded() } else { 0 };
                 claims.records.push((claim, place));
             }
         }

@@ -51,6 +51,8 @@ pub struct Appended {
     pub outcome: Outcome,
     /// Segments that had to be reclaimed for it, whether it is stored or not.
     pub reclaimed: Vec<Reclaimed>,
+    /// Whether it replaced a record that was pinned and is not itself: more than half of the volume would be.
+    pub lost_its_pin: bool,
 }
 
 /// Whether a record is stored.

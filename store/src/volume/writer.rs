@@ -18,6 +18,8 @@ pub(super) struct Writer {
     pub(super) untrue: BTreeSet<u32>,
     /// Reclaims that no caller was told of yet.
     pub(super) done: Vec<Reclaimed>,
+    /// Whether what was stored could not be pinned as what it replaced was.
+    pub(super) lost_a_pin: bool,
 }
 
 /// A segment as far as writing goes.
@@ -81,6 +83,7 @@ impl Writer {
             filling: [None; STREAMS],
             untrue: BTreeSet::new(),
             done: Vec::new(),
+            lost_a_pin: false,
         }
     }
 

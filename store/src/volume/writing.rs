@@ -61,7 +61,8 @@ impl Volume {
         let mut writer = self.writer.lock();
         self.note_late();
         let outcome = self.write(&mut writer, record, caller)?;
-        Ok(Appended { outcome, reclaimed: std::mem::take(&mut writer.done) })
+        let (reclaimed, lost_its_pin) = (std::mem::take(&mut writer.done), std::mem::take(&mut writer.lost_a_pin));
+        Ok(Appended { outcome, reclaimed, lost_its_pin })
     }
 
     fn write(&self, writer: &mut Writer, record: &NewRecord, caller: &Caller<'_>) -> Result<Outcome, AppendError> {
@@ -85,12 +86,13 @@ impl Volume {
             self.settle_or_keep(&place).ok();
             leave(writer, stream, at.segment, "write the index of", error)
         })?;
-        match self.index.publish(place, caller.wanted) {
+        match self.index.publish(place, self.most_pinned(), caller.wanted) {
             Published::Unwanted => {
                 self.note_or_keep(place.segment, &Entry::Moved { epoch: place.epoch, unit: place.unit });
                 Ok(Outcome::Cancelled)
             }
             Published::Known { replaced, place } => {
+                writer.lost_a_pin = !place.pinned && replaced.is_some_and(|replaced| replaced.pinned);
                 // First what is there, then what is not: a crash in between leaves both, of which the newer wins.
                 let settled = replaced.map_or(Ok(()), |replaced| self.settle_or_keep(&replaced));
                 settled.map_err(failed("write the index of", at.segment))?;

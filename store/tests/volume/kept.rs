@@ -122,6 +122,52 @@ fn what_is_pinned_stays_whether_it_is_read_or_not_until_it_is_let_go() {
     assert_eq!(volume.figures().pinned_bytes, 0);
 }
 
+#[test]
+fn what_replaces_pinned_records_is_not_pinned_beyond_half_of_the_room() {
+    let directory = kit::directory(16 * MIB);
+    let volume = directory.open();
+    let names: Vec<_> = (0..60).map(|number| format!("pinned {number}")).collect();
+    for name in &names {
+        store(&volume, &record(name, 1, 10));
+        assert!(volume.pin(&key(name), true));
+    }
+    let mut lost = 0;
+    for name in &names {
+        lost += u32::from(append(&volume, &record(name, 2, 500_000)).lost_its_pin);
+        let figures = volume.figures();
+        assert!(figures.pinned_bytes <= figures.capacity / 2, "{} of {}", figures.pinned_bytes, figures.capacity);
+    }
+    assert!(volume.figures().pinned_bytes > 0 && lost > 10, "{lost} of {} are told to be let go", names.len());
+}
+
+#[test]
+fn what_is_pinned_stays_however_many_segments_it_fills_in_a_row() {
+    // Begun small, so that its segments are small, and there are many.
+    let mut directory = kit::directory(16 * MIB);
+    drop(directory.open());
+    directory.options.capacity = 64 * MIB;
+    let volume = directory.open();
+    let mut pinned = Vec::new();
+    for number in 0..2000 {
+        let name = format!("pinned {number}");
+        store(&volume, &record(&name, 1, LENGTH));
+        if !volume.pin(&key(&name), true) {
+            break;
+        }
+        pinned.push(name);
+    }
+    let figures = volume.figures();
+    assert!(figures.pinned_bytes / figures.segment_size > 9, "{figures:?}");
+    // Everything else is read as well, so that segments are as full of what is to stay as they can be.
+    for number in 0..1000 {
+        let name = format!("pressing {number}");
+        store(&volume, &record(&name, 1, LENGTH));
+        read(&volume, &name);
+    }
+    let gone = pinned.iter().filter(|name| place(&volume, name).is_none()).count();
+    assert_eq!(gone, 0, "of {}", pinned.len());
+}
+
 /// Lets everything go whose head it is told.
 struct Against(&'static str);
 

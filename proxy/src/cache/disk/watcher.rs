@@ -33,6 +33,9 @@ impl Watcher for Reporter {
             Event::Swept { seen, expired, dropped } => {
                 log::debug!(device, seen, expired, dropped; "all that is stored was looked at");
             }
+            Event::PinLost => {
+                log::warn!(device; "what replaced something pinned is not pinned: that would be more than half of the device");
+            }
             Event::Reclaimed(reclaimed) => self.reclaimed(device, reclaimed),
             Event::Corrupt { why } => {
                 self.metrics.corrupt(device);
