@@ -219,6 +219,11 @@ impl Io for FaultyIo {
         self.inner.create_directory(path)
     }
 
+    fn others_who_may_write(&self, directory: &Path) -> io::Result<Option<String>> {
+        self.shared.meet(Operation::Open, directory)?;
+        self.inner.others_who_may_write(directory)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.shared.meet(Operation::Write, to)?;
         self.inner.rename(from, to)

@@ -17,6 +17,10 @@ pub trait Io: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn IoFile>>;
     /// Makes a directory, whose parent exists. One that is there already is no error.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Who else than this process's user can change what is in a directory, in words; `None`: nobody.
+    fn others_who_may_write(&self, _directory: &Path) -> io::Result<Option<String>> {
+        Ok(None)
+    }
     /// Gives a file another name in its directory, replacing what has that name, and makes that durable.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.

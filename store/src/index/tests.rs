@@ -132,7 +132,7 @@ fn expired_bytes_do_not_count_as_living() {
 fn what_is_not_wanted_replaces_nothing() {
     let index = Index::new(1);
     publish(&index, place(1, 0, 0, 1));
-    assert!(matches!(index.publish(place(1, 0, 9, 2), &|| false), Published::Unwanted));
+    assert!(matches!(index.publish(place(1, 0, 9, 2), u64::MAX, &|| false), Published::Unwanted));
     assert_eq!(index.find(1).unwrap().unit, 0);
 }
 

@@ -2,17 +2,22 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
 use super::{Io, IoFile, IoLock};
 
 /// Only the node's user reads what it stores: bodies may come from sites that are not public.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
+const WRITABLE_BY_GROUP: u32 = 0o020;
+const WRITABLE_BY_ALL: u32 = 0o002;
+/// The system's own user, who can change everything anyway.
+const ROOT: u32 = 0;
 /// A link in the stead of a file was put there by somebody else, to have another file written over.
 const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
@@ -34,6 +39,11 @@ impl Io for RealIo {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             done => done,
         }
+    }
+
+    fn others_who_may_write(&self, directory: &Path) -> io::Result<Option<String>> {
+        let found = std::fs::metadata(directory)?;
+        Ok(others_who_may_write(found.uid(), found.gid(), found.mode(), geteuid().as_raw(), getegid().as_raw()))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -73,6 +83,16 @@ fn create(path: &Path) -> io::Result<File> {
         .mode(FILE_MODE)
         .custom_flags(NO_LINK)
         .open(path)
+}
+
+/// Its own group may write: a directory is often given to a service in that way.
+fn others_who_may_write(owner: u32, group: u32, mode: u32, user: u32, own_group: u32) -> Option<String> {
+    match () {
+        () if owner != user && owner != ROOT => Some(format!("its owner, user {owner},")),
+        () if mode & WRITABLE_BY_ALL != 0 => Some("everybody".to_owned()),
+        () if mode & WRITABLE_BY_GROUP != 0 && group != own_group => Some(format!("group {group}")),
+        () => None,
+    }
 }
 
 struct RealFile(File);
@@ -140,6 +160,24 @@ mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(RealIo.open(&link).is_err() && RealIo.create(&link).is_err() && RealIo.lock(&link).is_err());
         assert!(RealIo.open(&target).is_ok() && RealIo.create(&target).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_told() {
+        const US: (u32, u32) = (100, 200);
+        let check = |owner: u32, group: u32, mode: u32, who: Option<&str>| {
+            let told = others_who_may_write(owner, group, mode | 0o40_000, US.0, US.1);
+            assert_eq!(told.as_deref(), who, "{owner}:{group} {mode:o}");
+        };
+        for mode in [0o700, 0o750, 0o755, 0o770, 0o775, 0o1755] {
+            check(100, 200, mode, None);
+        }
+        check(100, 300, 0o755, None);
+        check(ROOT, 200, 0o770, None);
+        check(100, 300, 0o775, Some("group 300"));
+        check(100, 200, 0o777, Some("everybody"));
+        check(ROOT, ROOT, 0o1777, Some("everybody"));
+        check(101, 200, 0o700, Some("its owner, user 101,"));
     }
 
     #[test]

@@ -84,6 +84,8 @@ impl Opening<'_> {
             io::ErrorKind::NotFound => OpenError::Missing { directory: self.directory.to_owned() },
             _ => OpenError::Io { operation: "make", path: self.directory.to_owned(), source },
         })?;
+        // Before anything in it is opened.
+        self.refuse_shared(self.directory)?;
         let path = self.directory.join(LOCK);
         let lock = self.io.lock(&path).map_err(|source| match source.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse { directory: self.directory.to_owned() },
@@ -91,9 +93,19 @@ impl Opening<'_> {
         })?;
         for part in [SEGMENTS, STATE] {
             let path = self.directory.join(part);
-            self.io.create_directory(&path).map_err(|source| OpenError::Io { operation: "make", path, source })?;
+            let made = self.io.create_directory(&path);
+            made.map_err(|source| OpenError::Io { operation: "make", path: path.clone(), source })?;
+            self.refuse_shared(&path)?;
         }
         Ok(lock)
+    }
+
+    fn refuse_shared(&self, directory: &Path) -> Result<(), OpenError> {
+        let others = self.io.others_who_may_write(directory);
+        match others.map_err(|source| OpenError::Io { operation: "look at", path: directory.to_owned(), source })? {
+            Some(who) => Err(OpenError::Shared { directory: directory.to_owned(), who }),
+            None => Ok(()),
+        }
     }
 
     fn superblock(&self) -> Result<(Superblock, Geometry, Origin), OpenError> {

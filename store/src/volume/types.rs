@@ -101,6 +101,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Somebody else could put files there, to have others written over or read back.
+    #[error("{who} may write to {directory}: only the node's user (and its group) may")]
+    Shared {
+        /// The directory.
+        directory: PathBuf,
+        /// Who may.
+        who: String,
+    },
     /// The capacity is too small to work with.
     #[error("a disk cache needs at least {least} bytes, {capacity} are configured")]
     TooSmall {

@@ -93,3 +93,21 @@ fn odd_things_among_our_files_are_left_alone() {
     }
     volume.save_state("other", b"is saved").unwrap();
 }
+
+#[test]
+fn a_directory_that_others_may_write_is_refused_and_nothing_is_opened_there() {
+    use std::os::unix::fs::PermissionsExt;
+    for part in ["", "segments", "state"] {
+        let directory = kit::directory(16 * MIB);
+        store(&directory.open(), &record("key", 1, 100));
+        let shared = directory.path().join(part);
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::remove_file(directory.path().join("lock")).unwrap();
+        let error = directory.try_open().err().unwrap();
+        assert!(matches!(error, OpenError::Shared { .. }), "{part}: {error}");
+        assert!(error.to_string().starts_with("everybody may write to"), "{error}");
+        assert_eq!(directory.path().join("lock").exists(), !part.is_empty());
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(version(&directory.open(), "key"), Some(1));
+    }
+}
