@@ -60,6 +60,10 @@ pub(crate) struct Device {
     setting: Setting,
     /// `None` while it is opened, has failed or is closed.
     volume: RwLock<Option<Arc<Volume>>>,
+    /// What failed, until it is opened anew: perhaps it can still be written.
+    failed: Mutex<Option<Arc<Volume>>>,
+    /// Stands for the volume that was opened last.
+    volume_name: Mutex<Option<PlacementHash>>,
     condition: Mutex<Condition>,
     condition_changed: Condvar,
     /// What the watcher is to be told of it, in order.
@@ -117,6 +121,8 @@ impl Device {
             placement: PlacementHash::of(name.as_bytes()),
             name,
             volume: RwLock::new(None),
+            failed: Mutex::default(),
+            volume_name: Mutex::default(),
             condition: Mutex::new(Condition::opening()),
             condition_changed: Condvar::new(),
             changes: Mutex::default(),
@@ -164,6 +170,7 @@ impl Device {
     fn thread_left(&self) {
         if self.threads.fetch_sub(1, Ordering::AcqRel) == 1 {
             *self.volume.write() = None;
+            *self.failed.lock() = None;
             self.change(|condition| condition.became(DeviceState::Closed, ""));
         }
     }

@@ -102,6 +102,11 @@ impl Volume {
         &self.origin
     }
 
+    /// What tells this volume from all others, wherever it is mounted.
+    pub(crate) fn identity(&self) -> [u8; 16] {
+        self.superblock.volume
+    }
+
     /// Reads the index. Until it ends every lookup is [`Lookup::Unknown`] and nothing can be appended. A second time it
     /// does nothing.
     pub fn recover(&self, progress: &dyn Fn(RecoveryProgress)) -> Recovered {

@@ -43,6 +43,8 @@ pub(crate) enum StateQuestion {
     Save(String, Bytes),
     Append(String, Bytes),
     Load(String),
+    /// That it misses removals since then.
+    Away(u64),
 }
 
 /// What it answers: of saving, that it is durable.
@@ -114,6 +116,13 @@ fn page(volume: &Volume, cursor: Cursor, most: usize, until: Instant) -> Page {
 
 pub(super) fn answer_state(device: &Device) {
     while let Some(taken) = device.states.take() {
+        if let StateQuestion::Away(moment) = taken.question {
+            if let Some(volume) = device.opened_volume().or_else(|| device.failed.lock().clone()) {
+                device.save_away(&volume, moment);
+            }
+            device.states.answer(taken.ticket, Ok(None));
+            continue;
+        }
         let reply = match device.opened_volume() {
             Some(_) if is_behind(device, &taken.question) => {
                 Err("its copy is behind and has to be saved anew".to_owned())
@@ -135,6 +144,7 @@ fn state(volume: &Volume, question: &StateQuestion) -> StateReply {
         StateQuestion::Save(name, bytes) => volume.save_state(name, bytes).map(|()| None),
         StateQuestion::Append(name, bytes) => volume.append_state(name, bytes).map(|()| None),
         StateQuestion::Load(name) => volume.load_state(name),
+        StateQuestion::Away(_) => Ok(None),
     };
     answered.map_err(|error| error.to_string())
 }

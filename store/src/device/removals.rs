@@ -4,12 +4,14 @@
 //! far as the device lets us, after a restart. Locks are taken in this order: removals, queue, the volume's index.
 
 use crate::key::Key;
+use crate::placement::PlacementHash;
 use crate::volume::{Place, Volume};
 use crate::watcher::{DeviceState, Event};
 
 use super::Device;
+use super::answering::StateQuestion;
 use super::missed::{CatchUp, Missed};
-use super::peers::{self, BEHIND, CAUGHT_UP};
+use super::peers::{self, AWAY, BEHIND, CAUGHT_UP};
 use super::writes::Dropped;
 
 /// Keys that are forgotten at a time: others wait for the lock meanwhile.
@@ -21,15 +23,26 @@ pub(crate) struct Removals {
     pub(crate) missed: Missed,
     /// Whether the index is not in memory, so that removals are noted.
     away: bool,
-    /// Whether the other devices have it in writing that this one misses removals.
-    written_down: bool,
+    /// Since when this one misses removals, once that is to be in writing.
+    written_down: Option<u64>,
+    /// Whether it has it in writing of itself.
+    marked: bool,
+    /// Since when it missed removals, as it has in writing from a process before.
+    away_before: Option<u64>,
     /// Until when this one missed none, as it has written down itself.
     pub(crate) caught_up: u64,
 }
 
 impl Default for Removals {
     fn default() -> Self {
-        Self { missed: Missed::default(), away: true, written_down: false, caught_up: 0 }
+        Self {
+            missed: Missed::default(),
+            away: true,
+            written_down: None,
+            marked: false,
+            away_before: None,
+            caught_up: 0,
+        }
     }
 }
 
@@ -72,9 +85,51 @@ impl Device {
 
     /// This process may end before the device is back, or before its index is read.
     fn write_down(&self, removals: &mut Removals) {
-        if !removals.written_down {
-            removals.written_down = true;
-            self.setting.peers.fell_behind(self.placement, self.setting.volume.sequences.next());
+        if removals.written_down.is_none() {
+            let moment = self.setting.volume.sequences.next();
+            removals.written_down = Some(moment);
+            removals.marked = true;
+            self.setting.peers.fell_behind(self.volume_name.lock().unwrap_or(self.placement), moment);
+            self.states.tell(StateQuestion::Away(moment));
+        }
+    }
+
+    /// What it is known by: its directory, and the volume it had last.
+    pub(super) fn names(&self) -> Vec<PlacementHash> {
+        std::iter::once(self.placement).chain(*self.volume_name.lock()).collect()
+    }
+
+    /// It writes down of itself that it misses removals.
+    pub(super) fn save_away(&self, volume: &Volume, moment: u64) {
+        if let Err(error) = volume.save_state(AWAY, &self.setting.peers.away_since(moment)) {
+            self.saw(&Event::Refused { why: &error.to_string() });
+        }
+    }
+
+    /// What failed is let go, to be opened anew. Should that not work, this was the last time that it could be written.
+    pub(super) fn let_go_of_failed(&self) {
+        let Some(volume) = self.failed.lock().take() else { return };
+        let mut removals = self.removals.lock();
+        let known_elsewhere = removals.marked || self.setting.peers.is_another_there(self.placement);
+        removals.marked = true;
+        drop(removals);
+        if !known_elsewhere {
+            self.busy();
+            self.save_away(&volume, self.setting.volume.sequences.next());
+            self.idle();
+        }
+    }
+
+    /// The process ends while it misses removals.
+    pub(super) fn leave_away(&self) {
+        let removals = self.removals.lock();
+        let since = removals.written_down.filter(|_| removals.away);
+        drop(removals);
+        let volume = self.failed.lock().take();
+        if let (Some(moment), Some(volume)) = (since, volume) {
+            self.busy();
+            self.save_away(&volume, moment);
+            self.idle();
         }
     }
 
@@ -94,7 +149,12 @@ impl Device {
         let caught_up = peers::moment(&load(CAUGHT_UP));
         // What is compared with it is to be higher, though the clock was set back.
         self.setting.volume.sequences.observe(caught_up);
-        self.removals.lock().caught_up = caught_up;
+        let away_before = self.setting.peers.was_away_since(&load(AWAY));
+        self.setting.volume.sequences.observe(away_before.unwrap_or(0));
+        let mut removals = self.removals.lock();
+        removals.caught_up = caught_up;
+        removals.away_before = away_before;
+        drop(removals);
         for device in self.setting.peers.heard(&load(BEHIND)) {
             device.is_said_to_be_behind();
         }
@@ -102,14 +162,17 @@ impl Device {
 
     /// Whether this device missed removals of which there is no list.
     fn missed_before(&self, removals: &Removals) -> bool {
-        self.setting.peers.behind_before(self.placement).is_some_and(|since| since > removals.caught_up)
+        let since = self.setting.peers.behind_before(&self.names()).max(removals.away_before);
+        since.is_some_and(|since| since > removals.caught_up)
     }
 
     /// It has caught up, and says so where it was said to be behind.
     fn say_caught_up(&self, volume: &Volume) {
         let mut removals = self.removals.lock();
-        removals.written_down = false;
-        if !self.setting.peers.is_behind(self.placement) {
+        removals.written_down = None;
+        let has_it_in_writing = std::mem::take(&mut removals.marked) | removals.away_before.take().is_some();
+        let names = self.names();
+        if !has_it_in_writing && !self.setting.peers.is_behind(&names) {
             drop(removals);
             return self.write_down_others(volume);
         }
@@ -120,7 +183,7 @@ impl Device {
             // It will be emptied once more after a restart if another still has it in writing.
             self.saw(&Event::Refused { why: &error.to_string() });
         }
-        self.setting.peers.caught_up(self.placement);
+        self.setting.peers.caught_up(&names);
     }
 
     /// Has this device have in writing which others are behind.
@@ -180,7 +243,10 @@ impl Device {
         for place in self.writes.take_settlements() {
             removals.missed.note_place(place);
         }
-        *self.volume.write() = None;
+        let volume = self.volume.write().take();
+        if volume.is_some() {
+            *self.failed.lock() = volume;
+        }
         drop(removals);
         self.change(|condition| condition.became(DeviceState::Failed, why));
         self.forget_dropped(&dropped);

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::placement::PlacementHash;
 use crate::volume::{AppendError, Outcome, StateError, Volume};
 use crate::watcher::{DeviceState, Event, NotWritten};
 
@@ -32,6 +33,7 @@ pub(super) fn run(device: &Device) {
             if device.state() == DeviceState::Failed && !back_off.wait(device) {
                 break;
             }
+            device.let_go_of_failed();
             if before.strong_count() > 0 {
                 device.fail("operations of before still hang");
             } else {
@@ -114,6 +116,7 @@ fn open(device: &Device) -> Option<Arc<Volume>> {
         }
     };
     device.saw(&Event::Opened(volume.origin()));
+    *device.volume_name.lock() = Some(PlacementHash::of(&volume.identity()));
     volume.set_shares(device.shares.lock().clone());
     device.read_what_is_written_down(&volume);
     device.bring_state_up_to_date(&volume);
@@ -209,6 +212,9 @@ fn leave(device: &Device, volume: Option<&Volume>) {
             device.saw(&Event::Refused { why: &format!("cannot make everything durable: {error}") });
         }
         device.idle();
+    }
+    if device.writes.ending() == Some(Ending::Flush) {
+        device.leave_away();
     }
     device.states.close();
 }

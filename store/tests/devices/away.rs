@@ -255,3 +255,111 @@ async fn a_newer_record_that_is_over_does_not_give_way_to_an_older_one_on_anothe
     now.store(3_000, Ordering::Relaxed);
     assert_eq!(read(&store, "a").await, None);
 }
+
+/// Has so many reads of records fail that the device does, and no others: it can still be written.
+async fn fail_by_reads(fixture: &Fixture, store: &Store, device: usize) {
+    let times = fixture.limits.read_errors as u64;
+    let data = fixture.at(device).join("segments");
+    fixture.io.inject(Rule { times, ..Rule::always(Operation::Read, data, Fault::Errno(EIO)) });
+    for number in 0..200 {
+        read(store, &format!("bait {number}")).await;
+    }
+    fixture.until(store, device, DeviceState::Failed);
+    fixture.io.clear();
+}
+
+#[tokio::test]
+async fn the_only_device_has_it_in_writing_itself_that_it_missed_a_removal() {
+    let mut fixture = Fixture::of(1);
+    // It is not tried again while the test lasts.
+    fixture.limits.probe_interval = std::time::Duration::from_secs(3600);
+    for killed in [true, false] {
+        let (store, device) = with_a_record(&fixture).await;
+        fail_by_reads(&fixture, &store, device).await;
+        store.remove(&key("a"));
+        if killed {
+            fixture.said.until(|_| fixture.at(device).join("state/away").exists());
+            store.close(std::time::Duration::ZERO).await;
+            let lock = std::fs::File::open(fixture.at(device).join("lock")).unwrap();
+            fixture.said.until(|_| lock.try_lock().is_ok());
+        } else {
+            fixture.close(store).await;
+        }
+        let store = fixture.ready().await;
+        assert_eq!(read(&store, "a").await, None);
+        // That was once.
+        store.write(record("b", "1")).unwrap();
+        fixture.close(store).await;
+        let store = fixture.ready().await;
+        assert_eq!(read(&store, "b").await.as_deref(), Some("1"));
+        fixture.close(store).await;
+    }
+    assert_eq!(fixture.said.count("Cleared"), 2);
+}
+
+#[tokio::test]
+async fn the_only_device_that_missed_no_removal_has_everything_after_a_restart() {
+    let mut fixture = Fixture::of(1);
+    fixture.limits.probe_interval = std::time::Duration::from_secs(3600);
+    let (store, device) = with_a_record(&fixture).await;
+    fail_by_reads(&fixture, &store, device).await;
+    fixture.close(store).await;
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+    assert_eq!(fixture.said.count("Cleared"), 0);
+}
+
+#[tokio::test]
+async fn the_only_device_says_before_it_is_opened_anew_that_it_may_miss_removals() {
+    let fixture = Fixture::of(1);
+    let (store, device) = with_a_record(&fixture).await;
+    fixture.io.inject(Rule::always(Operation::Open, fixture.at(device).join("superblock"), Fault::Errno(EIO)));
+    let times = fixture.limits.read_errors as u64;
+    let data = fixture.at(device).join("segments");
+    fixture.io.inject(Rule { times, ..Rule::always(Operation::Read, data, Fault::Errno(EIO)) });
+    for number in 0..200 {
+        read(&store, &format!("bait {number}")).await;
+    }
+    // By now nothing can be written there any more.
+    fixture.said.until(|said| said.iter().any(|said| said.contains("cannot read") && said.contains("superblock")));
+    store.remove(&key("a"));
+    fixture.close(store).await;
+    fixture.io.clear();
+    let store = fixture.ready().await;
+    assert_eq!(read(&store, "a").await, None);
+}
+
+#[tokio::test]
+async fn what_this_process_wrote_down_itself_empties_no_device() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    let other = 1 - device;
+    fail(&fixture, &store, device).await;
+    store.remove(&key("another"));
+    fixture.said.until(|_| fixture.at(other).join("state/behind").exists());
+    // The other one is opened anew as well, and reads what it has in writing.
+    fail_by_reads(&fixture, &store, other).await;
+    fixture.io.clear();
+    for device in [0, 1] {
+        fixture.until(&store, device, DeviceState::Working);
+    }
+    assert_eq!(read(&store, "a").await.as_deref(), Some("1"));
+    assert_eq!(fixture.said.count("Cleared"), 0);
+}
+
+#[tokio::test]
+async fn a_device_that_missed_removals_is_known_wherever_it_is_mounted() {
+    let fixture = Fixture::of(2);
+    let (store, device) = with_a_record(&fixture).await;
+    fail(&fixture, &store, device).await;
+    store.remove(&key("a"));
+    fixture.close(store).await;
+    fixture.io.clear();
+    let mut options = fixture.options();
+    options.devices[device].directory = fixture.at(9);
+    std::fs::rename(fixture.at(device), fixture.at(9)).unwrap();
+    let store = Store::open(options);
+    store.recovered().await;
+    assert_eq!(read(&store, "a").await, None);
+    assert_eq!(fixture.said.count("Cleared"), 1);
+}
