@@ -55,6 +55,13 @@ impl Target<'_> {
     }
 }
 
+/// Whether queries of a path name states of one resource: playlists, where blocking reloads are on. What changes one of
+/// these has changed it for all who ask for a state of it.
+#[must_use]
+pub fn has_many_states(policy: &CachePolicy, path: &str) -> bool {
+    Directives::of(policy.blocking_reload.is_some(), path) == Directives::Count
+}
+
 impl CacheKey {
     /// Key of `scheme://host/path?query`, all in canonical form. The query is kept as it is, byte for byte, and what is
     /// no UTF-8 is another query all the same.

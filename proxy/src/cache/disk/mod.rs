@@ -96,7 +96,7 @@ impl DiskStore {
     /// Where purges are written down, beside what they are about.
     #[must_use]
     pub fn purge_log(&self) -> Arc<dyn PurgeLog> {
-        Arc::new(PurgesOnDisk(Arc::clone(&self.store)))
+        Arc::new(PurgesOnDisk::new(Arc::clone(&self.store)))
     }
 
     /// Writes what is queued, purges first of all, and lets the directories go, within this time.

@@ -57,6 +57,7 @@ pub use live::{HeldBack, Hold, KnownPlaylist};
 pub use memory::MemoryFigures;
 pub use object::Object;
 pub use pins::{NotPinned, Pin, PinnedIn};
+pub use purging::Change;
 pub use warming::{WarmUp, WarmUpEnd};
 
 use super::key::CacheKey;

@@ -21,6 +21,17 @@ use crate::cache::rules::decide::{OriginFailure, StoredMeta, may_serve_stale_on_
 /// Between two looks at all that is stored: it takes a second of one processor for a million objects.
 const BETWEEN_RECLAIMS: Duration = Duration::from_secs(10);
 
+/// What an unsafe method changed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Key of the resource.
+    pub key: CacheKey,
+    /// Whether other queries of it have changed as well.
+    pub any_query: bool,
+    /// The name by which its site takes the key's host; nothing for whichever host.
+    pub site: String,
+}
+
 impl<R: FetchRequest> CacheEngine<R> {
     /// All purges.
     #[must_use]
@@ -33,19 +44,24 @@ impl<R: FetchRequest> CacheEngine<R> {
         self.purges.secret().lineage()
     }
 
-    /// Forgets what is stored of a resource, as after an unsafe method (RFC 9111 section 4.4): for all of its queries, as
-    /// responses may be for several of them (`No-Vary-Search`). What is being fetched may be older than the change: it
-    /// goes to those who wait for it, but nobody else.
-    pub fn invalidate(&self, key: &CacheKey) {
-        self.invalidate_all(std::slice::from_ref(key));
+    /// Forgets what is stored of resources that an unsafe method changed (RFC 9111 section 4.4), those of one URL at once.
+    /// What is being fetched may be older than the change: it goes to those who wait for it, but nobody else.
+    pub fn invalidate_all(&self, changes: &[Change]) {
+        let mut scopes: Vec<Scope> = Vec::new();
+        for Change { key, any_query, site } in changes {
+            let more = Scope::changed(key, *any_query, site).into_iter();
+            // Partitions do not count, so that most of them say the same.
+            let more: Vec<Scope> = more.filter(|scope| !scopes.contains(scope)).collect();
+            scopes.extend(more);
+        }
+        self.purges.note_changed(&scopes, clock::now());
+        changes.iter().for_each(|change| self.memory.invalidate(&change.key));
     }
 
-    /// The same of several keys, those of one path at once.
-    pub fn invalidate_all(&self, keys: &[CacheKey]) {
-        let mut scopes: Vec<Scope> = keys.iter().map(Scope::changed).collect();
-        scopes.dedup();
-        scopes.iter().for_each(|scope| self.purges.note_changed(scope, clock::now()));
-        keys.iter().for_each(|key| self.memory.invalidate(key));
+    /// The same of a resource for one query, whichever site it is of.
+    #[cfg(test)]
+    pub(super) fn invalidate(&self, key: &CacheKey) {
+        self.invalidate_all(&[Change { key: key.clone(), any_query: false, site: String::new() }]);
     }
 
     /// Gives back, in the background, what room is taken by that was purged for good and nobody asks for. One at a time:
@@ -62,11 +78,9 @@ impl<R: FetchRequest> CacheEngine<R> {
                     beneath.sweep();
                 }
                 engine.memory.take_out_all(|object| {
-                    let gone = engine.is_gone(object);
-                    if gone {
-                        engine.purges.metrics().found_outdated(Mode::Hard.as_str());
-                    }
-                    gone
+                    let Verdict::Gone(purged) = engine.purges.judge(&object.provenance) else { return false };
+                    engine.purges.found_outdated(Mode::Hard, purged);
+                    true
                 });
                 let done = engine.reclaims.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
                 if done {
@@ -88,11 +102,11 @@ impl<R: FetchRequest> CacheEngine<R> {
         match self.purges.judge(&object.provenance) {
             Verdict::Current => Some(object),
             Verdict::Stale(purged) => {
-                self.purges.metrics().found_outdated(Mode::Soft.as_str());
+                self.purges.found_outdated(Mode::Soft, purged);
                 Some(self.soften(key, &object, purged))
             }
-            Verdict::Gone(_) => {
-                self.purges.metrics().found_outdated(Mode::Hard.as_str());
+            Verdict::Gone(purged) => {
+                self.purges.found_outdated(Mode::Hard, purged);
                 self.memory.take_out(key, &object);
                 None
             }

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use parking_lot::RwLock;
 
+use super::changes::{Changed, Changes};
 use super::generation::Generation;
 use super::ledger::{Ledger, Prefix};
 use super::marks::Marks;
@@ -22,8 +23,8 @@ use super::secret::{Named, Secret};
 /// names that are not the same ones again, what was stored more than four hours ago begins to be purged with others.
 const MOST_PURGED: usize = 1 << 18;
 
-/// The same of what clients changed by unsafe methods; 4 MiB.
-const MOST_CHANGED: usize = 1 << 16;
+/// The same of what clients changed by unsafe methods, each of which has two names; 6 MiB.
+const MOST_CHANGED: usize = 1 << 17;
 
 /// The purge that concerns an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,31 @@ pub struct Purged {
     pub by: ScopeKind,
     /// When it was, in Unix seconds; of hard ones nobody asks.
     pub at: u32,
+    /// Why it concerns this object.
+    pub because: Because,
+}
+
+/// Why a purge concerns an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Because {
+    /// It is about the object.
+    Exact,
+    /// It is about some tag, and the object counts as having all.
+    AllTags,
+    /// It is about something that is not told apart from the object any more.
+    Folded,
+}
+
+impl Because {
+    /// Its name, for metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::AllTags => "all_tags",
+            Self::Folded => "folded",
+        }
+    }
 }
 
 /// What purges say of an object.
@@ -61,7 +87,7 @@ struct Table {
     /// The latest purge of whichever tag.
     some_tag: Marks,
     purged: Ledger,
-    changed: Ledger,
+    changed: Changes,
     latest: Generation,
 }
 
@@ -83,7 +109,7 @@ impl Generations {
             everything: Marks::default(),
             some_tag: Marks::default(),
             purged: Ledger::telling_apart(purged),
-            changed: Ledger::telling_apart(changed),
+            changed: Changes::telling_apart(changed),
             latest,
         };
         let parts = (0..PARTS).map(|_| AtomicU64::new(latest.0)).collect();
@@ -143,6 +169,22 @@ impl Generations {
         self.announce(table.latest, &Concern::All);
     }
 
+    /// Notes what another table knows and this one does not, as of now: objects may have been held against this one since.
+    /// The records are to be kept.
+    pub(super) fn adopt(&self, records: &[PurgeRecord]) -> Vec<PurgeRecord> {
+        let mut table = self.table.write();
+        let generation = Generation(table.latest.0 + 1);
+        let news: Vec<PurgeRecord> = records.iter().filter(|record| !table.knows(record)).copied().collect();
+        let restamped = news.into_iter().map(|PurgeRecord { stamp, subject }| {
+            let record = PurgeRecord { stamp: Stamp { generation, ..stamp }, subject };
+            table.note(&record);
+            record
+        });
+        let restamped = restamped.collect();
+        self.announce(table.latest, &Concern::All);
+        restamped
+    }
+
     /// Gives out no number up to this one any more.
     pub fn skip_to(&self, generation: Generation) {
         let mut table = self.table.write();
@@ -162,12 +204,19 @@ impl Generations {
         add(Subject::Everything, table.everything);
         add(Subject::SomeTag, table.some_tag);
         table.purged.slots().for_each(|(slot, marks)| add(Subject::Slot(slot), marks));
-        table.changed.slots().for_each(|(slot, marks)| add(Subject::ChangedSlot(slot), marks));
         for (hash, prefix, marks) in table.purged.entries() {
             let of_prefix = |Prefix { host, length }| Subject::Prefix { hash, host, length };
             add(prefix.map_or(Subject::Named(hash), of_prefix), marks);
         }
-        table.changed.entries().for_each(|(hash, _, marks)| add(Subject::Changed(hash), marks));
+        let hard = |generation| Stamp { generation, mode: Mode::Hard, at: 0 };
+        records.extend(table.changed.slots().map(|(site, slot, generation)| PurgeRecord {
+            stamp: hard(generation),
+            subject: Subject::ChangedSlot { site, slot },
+        }));
+        records.extend(table.changed.entries().map(|(site, hash, generation)| PurgeRecord {
+            stamp: hard(generation),
+            subject: Subject::Changed { site, hash },
+        }));
         records
     }
 
@@ -208,15 +257,21 @@ impl Generations {
     }
 
     fn subject(&self, scope: &Scope) -> (Subject, Concern) {
-        let part = |path: &str| Concern::Part(Place::of_url(path).part());
+        let place = |kind: Named, url: &str| {
+            (Subject::Named(self.secret.hash(kind, url)), Concern::Part(Place::of_url(url).part()))
+        };
         match scope {
             Scope::Everything => (Subject::Everything, Concern::All),
             Scope::Host(host) => (Subject::Named(self.secret.hash(Named::Host, host)), Concern::All),
             Scope::Tag(tag) => (Subject::Tag(self.secret.hash(Named::Tag, tag)), Concern::All),
-            Scope::Path(path) => (Subject::Named(self.secret.hash(Named::Path, path)), part(path)),
-            Scope::Url(url) => (Subject::Named(self.secret.hash(Named::Url, url)), part(url)),
-            Scope::Shared(path) => (Subject::Named(self.secret.hash(Named::Shared, path)), part(path)),
-            Scope::Changed(path) => (Subject::Changed(self.secret.hash(Named::Path, path)), part(path)),
+            Scope::Path(path) => place(Named::Path, path),
+            Scope::Url(url) => place(Named::Url, url),
+            Scope::Shared(path) => place(Named::Shared, path),
+            Scope::Changed { what, site } => {
+                let (subject, concern) = self.subject(what);
+                let Subject::Named(hash) = subject else { return (subject, concern) };
+                (Subject::Changed { site: self.secret.site(site), hash }, concern)
+            }
             Scope::Prefix(prefix) => {
                 let host = self.secret.hash(Named::Host, Place::of_url(prefix).host());
                 let length = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
@@ -249,29 +304,52 @@ impl Table {
                 self.purged.mark(hash, None, stamp);
             }
             Subject::Prefix { hash, host, length } => self.purged.mark(hash, Some(Prefix { host, length }), stamp),
-            Subject::Changed(hash) => self.changed.mark(hash, None, stamp),
             Subject::Slot(slot) => self.purged.mark_slot(slot, stamp),
-            Subject::ChangedSlot(slot) => self.changed.mark_slot(slot, stamp),
+            Subject::Changed { site, hash } => self.changed.mark(site, hash, stamp.generation),
+            Subject::ChangedSlot { site, slot } => self.changed.mark_slot(site, slot, stamp.generation),
         }
+    }
+
+    /// Whether something was purged at least as late, and as hard, as a record says.
+    fn knows(&self, record: &PurgeRecord) -> bool {
+        let Stamp { generation, mode, .. } = record.stamp;
+        let covers = |marks: Marks| marks.hard >= generation || mode == Mode::Soft && marks.soft >= generation;
+        let named = |(exact, folded): (Marks, Marks)| covers(exact) || covers(folded);
+        let of_site = |found: Changed| found.exact.max(found.folded) >= generation;
+        covers(self.everything)
+            || match record.subject {
+                Subject::Nothing => true,
+                Subject::Everything => false,
+                Subject::SomeTag => covers(self.some_tag),
+                Subject::Named(hash) | Subject::Tag(hash) => named(self.purged.of(hash)),
+                Subject::Prefix { hash, host, .. } => covers(self.purged.of(hash).0) || covers(self.purged.of(host).1),
+                Subject::Slot(slot) => covers(self.purged.of_slot(slot)),
+                Subject::Changed { site, hash } => of_site(self.changed.of([site].into_iter(), [hash; 2])),
+                Subject::ChangedSlot { site, slot } => self.changed.of_slot(site, slot) >= generation,
+            }
     }
 
     fn judge(&self, secret: &Secret, object: &Provenance) -> Verdict {
         let mut found = Worst { outlived: object.checked(), gone: None, stale: None };
-        found.add(self.everything, ScopeKind::Everything);
+        found.add(self.everything, ScopeKind::Everything, Because::Exact);
         let place = Place::of(&object.key);
         let host = secret.hash(Named::Host, place.host());
-        found.add(self.purged.of(host), ScopeKind::Host);
-        found.add(self.purged.of_prefixes(secret, host, &place), ScopeKind::Prefix);
+        found.add_named(self.purged.of(host), ScopeKind::Host);
+        found.add(self.purged.of_prefixes(secret, host, &place), ScopeKind::Prefix, Because::Exact);
         let path = secret.hash(Named::Path, place.path());
-        found.add(self.purged.of(path), ScopeKind::Path);
+        found.add_named(self.purged.of(path), ScopeKind::Path);
         let url =
             if place.is_shared { secret.hash(Named::Shared, place.path()) } else { secret.hash(Named::Url, place.url) };
-        found.add(self.purged.of(url), ScopeKind::Url);
-        found.add(self.changed.of(path), ScopeKind::Changed);
+        found.add_named(self.purged.of(url), ScopeKind::Url);
+        if !self.changed.is_empty() {
+            let changed = self.changed.of(place.sites().map(|site| secret.site(site)), [url, path]);
+            let hard = |hard| Marks { hard, ..Marks::default() };
+            found.add_named((hard(changed.exact), hard(changed.folded)), ScopeKind::Changed);
+        }
         match &object.tags {
-            Tags::All => found.add(self.some_tag, ScopeKind::Tag),
+            Tags::All => found.add(self.some_tag, ScopeKind::Tag, Because::AllTags),
             Tags::Listed(tags) if self.some_tag.latest() > object.checked() => {
-                tags.iter().for_each(|tag| found.add(self.purged.of(*tag), ScopeKind::Tag));
+                tags.iter().for_each(|tag| found.add_named(self.purged.of(*tag), ScopeKind::Tag));
             }
             Tags::Listed(_) => {}
         }
@@ -294,13 +372,19 @@ struct Worst {
 }
 
 impl Worst {
-    fn add(&mut self, marks: Marks, by: ScopeKind) {
+    /// Purges of a name itself, and of what is not told apart from it.
+    fn add_named(&mut self, (exact, folded): (Marks, Marks), by: ScopeKind) {
+        self.add(exact, by, Because::Exact);
+        self.add(folded, by, Because::Folded);
+    }
+
+    fn add(&mut self, marks: Marks, by: ScopeKind, because: Because) {
         let Marks { hard, soft, soft_at } = marks;
-        if hard > self.outlived && self.gone.is_none_or(|known| hard > known.generation) {
-            self.gone = Some(Purged { generation: hard, by, at: 0 });
+        if hard > self.outlived {
+            later(&mut self.gone, Purged { generation: hard, by, at: 0, because });
         }
-        if soft > self.outlived && self.stale.is_none_or(|known| soft > known.generation) {
-            self.stale = Some(Purged { generation: soft, by, at: soft_at });
+        if soft > self.outlived {
+            later(&mut self.stale, Purged { generation: soft, by, at: soft_at, because });
         }
     }
 
@@ -311,4 +395,11 @@ impl Worst {
             (None, None) => Verdict::Current,
         }
     }
+}
+
+/// The later one of both, for the better reason.
+fn later(known: &mut Option<Purged>, purged: Purged) {
+    let because = known.map_or(purged.because, |known| known.because.min(purged.because));
+    let latest = known.filter(|known| known.generation >= purged.generation).unwrap_or(purged);
+    *known = Some(Purged { because, ..latest });
 }

@@ -60,6 +60,12 @@ impl Journal {
         self.wake.notify_one();
     }
 
+    /// Has all that is known written, some time.
+    pub(super) fn write_whole(&self) {
+        self.waiting.lock().whole = true;
+        self.wake.notify_one();
+    }
+
     /// Waits until all that was noted is written, and says how far.
     pub(super) async fn written(&self) -> Kept {
         let (tell, told) = oneshot::channel();

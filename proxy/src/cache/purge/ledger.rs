@@ -80,13 +80,16 @@ impl Ledger {
         self.slot_mut(slot).merge(Marks::of(stamp));
     }
 
-    /// The latest purges of a name.
-    pub(super) fn of(&self, hash: u64) -> Marks {
-        let mut marks = self.exact.get(&hash).copied().unwrap_or_default();
-        if let Some(shared) = self.slots.get(slot(hash)) {
-            marks.merge(*shared);
-        }
-        marks
+    /// The latest purges of a name, and those of all that have its place.
+    pub(super) fn of(&self, hash: u64) -> (Marks, Marks) {
+        let marks = |found: Option<&Marks>| found.copied().unwrap_or_default();
+        (marks(self.exact.get(&hash)), marks(self.slots.get(slot(hash))))
+    }
+
+    /// The latest purges of all names of a slot.
+    pub(super) fn of_slot(&self, slot: u32) -> Marks {
+        let slot = usize::try_from(slot).ok().and_then(|slot| self.slots.get(slot % SLOTS));
+        slot.copied().unwrap_or_default()
     }
 
     /// The latest purges of the prefixes that a path begins with.

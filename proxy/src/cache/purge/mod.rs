@@ -4,9 +4,11 @@
 //! is held against it by its [`Provenance`]. Owns which purges there were and what they concern. Who finds objects, and
 //! what becomes of those that are purged, is for [`super::engine`].
 
+mod changes;
 mod generation;
 mod generations;
 mod journal;
+mod latecomers;
 mod ledger;
 mod marks;
 mod place;
@@ -21,9 +23,9 @@ mod tags;
 mod tests;
 
 pub use generation::{Generation, Lineage};
-pub use generations::{Generations, Purged, Verdict};
+pub use generations::{Because, Generations, Purged, Verdict};
 pub use provenance::{MOST_TAGS, Provenance, Tags};
-pub use purge_log::{Kept, LogCopy, PurgeLog};
+pub use purge_log::{Kept, LogCopy, LogFollower, PurgeLog};
 pub use purges::{Order, Purges};
 pub use record::PurgeRecord;
 pub use scope::{Mode, Scope, ScopeKind};

@@ -41,6 +41,11 @@ impl<'a> Place<'a> {
         &self.url[..self.host]
     }
 
+    /// Names of sites that the host may belong to: itself, and all domains that it is below.
+    pub(super) fn sites(&self) -> impl Iterator<Item = &'a str> {
+        std::iter::successors(Some(self.host()), |name| name.split_once('.').map(|(_, above)| above))
+    }
+
     /// Host and path.
     pub(super) fn path(&self) -> &'a str {
         &self.url[..self.path]

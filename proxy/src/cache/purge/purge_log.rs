@@ -4,6 +4,8 @@
 //! copy on each device. Copies of one lineage are put together; of several lineages one is chosen, and what is stored of
 //! the others is of no use (see [`Provenance::decode`](super::Provenance::decode)).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
@@ -36,8 +38,14 @@ pub struct LogCopy {
     pub is_damaged: bool,
 }
 
+/// Whoever hears of copies that come late.
+pub type LogFollower = Arc<dyn Fn(LogCopy) + Send + Sync>;
+
 /// Keeps the record of purges.
 pub trait PurgeLog: Send + Sync + 'static {
+    /// Tells of copies in places that are opened from now on, each before anything that is stored beside it is found. What
+    /// was loaded before may be told once more.
+    fn follow(&self, follower: LogFollower);
     /// All copies that there are.
     fn load(&self) -> BoxFuture<'_, Vec<LogCopy>>;
     /// Adds a part to every copy. It is durable when this is done.

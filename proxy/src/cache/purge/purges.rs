@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::generation::Generation;
-use super::generations::{Generations, unix_seconds};
+use super::generations::{Generations, Purged, unix_seconds};
 use super::journal::Journal;
+use super::latecomers::Latecomers;
 use super::purge_log::{self, Kept, PurgeLog};
 use super::record::PurgeRecord;
 use super::scope::{Mode, Scope, ScopeKind};
@@ -19,7 +20,7 @@ use crate::telemetry::PurgeMetrics;
 
 /// Numbers that a start leaves out: some of those behind the latest one on disk may have been given out, to what is on
 /// disk, before the node ended.
-const LEFT_OUT: u64 = 1 << 30;
+pub(super) const LEFT_OUT: u64 = 1 << 30;
 
 /// Orders of operators that are remembered by name, to be shown.
 const MOST_REMEMBERED: usize = 256;
@@ -65,7 +66,12 @@ impl Purges {
 
     /// Those that a log has, which from now on gets all others. They are written on `runtime`.
     pub async fn open(kept: Arc<dyn PurgeLog>, runtime: &Handle, metrics: PurgeMetrics) -> Arc<Self> {
-        let loaded = purge_log::read(&kept.load().await);
+        let latecomers = Latecomers::new();
+        let follower = Arc::clone(&latecomers);
+        kept.follow(Arc::new(move |copy| follower.came(copy)));
+        let mut copies = kept.load().await;
+        copies.extend(latecomers.early());
+        let loaded = purge_log::read(&copies);
         let now = Generation::by(SystemTime::now());
         let generations = match loaded {
             Some(loaded) => {
@@ -85,14 +91,14 @@ impl Purges {
                 Generations::new(Secret::random(), now)
             }
         };
-        let generations = Arc::new(generations);
+        let (generations, journal) = (Arc::new(generations), Journal::new());
+        latecomers.begin(&generations, &journal, generations.latest());
         // Written whole before anything is added: a part that a crash cut off must not stand before what follows.
         let whole = purge_log::whole(generations.secret(), &generations.records());
         let begun = kept.replace(whole).await;
         if begun.on < begun.of {
             log::warn!(devices = begun.on, of = begun.of; "the record of purges could not be written on every device");
         }
-        let journal = Journal::new();
         runtime.spawn(Arc::clone(&journal).run(kept, Arc::clone(&generations), begun));
         Self::of(generations, Some(journal), metrics)
     }
@@ -108,10 +114,15 @@ impl Purges {
         &self.metrics
     }
 
-    /// Notes that what is stored of a path has changed. Nobody waits until that is written.
-    pub fn note_changed(&self, scope: &Scope, now: SystemTime) {
-        let records = self.purge(std::slice::from_ref(scope), Mode::Hard, unix_seconds(now));
-        self.note(records, scope.kind(), Mode::Hard);
+    /// Records an object that was found purged.
+    pub fn found_outdated(&self, mode: Mode, by: Purged) {
+        self.metrics.found_outdated(mode.as_str(), by.because.as_str());
+    }
+
+    /// Notes that what is stored of this has changed. Nobody waits until that is written.
+    pub fn note_changed(&self, scopes: &[Scope], now: SystemTime) {
+        let records = self.purge(scopes, Mode::Hard, unix_seconds(now));
+        self.note(records, ScopeKind::Changed, Mode::Hard);
     }
 
     /// Carries out an operator's order: in force when this returns, written when [`Self::written`] does. `name` is the

@@ -29,12 +29,18 @@ pub(super) enum Subject {
         host: u64,
         length: u32,
     },
-    /// A path by its hash, of which clients say that it has changed.
-    Changed(u64),
+    /// A path or URL of a site, by the hashes of both, of which clients say that it has changed.
+    Changed {
+        site: u64,
+        hash: u64,
+    },
     /// All hashes that have this place among those that are not told apart any more.
     Slot(u32),
-    /// The same of what clients say.
-    ChangedSlot(u32),
+    /// The same of what clients say of a site.
+    ChangedSlot {
+        site: u64,
+        slot: u32,
+    },
     /// Nothing: generations up to this one have been given out.
     Nothing,
 }
@@ -46,7 +52,7 @@ pub struct PurgeRecord {
     pub(super) subject: Subject,
 }
 
-/// Bytes of a record: generation, subject's hash, host's hash, length, time, kind, mode, and two that are zero.
+/// Bytes of a record: generation, subject's hash, hash of its host or site, length, time, kind, mode, and two that are zero.
 pub(super) const RECORD_BYTES: usize = 8 + 8 + 8 + 4 + 4 + 1 + 1 + 2;
 
 impl PurgeRecord {
@@ -62,9 +68,9 @@ impl PurgeRecord {
             Subject::SomeTag => (2, 0, 0, 0),
             Subject::Named(hash) => (3, hash, 0, 0),
             Subject::Prefix { hash, host, length } => (4, hash, host, length),
-            Subject::Changed(hash) => (5, hash, 0, 0),
+            Subject::Changed { site, hash } => (5, hash, site, 0),
             Subject::Slot(slot) => (6, 0, 0, slot),
-            Subject::ChangedSlot(slot) => (7, 0, 0, slot),
+            Subject::ChangedSlot { site, slot } => (7, 0, site, slot),
             Subject::Nothing => (8, 0, 0, 0),
             Subject::Tag(hash) => (9, hash, 0, 0),
         };
@@ -86,9 +92,9 @@ impl PurgeRecord {
             2 => Subject::SomeTag,
             3 => Subject::Named(hash),
             4 => Subject::Prefix { hash, host, length },
-            5 => Subject::Changed(hash),
+            5 => Subject::Changed { site: host, hash },
             6 => Subject::Slot(length),
-            7 => Subject::ChangedSlot(length),
+            7 => Subject::ChangedSlot { site: host, slot: length },
             8 => Subject::Nothing,
             9 => Subject::Tag(hash),
             _ => return None,
@@ -119,9 +125,9 @@ mod tests {
                 Subject::SomeTag,
                 Subject::Named(hash),
                 Subject::Prefix { hash, host, length },
-                Subject::Changed(hash),
+                Subject::Changed { site: host, hash },
                 Subject::Slot(length),
-                Subject::ChangedSlot(length),
+                Subject::ChangedSlot { site: host, slot: length },
                 Subject::Nothing,
                 Subject::Tag(hash),
             ];

@@ -20,9 +20,14 @@ pub enum Scope {
     Shared(String),
     /// All that has this tag.
     Tag(String),
-    /// What an unsafe method changed (RFC 9111 section 4.4): as [`Self::Path`], and noted apart, so that what clients send
-    /// never makes the node forget what operators purged.
-    Changed(String),
+    /// What an unsafe method changed (RFC 9111 section 4.4). Noted apart, so that what clients send never makes the node
+    /// forget what operators purged, nor what other sites' clients sent.
+    Changed {
+        /// A path or URL.
+        what: Box<Scope>,
+        /// The name by which its site takes its host: that, a domain it is below, or nothing for whichever host.
+        site: String,
+    },
 }
 
 /// The kinds of it.
@@ -45,10 +50,11 @@ pub enum ScopeKind {
 }
 
 impl Scope {
-    /// That of a resource that an unsafe method changed.
+    /// Those of a resource that an unsafe method changed, at the site with this name.
     #[must_use]
-    pub fn changed(key: &CacheKey) -> Self {
-        Self::Changed(Place::of(key).path().to_owned())
+    pub fn changed(key: &CacheKey, any_query: bool, site: &str) -> Vec<Self> {
+        let changed = |what| Self::Changed { what: Box::new(what), site: site.to_owned() };
+        Self::resource(key, any_query).into_iter().map(changed).collect()
     }
 
     /// Those of a resource: with any query, or with just its own and whatever may be for that, too.
@@ -69,7 +75,7 @@ impl Scope {
             Self::Path(_) => ScopeKind::Path,
             Self::Url(_) | Self::Shared(_) => ScopeKind::Url,
             Self::Tag(_) => ScopeKind::Tag,
-            Self::Changed(_) => ScopeKind::Changed,
+            Self::Changed { .. } => ScopeKind::Changed,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use siphasher::sip::SipHasher13;
 
+use super::changes::ANY_SITE;
 use super::generation::Lineage;
 
 /// The key of a node's hashes.
@@ -23,6 +24,7 @@ pub(super) enum Named {
     Lineage = 5,
     Base = 6,
     Shared = 7,
+    Site = 8,
 }
 
 /// Set in hashes of prefixes and in no others.
@@ -54,6 +56,11 @@ impl Secret {
         hasher.write_u8(kind as u8);
         hasher.write(text.as_bytes());
         hasher.finish() & !OF_PREFIX
+    }
+
+    /// The hash of a name of a site; that for whichever host has none.
+    pub(super) fn site(&self, name: &str) -> u64 {
+        if name.is_empty() { ANY_SITE } else { self.hash(Named::Site, name) }
     }
 
     pub(super) fn prefixes(&self) -> PrefixHasher {

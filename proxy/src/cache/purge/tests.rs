@@ -45,7 +45,8 @@ impl Thing {
             Scope::Everything => true,
             Scope::Host(host) => HOSTS[self.host] == host,
             Scope::Prefix(prefix) => path.starts_with(prefix),
-            Scope::Path(purged) | Scope::Changed(purged) => path == *purged,
+            Scope::Path(purged) => path == *purged,
+            Scope::Changed { what, .. } => self.is_concerned(what),
             Scope::Url(url) => self.url() == *url,
             Scope::Shared(_) => false,
             Scope::Tag(tag) => self.tags.is_none() || self.names().contains(&tag.as_str()),
@@ -70,7 +71,14 @@ fn scopes() -> impl Strategy<Value = Scope> {
             Scope::Prefix(path.get(..end).unwrap_or(&path).to_owned())
         }),
         4 => things().prop_map(move |thing| Scope::Path(path(&thing))),
-        4 => things().prop_map(move |thing| Scope::Changed(path(&thing))),
+        4 => (things(), any::<bool>(), 0..4_usize).prop_map(move |(thing, any_query, site)| {
+            let what = Box::new(if any_query { Scope::Path(path(&thing)) } else { Scope::Url(thing.url()) });
+            let host = HOSTS[thing.host];
+            let site = [host, host.split_once('.').unwrap().1, "", "test"][site];
+            // Of a site that the host is not of nothing is ever said.
+            let site = if host.ends_with(site) { site } else { host };
+            Scope::Changed { what, site: site.to_owned() }
+        }),
         6 => things().prop_map(|thing| Scope::Url(thing.url())),
         6 => (0..TAGS.len()).prop_map(|tag| Scope::Tag(TAGS[tag].to_owned())),
     ]
@@ -237,7 +245,76 @@ fn many_purges_take_bounded_memory_and_many_lengths_of_prefixes_are_all_found() 
     }
     for number in 0..100_000 {
         generations.purge(&[Scope::Url(format!("b.test/{number}"))], Mode::Hard, 0);
-        generations.purge(&[Scope::Changed("b.test/changed".to_owned())], Mode::Hard, 0);
+        let what = Box::new(Scope::Path("b.test/changed".to_owned()));
+        generations.purge(&[Scope::Changed { what, site: "b.test".to_owned() }], Mode::Hard, 0);
     }
     assert!(generations.names() <= 4096 + 64);
+}
+
+#[test]
+fn flood_of_unsafe_methods_at_one_site_leaves_what_other_sites_have_stored() {
+    let secret = Secret::random();
+    let generations = Generations::new(secret, Generation::default());
+    let object = |host: &str, number: usize| {
+        let key = CacheKey::new(Scheme::Https, host, &format!("/{number}"), None);
+        Provenance::new(key, generations.latest(), Tags::default())
+    };
+    // Of three sites, of which one takes whatever is below a domain.
+    let hosts = ["a.test", "b.test", "x.y.wide.test"];
+    let stored: Vec<Vec<_>> = hosts.map(|host| (0..500).map(|number| object(host, number)).collect()).into();
+    let change = |number: usize| {
+        let url = format!("n{number}.wide.test/api/{number}");
+        let changed = |what| Scope::Changed { what: Box::new(what), site: "wide.test".to_owned() };
+        generations.purge(&[changed(Scope::Url(url.clone())), changed(Scope::Shared(url))], Mode::Hard, 0);
+    };
+    (0..1_000_000).for_each(change);
+    assert!(generations.names() <= 1 << 17);
+    // Of what was never asked for since: whoever was asked for remembers that it was outlived.
+    let again = Generations::new(secret, Generation::default());
+    again.restore(generations.records());
+    for table in [&generations, &again] {
+        let gone = |of: usize| {
+            let verdicts = stored[of].iter().map(|object| table.judge(&object.unchecked()));
+            verdicts.filter(|verdict| *verdict != Verdict::Current).collect::<Vec<_>>()
+        };
+        assert_eq!((gone(0), gone(1)), (vec![], vec![]));
+        assert!(gone(2).len() > 400, "the site itself pays: {}", gone(2).len());
+        assert!(gone(2).iter().all(|verdict| matches!(verdict, Verdict::Gone(by) if by.because == Because::Folded)));
+    }
+}
+
+#[test]
+fn change_of_a_url_is_one_of_its_query_and_of_what_many_queries_share() {
+    let generations = Generations::new(Secret::random(), Generation::default());
+    let key = |path: &str, query: &'static str| CacheKey::new(Scheme::Https, "a.test", path, Some(query.as_bytes()));
+    let born = generations.latest();
+    let object = |key: CacheKey| Provenance::new(key, born, Tags::default());
+    let objects = || {
+        let shared = key("/a", "v=9").modulo_search("params", "");
+        [key("/a", "v=1"), key("/a", "v=2"), shared, key("/b", "v=1")].map(object)
+    };
+    let check = |any_query, site, expected: [bool; 4]| {
+        generations.purge(&Scope::changed(&key("/a", "v=1"), any_query, site), Mode::Hard, 0);
+        let is_gone = |object: &Provenance| matches!(generations.judge(object), Verdict::Gone(_));
+        assert_eq!(objects().each_ref().map(is_gone), expected, "{site}");
+    };
+    check(false, "a.test", [true, false, true, false]);
+    check(true, "test", [true, true, true, false]);
+}
+
+#[test]
+fn of_two_reasons_the_better_one_is_told() {
+    let generations = Generations::telling_apart(Secret::random(), Generation::default(), 1, 1);
+    let thing = Thing { host: 0, path: 1, query: 0, https: true, tags: None };
+    let object = thing.fetched(&generations);
+    let because = || match generations.judge(&object) {
+        Verdict::Gone(by) => by.because,
+        other => panic!("{other:?}"),
+    };
+    generations.purge(&[Scope::Tag("red".to_owned())], Mode::Hard, 0);
+    assert_eq!(because(), Because::AllTags);
+    generations.purge(&[Scope::Url("a.test/a".to_owned())], Mode::Hard, 0);
+    assert_eq!(because(), Because::Exact);
+    generations.purge(&[Scope::Url("a.test/b".to_owned())], Mode::Hard, 0);
+    assert_eq!(because(), Because::AllTags, "the URL is folded");
 }

@@ -26,8 +26,10 @@ impl PurgeMetrics {
             ),
             outdated: families.counters(
                 "tidegate_purged_objects_total",
-                "Stored objects that were asked for and found purged, or taken out as such, by mode.",
-                &["mode"],
+                "Stored objects that were asked for and found purged, or taken out as such, by mode and by why: the purge \
+                 was about them (exact), they count as having all tags (all_tags), or what was purged is not told apart from \
+                 them any more (folded).",
+                &["mode", "because"],
             ),
             with_all_tags: families.counter(
                 "tidegate_overtagged_responses_total",
@@ -48,8 +50,8 @@ impl PurgeMetrics {
     }
 
     /// Records an object that was found purged.
-    pub fn found_outdated(&self, mode: &'static str) {
-        self.outdated.with_label_values(&[mode]).inc();
+    pub fn found_outdated(&self, mode: &'static str, because: &'static str) {
+        self.outdated.with_label_values(&[mode, because]).inc();
     }
 
     /// Records a response with more tags than are told apart.

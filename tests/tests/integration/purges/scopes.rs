@@ -183,3 +183,36 @@ async fn command_purges_and_says_so() {
     let (status, _) = order(&edge, &json!({ "everything": true })).await;
     assert_eq!(status, 200);
 }
+
+#[tokio::test]
+async fn unsafe_method_makes_its_url_invalid_as_keys_have_it_and_no_other_query() {
+    let origin = Origin::start().await;
+    let policy = "key: {query: {except: [utm]}, sort_query: true, headers: [x-tier]}";
+    let edge = Edge::start(&EdgeConfig::to(&origin).policy_yaml(policy)).await;
+    let client = edge.client(Protocol::Http2).await;
+    let ask = async |target: &str, tier: &str| {
+        let request = Request::get(target).field("x-tier", tier);
+        within("an answer", client.request(request)).await.unwrap().text()
+    };
+    let change = async |target: &str| {
+        let posted = within("an answer", client.request(Request::new("POST", target).body("x"))).await.unwrap();
+        assert_eq!(posted.status, 200);
+    };
+    origin.on("/a", page("old", "t"));
+    for (target, tier) in [("/a?b=1&c=2", "gold"), ("/a?b=1&c=2", "silver"), ("/a?b=2", "gold"), ("/a", "gold")] {
+        assert_eq!(ask(target, tier).await, "old");
+    }
+    edge.until_fills_end().await;
+    origin.on("/a", page("new", "t"));
+    change("/a?utm=x&c=2&b=1").await;
+    for (target, tier, version) in [
+        ("/a?b=1&c=2", "gold", "new"),
+        ("/a?c=2&b=1&utm=y", "silver", "new"),
+        ("/a?b=2", "gold", "old"),
+        ("/a?utm=z", "gold", "old"),
+    ] {
+        assert_eq!(ask(target, tier).await, version, "{target} {tier}");
+    }
+    change("/a?utm=x").await;
+    assert_eq!((ask("/a", "gold").await, ask("/a?b=2", "gold").await), ("new".to_owned(), "old".to_owned()));
+}

@@ -21,7 +21,7 @@ use super::loads::{Joined, Load};
 use super::tier::{DiskRecord, Kind};
 use super::{Beneath, key};
 use crate::cache::key::CacheKey;
-use crate::cache::purge::Verdict;
+use crate::cache::purge::{Mode, Verdict};
 use crate::cache::rules::decide::{Decision, decide};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::slicing::{Layout, is_possible_length};
@@ -243,7 +243,8 @@ impl<R: FetchRequest> Landing<R> {
 
     async fn object(&self, record: DiskRecord, reserved: &mut Reservation) -> Result<Object, Fault> {
         let head = HeadRecord::decode(&record.head, &self.key.primary, self.beneath.lineage).ok_or(Fault::Useless)?;
-        if matches!(self.engine.purges.judge(&head.provenance), Verdict::Gone(_)) {
+        if let Verdict::Gone(purged) = self.engine.purges.judge(&head.provenance) {
+            self.engine.purges.found_outdated(Mode::Hard, purged);
             return Err(Fault::Useless);
         }
         let is_sliced = matches!(head.laid, Laid::Slices { .. });

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::super::purge_log::LogCopy;
+use super::super::purge_log::{LogCopy, LogFollower};
 use super::super::{Provenance, Tags, Verdict};
 use super::*;
 use crate::cache::key::{CacheKey, Scheme};
@@ -19,6 +19,7 @@ struct Copies {
     second_is_away: AtomicBool,
     /// Neither takes anything.
     full: AtomicBool,
+    followers: Mutex<Vec<LogFollower>>,
     /// Bytes that each takes; any number where it is zero.
     room: AtomicUsize,
 }
@@ -39,6 +40,10 @@ impl Copies {
 }
 
 impl PurgeLog for Copies {
+    fn follow(&self, follower: LogFollower) {
+        self.followers.lock().push(follower);
+    }
+
     fn load(&self) -> BoxFuture<'_, Vec<LogCopy>> {
         let copies = self.copies.lock().to_vec();
         async move { copies }.boxed()
@@ -138,7 +143,8 @@ async fn many_purges_are_written_many_at_once() {
     let purges = open(&copies).await;
     let stored = object(&purges, "/99999");
     for number in 0..100_000 {
-        purges.note_changed(&Scope::Changed(format!("a.test/{number}")), SystemTime::now());
+        let what = Box::new(Scope::Url(format!("a.test/{number}")));
+        purges.note_changed(&[Scope::Changed { what, site: "a.test".to_owned() }], SystemTime::now());
     }
     purges.written().await;
     assert!(copies.copies.lock()[0].parts.len() < 10);
@@ -175,4 +181,74 @@ async fn record_for_which_there_is_no_room_says_in_brief_that_everything_was_pur
     }
     let second = open(&copies).await;
     assert!(is_gone(&second, &again(&stored, &first, &second).unwrap()));
+}
+
+/// Has a device come that was not there when the node started.
+fn come_late(copies: &Copies, copy: &LogCopy) {
+    copies.followers.lock().iter().for_each(|follower| follower(copy.clone()));
+}
+
+#[tokio::test]
+async fn purge_that_a_late_device_alone_knows_concerns_all_that_was_stored_by_then() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let stored = ["/1", "/2"].map(|path| object(&first, path));
+    // Only the second copy gets to know of this one.
+    let without = copies.copies.lock()[0].clone();
+    purge(&first, "/1").await;
+    let with = copies.copies.lock()[1].clone();
+    *copies.copies.lock() = [without, LogCopy::default()];
+    let second = open(&copies).await;
+    let read = stored.each_ref().map(|object| again(object, &first, &second).unwrap());
+    let meanwhile = object(&second, "/1");
+    assert!(read.iter().all(|object| !is_gone(&second, object)));
+    come_late(&copies, &with);
+    assert_eq!(read.each_ref().map(|object| is_gone(&second, object)), [true, false]);
+    assert!(is_gone(&second, &meanwhile), "by its name: nobody knows what it was made of");
+    let later = object(&second, "/1");
+    // What is known by then is no news, however often it is told.
+    come_late(&copies, &with);
+    assert!(!is_gone(&second, &later));
+    second.written().await;
+    let third = open(&copies).await;
+    assert!(is_gone(&third, &again(&stored[0], &first, &third).unwrap()), "it is written");
+}
+
+#[tokio::test]
+async fn late_device_whose_record_cannot_be_read_has_everything_purged_and_an_empty_or_foreign_one_nothing() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let whole = copies.copies.lock()[0].clone();
+    let foreign = Arc::new(Copies::default());
+    let other = open(&foreign).await;
+    purge(&other, "/1").await;
+    let foreign = foreign.copies.lock()[0].clone();
+    let check = |copy: LogCopy, expected: bool| {
+        let stored = object(&first, "/1");
+        come_late(&copies, &copy);
+        assert_eq!(is_gone(&first, &stored), expected, "{copy:?}");
+    };
+    check(LogCopy::default(), false);
+    check(foreign, false);
+    check(whole.clone(), false);
+    check(LogCopy { is_damaged: true, ..whole.clone() }, true);
+    check(LogCopy { is_damaged: true, ..LogCopy::default() }, true);
+    check(LogCopy { parts: vec![Bytes::from_static(b"foreign")], is_damaged: false }, true);
+}
+
+#[tokio::test]
+async fn late_device_from_a_time_with_greater_numbers_has_everything_purged_and_numbers_go_on_behind_its_own() {
+    let copies = Arc::new(Copies::default());
+    let first = open(&copies).await;
+    let without = copies.copies.lock()[0].clone();
+    first.skip_to(Generation(first.latest().0 + (1 << 40)));
+    let stored = object(&first, "/1");
+    purge(&first, "/2").await;
+    let with = copies.copies.lock()[1].clone();
+    *copies.copies.lock() = [without, LogCopy::default()];
+    let second = open(&copies).await;
+    let read = again(&stored, &first, &second).unwrap();
+    purge(&second, "/1").await;
+    come_late(&copies, &with);
+    assert!(is_gone(&second, &read));
 }
