@@ -64,6 +64,20 @@ pub enum DiscardReason {
 }
 
 impl DiscardReason {
+    /// All reasons, for metrics that begin with 0.
+    pub const ALL: [Self; 10] = [
+        Self::DamagedEntry,
+        Self::OtherEpoch,
+        Self::OutOfBounds,
+        Self::Expired,
+        Self::Removed,
+        Self::Superseded,
+        Self::ForeignSegment,
+        Self::UnreadableSegment,
+        Self::BeyondCapacity,
+        Self::ForeignFile,
+    ];
+
     /// The reason as a word for metrics and log lines.
     pub fn as_str(self) -> &'static str {
         match self {

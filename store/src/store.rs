@@ -92,6 +92,9 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// All reasons, for metrics that begin with 0.
+    pub const ALL: [Self; 4] = [Self::NotAdmitted, Self::Busy, Self::NoDevice, Self::TooLarge];
+
     /// The reason as a word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -156,7 +159,7 @@ impl Store {
         let source = self.source(key);
         async move {
             match source? {
-                Source::Queue(record) => Some(record),
+                Source::Here(record) => Some(record),
                 Source::Device(reply) => match reply.await.ok()? {
                     Reply::Record(record) => record,
                     Reply::Page(_) => None,
@@ -167,12 +170,20 @@ impl Store {
 
     fn source(&self, key: &Key) -> Option<Source> {
         if let Some(record) = self.queued(key) {
-            return Some(Source::Queue(record));
+            return Some(Source::Here(record));
         }
         let (device, place) = self.newest(key)?;
+        if let Some(record) = device.read_now(key, &place) {
+            return Some(Source::Here(record));
+        }
         // A device that hangs is not asked; an older record on another is none.
         let reply = device.readable().then(|| device.ask(Question::Record(key.clone(), place)))?;
         reply.map(Source::Device)
+    }
+
+    /// Whether a record of this key waits to be written: it is not on its device yet.
+    pub fn is_queued(&self, key: &Key) -> bool {
+        self.devices.iter().any(|device| matches!(device.queued(key), Queue::Record(_)))
     }
 
     fn queued(&self, key: &Key) -> Option<Record> {
@@ -288,7 +299,7 @@ impl Store {
 
     /// Pins a record, so that it stays whatever else wants its room, or lets it go again.
     pub fn pin(&self, key: &Key, pinned: bool) -> Pinning {
-        if self.devices.iter().any(|device| matches!(device.queued(key), Queue::Record(_))) {
+        if self.is_queued(key) {
             return Pinning::Waiting;
         }
         match self.newest(key).map(|(device, _)| device.volume()) {
@@ -337,7 +348,8 @@ impl Store {
 }
 
 enum Source {
-    Queue(Record),
+    /// Here: it is queued, or the system has it in memory.
+    Here(Record),
     Device(tokio::sync::oneshot::Receiver<Reply>),
 }
 

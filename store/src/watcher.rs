@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::figures::{Reclaimed, Recovered};
 use crate::volume::Origin;
 
-/// Is told what happens. Called from the devices' own threads, often: it must be quick and must not call the store.
+/// Is told what happens. Called from the devices' own threads, and of reads that needed no waiting on the thread of who
+/// asked, often: it must be quick and must not call the store.
 pub trait Watcher: Send + Sync {
     /// Something happened on the device of this directory.
     fn saw(&self, device: &str, event: &Event<'_>);
@@ -109,6 +110,9 @@ pub enum ReadOutcome {
 }
 
 impl ReadOutcome {
+    /// All outcomes, for metrics that begin with 0.
+    pub const ALL: [Self; 5] = [Self::Found, Self::Gone, Self::Corrupt, Self::Failed, Self::Late];
+
     /// The outcome as a word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -135,6 +139,9 @@ pub enum NotWritten {
 }
 
 impl NotWritten {
+    /// All reasons, for metrics that begin with 0.
+    pub const ALL: [Self; 4] = [Self::Cancelled, Self::AboveCeiling, Self::TooLarge, Self::Failed];
+
     /// The reason as a word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -26,25 +26,30 @@ pub(super) fn to_text(answer: &Value) -> String {
     found
         .push(("not canonical", (answer["canonical"] == false).then(|| "so that it never fills the cache".to_owned())));
     found.push(("now", Some(format!("{}: {}", plain(&decision["action"]), plain(&decision["why"])))));
-    found.push(("stored", Some(stored(&answer["stored"]))));
+    found.push(("stored", Some(stored(&answer["stored"], answer["on_disk"] == true))));
     found.extend(details(&answer["stored"]));
     found.push(("purged", purged(&answer["purged"])));
     found.push(("not stored", not_stored(&answer["not_stored"])));
     lines(&found)
 }
 
-fn stored(stored: &Value) -> String {
+fn stored(stored: &Value, on_disk: bool) -> String {
     if stored.is_null() {
         return "nothing".to_owned();
     }
+    let tier = match stored["tier"].as_str() {
+        Some("memory") if on_disk => "in memory and on disk",
+        Some("memory") => "in memory",
+        _ => "on disk",
+    };
     let fresh_for = stored["fresh_for"].as_i64().unwrap_or(0);
     let freshness = match fresh_for {
         1.. => format!("fresh for {fresh_for} s"),
         _ => format!("stale for {} s", -fresh_for),
     };
     let length = stored["length"].as_u64().map_or("unknown length".to_owned(), |length| format!("{length} bytes"));
-    let (tier, status, age) = (plain(&stored["tier"]), &stored["status"], &stored["age"]);
-    format!("in {tier}: {status}, {length}, {age} s old, {freshness}")
+    let (status, age) = (&stored["status"], &stored["age"]);
+    format!("{tier}: {status}, {length}, {age} s old, {freshness}")
 }
 
 fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
@@ -129,12 +134,12 @@ mod tests {
                 "stale": { "while_revalidate": 0.0, "if_error": null, "must_revalidate": false },
                 "vary": [{ "field": "accept-language", "value": "de" }], "etag": "\"\u{1b}[1m\"",
             },
-            "decision": { "action": "serve", "why": "it is fresh" }, "not_stored": null,
+            "decision": { "action": "serve", "why": "it is fresh" }, "not_stored": null, "on_disk": true,
         });
         assert_eq!(
             to_text(&answer),
             "site           s\nroute          r\norigin pool    p\ncache policy   c\nkey            https://a.test/b\n               \
-             country DE\na fill sends   /b\nnow            serve: it is fresh\nstored         in memory: 200, 5 bytes, 3 s \
+             country DE\na fill sends   /b\nnow            serve: it is fresh\nstored         in memory and on disk: 200, 5 bytes, 3 s \
              old, fresh for 57 s\nfreshness      60.0 s by max-age\nstale answers  0.0 s while it is revalidated; when the \
              origin fails: unsaid\nvaries by      accept-language: de\nentity tag     \"\u{fffd}[1m\"\npinned         whatever else wants its room"
         );

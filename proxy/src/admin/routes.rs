@@ -55,7 +55,7 @@ const ROUTES: [Route; 23] = [
     Route { method: Method::GET, path: "/status", handler: Now(status) },
     Route { method: Method::GET, path: "/origins", handler: Now(origins) },
     Route { method: Method::GET, path: "/geo", handler: Now(geo_answers::geo) },
-    Route { method: Method::GET, path: "/cache/explain", handler: Now(cache_answers::explain) },
+    Route { method: Method::GET, path: "/cache/explain", handler: Later(cache_answers::explain) },
     Route { method: Method::GET, path: "/cache/stats", handler: Later(content_answers::stats) },
     Route { method: Method::GET, path: "/cache/entries", handler: Later(content_answers::list) },
     Route { method: Method::GET, path: "/cache/pins", handler: Now(pin_answers::list) },

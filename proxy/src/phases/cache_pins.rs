@@ -12,14 +12,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::StatusCode;
 use serde_json::{Value, json};
+use tidegate_store::StateCopy;
 use tokio::sync::Mutex;
 
 use super::explain::{ask, understand};
 use crate::admin::{CacheQuestion, PinsCache};
-use crate::cache::disk::DiskStore;
+use crate::cache::disk::{DiskStore, LateCopies};
 use crate::cache::engine::{NotPinned, Pin};
 use crate::edge_proxy::EdgeProxy;
-use book::{Book, Page};
+use book::{Book, NAME as BOOK, Page, Taken};
 
 /// Between two looks whether everything pinned still is: it may have been stored anew.
 const BETWEEN: Duration = Duration::from_secs(15);
@@ -65,17 +66,38 @@ impl Pins {
 
     /// Reads what was pinned before the start, then sees to it that all of it stays so. Never ends.
     pub(crate) async fn run(self: Arc<Self>) {
-        if let Some(disk) = &self.disk {
-            let mut book = self.book.lock().await;
-            book.read(disk).await;
-            *self.shown.lock() = book.shown();
-            drop(book);
-            disk.store().recovered().await;
-        }
+        let Some(disk) = &self.disk else {
+            loop {
+                self.look_after().await;
+                tokio::time::sleep(BETWEEN).await;
+            }
+        };
+        let late = LateCopies::follow(disk.store(), BOOK);
+        let mut book = self.book.lock().await;
+        let copies = disk.store().load_state(BOOK).await.copies;
+        self.take(&mut book, copies, disk).await;
+        drop(book);
         loop {
+            disk.store().recovered().await;
             self.look_after().await;
-            tokio::time::sleep(BETWEEN).await;
+            tokio::select! {
+                () = tokio::time::sleep(BETWEEN) => {}
+                () = late.come() => {
+                    let mut book = self.book.lock().await;
+                    self.take(&mut book, late.take(), disk).await;
+                }
+            }
         }
+    }
+
+    /// Takes what devices have, if it is later than what is known, and has those write the list that have another one.
+    async fn take(&self, book: &mut Book, copies: Vec<StateCopy>, disk: &DiskStore) {
+        let Taken { let_go, is_wanting } = book.take(copies);
+        let_go.iter().filter_map(|page| page.state.as_ref().ok()).for_each(|pin| self.proxy.cache.unpin(pin));
+        if is_wanting {
+            book.write(disk).await;
+        }
+        *self.shown.lock() = book.shown();
     }
 
     /// Pins again what was stored anew, and lets go what nobody wants any more.
@@ -120,7 +142,7 @@ impl Pins {
         }
         let page = Page { question, at: SystemTime::now(), state };
         let mut answer = page.shown();
-        book.pages.push(page);
+        book.add(page);
         self.write(&mut book, &mut answer).await;
         (StatusCode::OK, answer)
     }
@@ -131,7 +153,7 @@ impl Pins {
             let message = "nothing is pinned by this URL and these fields; GET /cache/pins lists what is";
             return refused(StatusCode::NOT_FOUND, "not_pinned", message);
         };
-        let page = book.pages.remove(number);
+        let page = book.remove(number);
         if let Ok(pin) = &page.state {
             self.proxy.cache.unpin(pin);
         }

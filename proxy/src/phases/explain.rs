@@ -1,6 +1,7 @@
 //! Says to operators how the cache sees a URL: route, key and its parts, what is stored, and what a request would come to.
 //!
-//! It asks what a request asks, by the same functions, and answers nobody but operators; nothing is fetched for it.
+//! It asks what a request asks, by the same functions, and answers nobody but operators; nothing is fetched for it. What is
+//! on disk alone is read, and comes into memory by that.
 
 mod report;
 
@@ -8,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use tidegate_config::model::CachePolicy;
@@ -35,16 +38,21 @@ pub(super) struct Understood {
 }
 
 impl ExplainsCache for Explainer {
-    fn explain(&self, question: &CacheQuestion) -> Result<Value, String> {
-        let understood = understand(question)?;
-        let proxy = &*self.0;
-        let (mut context, asked) = (understood.context(proxy), understood.asked());
-        let verdict = find(&asked, &mut context);
-        Ok(match verdict {
-            Verdict::Route(matched) | Verdict::Preflight(matched) => explain(proxy, &asked, &context, &matched),
-            Verdict::Refuse(status) => json!({ "answered_by": "node", "status": status.as_u16() }),
-            Verdict::Redirect(location) => json!({ "answered_by": "node", "status": 308, "location": location }),
-        })
+    fn explain(&self, question: &CacheQuestion) -> BoxFuture<'static, Result<Value, String>> {
+        let (proxy, understood) = (Arc::clone(&self.0), understand(question));
+        async move {
+            let understood = understood?;
+            let (mut context, asked) = (understood.context(&proxy), understood.asked());
+            let verdict = find(&asked, &mut context);
+            Ok(match verdict {
+                Verdict::Route(matched) | Verdict::Preflight(matched) => {
+                    explain(&proxy, &asked, &context, &matched).await
+                }
+                Verdict::Refuse(status) => json!({ "answered_by": "node", "status": status.as_u16() }),
+                Verdict::Redirect(location) => json!({ "answered_by": "node", "status": 308, "location": location }),
+            })
+        }
+        .boxed()
     }
 }
 
@@ -99,7 +107,7 @@ pub(super) fn ask(proxy: &EdgeProxy, understood: &Understood) -> Option<AskedOfC
     })
 }
 
-fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> Value {
+async fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> Value {
     let policy = &matched.route.cache_policy;
     let key = cache_key(asked, context, matched);
     let fields = selecting_fields(&policy.key, asked.fields);
@@ -107,7 +115,7 @@ fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, match
     let may_fill = matched.path_as_sent;
     let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path: &matched.path, may_fill };
     let now = SystemTime::now();
-    let found = proxy.cache.explain(&lookup, now);
+    let found = proxy.cache.explain(&lookup, now).await;
     let pool = matched.route.pool(matched.pool).map(|pool| pool.name.to_string());
     let sent = CacheKey::sent_target(policy, &matched.path, asked.target);
     json!({

@@ -11,7 +11,7 @@ mod trace_context;
 
 pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
-    AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, CompressionOutcome, DiskMetrics, DiskUsage, EvictionCause, FillInFlight,
+    AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, CompressionOutcome, DEVICE_AWAY, DiskEvictionCause, DiskMetrics, DiskUsage, EvictionCause, FillInFlight,
     FillMetrics, FillOutcome, GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics,
     LookupOutcome, Metrics, MirrorOutcome, MissReason, OriginMetrics, OriginOutcome, PoolMetrics, PrefetchOutcome,
     ProbeOutcome, PurgeMetrics, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics, ResumeOutcome, RetryReason,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tidegate_store::{StateCopy, Store};
 
 use super::DiskStore;
-use crate::cache::engine::{CacheEngine, FetchRequest, WarmUp};
+use super::late_copies::LateCopies;
+use crate::cache::engine::{CacheEngine, FetchRequest, WarmUp, hot_list_made_at};
 use crate::telemetry::DiskMetrics;
 
 /// Its name on a device.
@@ -29,6 +30,8 @@ pub struct HotList<R: FetchRequest> {
     store: Arc<Store>,
     metrics: Arc<DiskMetrics>,
     most_bytes: usize,
+    /// When this process began, in seconds since 1970: lists from then on are its own.
+    began: u64,
     /// Until memory is warm its list is a worse one than that on disk.
     is_warm: AtomicBool,
 }
@@ -39,22 +42,46 @@ impl<R: FetchRequest> HotList<R> {
     pub fn new(engine: Arc<CacheEngine<R>>, disk: &DiskStore) -> Arc<Self> {
         let most_bytes = usize::try_from((disk.smallest / PART).min(MOST_BYTES)).unwrap_or(0);
         let (store, metrics) = (Arc::clone(&disk.store), Arc::clone(&disk.metrics));
-        Arc::new(Self { engine, store, metrics, most_bytes, is_warm: AtomicBool::new(false) })
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Arc::new(Self { engine, store, metrics, most_bytes, began, is_warm: AtomicBool::new(false) })
     }
 
     /// Warms memory by the list of before, then writes one again and again.
     pub async fn run(self: Arc<Self>) {
+        let late = LateCopies::follow(&self.store, NAME);
         self.store.recovered().await;
         let copies = self.store.load_state(NAME).await;
-        let first = |StateCopy { blob, .. }: StateCopy| blob.and_then(|blob| blob.parts.into_iter().next());
-        let lists: Vec<Bytes> = copies.into_iter().filter_map(first).collect();
-        let warm_up = self.engine.warm_up(&lists).await;
-        self.tell(warm_up);
+        let mut latest = self.warm_by(copies.into_iter().filter_map(list_of).collect()).await;
         self.is_warm.store(true, Ordering::Release);
+        let mut next = tokio::time::Instant::now() + BETWEEN;
         loop {
-            tokio::time::sleep(BETWEEN).await;
-            self.save().await;
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {
+                    self.save().await;
+                    next = tokio::time::Instant::now() + BETWEEN;
+                }
+                () = late.come() => latest = self.warm_late(late.take(), latest).await,
+            }
         }
+    }
+
+    /// Warms memory by what a device has that was away at the start, if that is later than what was read then.
+    async fn warm_late(&self, copies: Vec<StateCopy>, latest: u64) -> u64 {
+        let lists = copies.into_iter().filter_map(list_of);
+        let lists: Vec<_> = lists.filter(|(made, _)| (latest + 1..self.began).contains(made)).collect();
+        if lists.is_empty() {
+            return latest;
+        }
+        self.store.recovered().await;
+        self.warm_by(lists).await.max(latest)
+    }
+
+    /// Warms memory by the latest of these lists; when that was made.
+    async fn warm_by(&self, lists: Vec<(u64, Bytes)>) -> u64 {
+        let Some((made, list)) = lists.into_iter().max_by_key(|(made, _)| *made) else { return 0 };
+        let warm_up = self.engine.warm_up(&list).await;
+        self.tell(warm_up);
+        made
     }
 
     /// Writes the list of what memory holds now, on every device that can be written.
@@ -72,12 +99,27 @@ impl<R: FetchRequest> HotList<R> {
     }
 
     fn tell(&self, warm_up: WarmUp) {
-        let WarmUp { listed, loaded, left, bytes, end, took } = warm_up;
-        self.metrics.warmed(loaded, listed - loaded);
-        if listed > 0 {
-            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            log::info!(listed, loaded, not_there = left, bytes, took_ms, end = end.as_str();
-                "memory was warmed from disk with what it had before");
-        }
+        let WarmUp { listed, loaded, in_memory, not_there, bytes, end, took } = warm_up;
+        self.metrics.warmed(&[
+            ("loaded", loaded),
+            ("in_memory", in_memory),
+            ("not_there", not_there),
+            ("left_out", listed - loaded - in_memory - not_there),
+        ]);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        log::info!(listed, loaded, in_memory, not_there, bytes, took_ms, end = end.as_str();
+            "memory was warmed from disk with what it had before");
     }
+}
+
+/// The list that a device has, and when it was made.
+fn list_of(copy: StateCopy) -> Option<(u64, Bytes)> {
+    let StateCopy { device, blob } = copy;
+    let blob = blob?;
+    let list = blob.parts.into_iter().next().and_then(|list| Some((hot_list_made_at(&list)?, list)));
+    if list.is_none() {
+        log::warn!(device = device.as_ref(), unreadable_bytes = blob.unreadable_bytes;
+            "the list of what memory held before is damaged, and not used: memory fills as clients ask");
+    }
+    list
 }

@@ -5,6 +5,7 @@
 
 mod hot_list;
 mod keeper;
+mod late_copies;
 mod purge_log;
 mod shares;
 mod tier;
@@ -26,6 +27,7 @@ use tier::Tier;
 use watcher::Reporter;
 
 pub use hot_list::HotList;
+pub use late_copies::LateCopies;
 pub use shares::in_bytes as shares_in_bytes;
 
 /// The store of a node.
@@ -60,6 +62,8 @@ impl DiskStore {
         options.limits.read_deadline = disk.read_timeout;
         let store = Store::open(options);
         set_shares(&store, disk);
+        let directories: Vec<_> = disk.devices.iter().map(|device| device.directory.display().to_string()).collect();
+        metrics.disk().begin(directories.iter().map(String::as_str));
         let figures = Arc::clone(&store);
         metrics.disk().read_usage_from(move || usage(&figures));
         Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime, smallest }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_store::{DeviceState, Event, Origin, Reclaimed, Recovered, Watcher};
 
-use crate::telemetry::{DiskMetrics, Metrics};
+use crate::telemetry::{DEVICE_AWAY, DiskEvictionCause, DiskMetrics, Metrics};
 
 /// Tells of devices.
 pub(super) struct Reporter {
@@ -29,7 +29,7 @@ impl Watcher for Reporter {
             }
             Event::Written { bytes, waited, took } => self.metrics.written(device, *bytes, *waited + *took),
             Event::NotWritten { why } => self.metrics.not_written(device, why.as_str(), 1),
-            Event::QueueDropped { records } => self.metrics.not_written(device, "device_away", *records),
+            Event::QueueDropped { records } => self.metrics.not_written(device, DEVICE_AWAY, *records),
             Event::Swept { seen, expired, dropped } => {
                 log::debug!(device, seen, expired, dropped; "all that is stored was looked at");
             }
@@ -63,7 +63,11 @@ impl Reporter {
     fn reclaimed(&self, device: &str, reclaimed: &Reclaimed) {
         let Reclaimed { age, evicted, expired, dropped, carried_bytes, .. } = *reclaimed;
         self.metrics.reclaimed(device, age, carried_bytes);
-        for (cause, records) in [("capacity", evicted), ("expired", expired), ("purged", dropped)] {
+        for (cause, records) in [
+            (DiskEvictionCause::Capacity, evicted),
+            (DiskEvictionCause::Expired, expired),
+            (DiskEvictionCause::Purged, dropped),
+        ] {
             self.metrics.evicted(device, cause, records);
         }
     }

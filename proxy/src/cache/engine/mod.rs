@@ -50,7 +50,7 @@ pub use coded::Coded;
 pub use contents::{MemoryCursor, MemoryPage, SiteContents, StoredEntry, Wanted};
 pub use disk::fuzz_stored_head;
 pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, Pinning, record_is_gone, site_tag};
-pub use explanation::{Explanation, NotStoredNote, Presence, SliceCounts};
+pub use explanation::{Explanation, FoundIn, NotStoredNote, Presence, SliceCounts};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
 pub use interim::{Hearing, InterimHead};
 pub use live::{HeldBack, Hold, KnownPlaylist};
@@ -58,7 +58,7 @@ pub use memory::MemoryFigures;
 pub use object::Object;
 pub use pins::{NotPinned, Pin, PinnedIn};
 pub use purging::Change;
-pub use warming::{WarmUp, WarmUpEnd};
+pub use warming::{WarmUp, WarmUpEnd, hot_list_made_at};
 
 use super::key::CacheKey;
 use super::purge::{Provenance, Purges, Tags};

@@ -50,14 +50,30 @@ pub struct WarmUp {
     pub listed: u64,
     /// What was read from disk, how keys vary included.
     pub loaded: u64,
-    /// What was not there any more, or could not be read, or was in memory already.
-    pub left: u64,
+    /// What was in memory already: somebody had asked for it, or it is pinned.
+    pub in_memory: u64,
+    /// What was not there any more, or could not be read.
+    pub not_there: u64,
     /// Bytes of bodies that were read.
     pub bytes: u64,
     /// Why it ended.
     pub end: WarmUpEnd,
     /// How long it took.
     pub took: Duration,
+}
+
+/// What came of one key of a list.
+enum Warmed {
+    /// It was read; so long is its body.
+    Loaded(u64),
+    InMemory,
+    NotThere,
+}
+
+/// When a list was made, in seconds since 1970. `None`: it is no list that this version understands.
+#[must_use]
+pub fn hot_list_made_at(list: &[u8]) -> Option<u64> {
+    hot_list::made_at(list)
 }
 
 impl<R: FetchRequest> CacheEngine<R> {
@@ -68,14 +84,15 @@ impl<R: FetchRequest> CacheEngine<R> {
         hot_list::write(&self.memory, now, most_bytes)
     }
 
-    /// Reads into memory what the latest of these lists has, as far as it is on disk.
-    pub async fn warm_up(self: &Arc<Self>, lists: &[Bytes]) -> WarmUp {
+    /// Reads into memory what this list has, as far as it is on disk.
+    pub async fn warm_up(self: &Arc<Self>, list: &[u8]) -> WarmUp {
         let begun = Instant::now();
-        let keys = hot_list::read(lists);
+        let keys = hot_list::read(list);
         let mut warm_up = WarmUp {
             listed: keys.len() as u64,
             loaded: 0,
-            left: 0,
+            in_memory: 0,
+            not_there: 0,
             bytes: 0,
             end: WarmUpEnd::Done,
             took: Duration::ZERO,
@@ -88,11 +105,12 @@ impl<R: FetchRequest> CacheEngine<R> {
             let mut bytes = 0;
             for read in join_all(keys.iter().map(|key| self.warm(key))).await {
                 match read {
-                    Some(length) => {
+                    Warmed::Loaded(length) => {
                         warm_up.loaded += 1;
                         bytes += length;
                     }
-                    None => warm_up.left += 1,
+                    Warmed::InMemory => warm_up.in_memory += 1,
+                    Warmed::NotThere => warm_up.not_there += 1,
                 }
             }
             warm_up.bytes += bytes;
@@ -102,11 +120,11 @@ impl<R: FetchRequest> CacheEngine<R> {
         warm_up
     }
 
-    /// Reads what is on disk under a key, unless memory has it; how long its body is.
-    async fn warm(self: &Arc<Self>, key: &FullKey) -> Option<u64> {
+    /// Reads what is on disk under a key, unless memory has it.
+    async fn warm(self: &Arc<Self>, key: &FullKey) -> Warmed {
         if self.memory.has(key) {
-            return None;
+            return Warmed::InMemory;
         }
-        self.raise_for_later(key).await
+        self.raise_for_later(key).await.map_or(Warmed::NotThere, Warmed::Loaded)
     }
 }

@@ -18,13 +18,16 @@ pub(super) async fn of(contents: &Contents) -> Value {
     let metrics = &contents.proxy.metrics;
     let devices = contents.disk.as_ref().map(|disk| disk.store().figures().devices);
     let model = contents.proxy.snapshot.load_full();
-    let shares = model.model().node.cache.disk.as_ref().map(shares_in_bytes).unwrap_or_default();
+    let configured = model.model().node.cache.disk.as_ref();
+    let shares = configured.map(shares_in_bytes).unwrap_or_default();
+    // Of devices that are away, too.
+    let capacity = configured.map_or(0, |disk| disk.devices.iter().map(|device| device.capacity.0).sum());
     let purges = contents.proxy.cache.purges();
     json!({
         "generation": purges.latest().0,
         "memory": memory(contents, &in_memory),
-        "disk": devices.as_deref().map(|devices| on_disk(devices, metrics)),
-        "sites": sites(&names, &in_memory, devices.as_deref().unwrap_or_default(), &shares, metrics),
+        "disk": devices.as_deref().map(|devices| on_disk(devices, capacity, metrics)),
+        "sites": sites(&names, &in_memory, devices.as_deref().unwrap_or_default(), (&shares, capacity), metrics),
     })
 }
 
@@ -39,13 +42,13 @@ fn memory(contents: &Contents, sites: &HashMap<u32, SiteContents>) -> Value {
     })
 }
 
-fn on_disk(devices: &[DeviceFigures], metrics: &Metrics) -> Value {
+fn on_disk(devices: &[DeviceFigures], capacity: u64, metrics: &Metrics) -> Value {
     let sum = |figure: fn(&VolumeFigures) -> u64| -> u64 {
         devices.iter().filter_map(|device| device.volume.as_ref()).map(figure).sum()
     };
     let (written, appended) = (sum(|volume| volume.written_bytes), sum(|volume| volume.appended_bytes));
     json!({
-        "capacity_bytes": sum(|volume| volume.capacity),
+        "capacity_bytes": capacity,
         "bytes": sum(|volume| volume.living_bytes),
         "records": sum(|volume| volume.records),
         "pinned_bytes": sum(|volume| volume.pinned_bytes),
@@ -94,7 +97,7 @@ fn sites(
     names: &HashMap<u32, String>,
     in_memory: &HashMap<u32, SiteContents>,
     devices: &[DeviceFigures],
-    shares: &HashMap<u32, Share>,
+    (shares, capacity): (&HashMap<u32, Share>, u64),
     metrics: &Metrics,
 ) -> Vec<Value> {
     let mut sites: BTreeMap<&str, (SiteContents, u64)> =
@@ -108,7 +111,6 @@ fn sites(
     for (site, bytes) in devices.iter().filter_map(|device| device.volume.as_ref()).flat_map(|volume| &volume.sites) {
         sites.entry(name_of(names, *site)).or_default().1 += bytes;
     }
-    let capacity = devices.iter().filter_map(|device| device.volume.as_ref()).map(|volume| volume.capacity).sum();
     let shown = sites.into_iter().map(|(name, (memory, disk_bytes))| {
         let share = shares.get(&site_tag(name));
         json!({

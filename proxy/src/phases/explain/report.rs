@@ -22,7 +22,7 @@ pub(super) fn stored(object: &Object, found: &Explanation, fields: &HeaderMap, n
     let times = &meta.times;
     let field = |name: &str| meta.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     json!({
-        "tier": "memory",
+        "tier": found.tier.as_str(),
         "status": meta.status.as_u16(),
         "content_type": field("content-type"),
         "origin": object.origin.as_ref().map(ToString::to_string),

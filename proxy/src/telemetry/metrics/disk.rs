@@ -1,40 +1,44 @@
-//! Figures of the disk tier, by device.
+//! Figures of the disk tier, by device: what happened there, and ([`usage`]) what is there.
+
+mod usage;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
+use prometheus::{HistogramVec, IntCounterVec};
 use serde::Serialize;
-use tidegate_store::{DeviceState, ReadOutcome};
+use tidegate_store::{DiscardReason, NotWritten, ReadOutcome, Refused};
 
 use super::counted::by_label;
 use super::family::Families;
+pub use usage::DiskUsage;
+use usage::UsageFigures;
 
-/// What a device holds at this moment.
-#[derive(Debug, Clone)]
-pub struct DiskUsage {
-    /// Its directory.
-    pub device: String,
-    /// What can be done with it.
-    pub state: DeviceState,
-    /// Bytes that it may take.
-    pub capacity: u64,
-    /// Bytes of what is stored.
-    pub bytes: u64,
-    /// Records.
-    pub records: u64,
-    /// Bytes of memory that its index takes.
-    pub index_bytes: u64,
-    /// Bytes that wait to be written.
-    pub queued_bytes: u64,
-    /// Reads that wait.
-    pub queued_reads: u64,
-    /// Bytes written to files since it was opened.
-    pub written_bytes: u64,
+/// Why records were not written that waited for a device when it went away.
+pub const DEVICE_AWAY: &str = "device_away";
+
+/// Why records left a device where room was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskEvictionCause {
+    /// Others wanted their room.
+    Capacity,
+    /// Their time was over.
+    Expired,
+    /// They were purged.
+    Purged,
 }
 
-type UsageSource = Box<dyn Fn() -> Vec<DiskUsage> + Send + Sync>;
+impl DiskEvictionCause {
+    const ALL: [Self; 3] = [Self::Capacity, Self::Expired, Self::Purged];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Capacity => "capacity",
+            Self::Expired => "expired",
+            Self::Purged => "purged",
+        }
+    }
+}
 
 /// Seconds: from the page cache to a disk that is about to fail.
 const LATENCIES: [f64; 12] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0];
@@ -44,15 +48,7 @@ const AGES: [f64; 7] = [60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 2_59
 
 /// The figures of the disk tier. Devices are as many as are configured.
 pub struct DiskMetrics {
-    source: OnceLock<UsageSource>,
-    states: IntGaugeVec,
-    capacity: IntGaugeVec,
-    bytes: IntGaugeVec,
-    records: IntGaugeVec,
-    index: IntGaugeVec,
-    queued_bytes: IntGaugeVec,
-    queued_reads: IntGaugeVec,
-    file_bytes: IntGaugeVec,
+    usage: UsageFigures,
     reads: HistogramVec,
     read_bytes: IntCounterVec,
     writes: HistogramVec,
@@ -89,25 +85,9 @@ pub struct DeviceCounts {
 
 impl DiskMetrics {
     pub(super) fn register(families: &Families<'_>) -> Self {
-        let gauges = |name: &str, help: &str| families.gauges(name, help, &["device"]);
         let counters = |name: &str, help: &str| families.counters(name, help, &["device"]);
         Self {
-            source: OnceLock::new(),
-            states: families.gauges(
-                "tidegate_disk_device_state",
-                "1 for the state that a device of the disk tier is in, 0 for all others.",
-                &["device", "state"],
-            ),
-            capacity: gauges("tidegate_disk_capacity_bytes", "Bytes that a device of the disk tier may take."),
-            bytes: gauges("tidegate_disk_bytes", "Bytes of records on a device that can be served."),
-            records: gauges("tidegate_disk_records", "Records on a device that can be served."),
-            index: gauges("tidegate_disk_index_memory_bytes", "Bytes of memory that the index of a device takes."),
-            queued_bytes: gauges("tidegate_disk_queued_write_bytes", "Bytes that wait to be written to a device."),
-            queued_reads: gauges("tidegate_disk_queued_reads", "Reads that wait for a device."),
-            file_bytes: gauges(
-                "tidegate_disk_file_bytes_written",
-                "Bytes written to files of a device since it was opened, of whatever kind.",
-            ),
+            usage: UsageFigures::register(families),
             reads: families.histograms(
                 "tidegate_disk_read_duration_seconds",
                 "Reads from a device, waiting included, by how they ended.",
@@ -157,6 +137,33 @@ impl DiskMetrics {
         }
     }
 
+    /// Has all series of these devices begin with 0, so that the first of anything is seen to be one more.
+    pub fn begin<'d>(&self, devices: impl Iterator<Item = &'d str>) {
+        for device in devices {
+            for family in [&self.read_bytes, &self.written_bytes, &self.carried, &self.recovered, &self.corrupt] {
+                family.with_label_values(&[device]);
+            }
+            for family in [&self.writes, &self.ages] {
+                family.with_label_values(&[device]);
+            }
+            for outcome in ReadOutcome::ALL {
+                self.reads.with_label_values(&[device, outcome.as_str()]);
+            }
+            for reason in NotWritten::ALL.map(NotWritten::as_str).into_iter().chain([DEVICE_AWAY]) {
+                self.not_written.with_label_values(&[device, reason]);
+            }
+            for cause in DiskEvictionCause::ALL {
+                self.evictions.with_label_values(&[device, cause.as_str()]);
+            }
+            for reason in DiscardReason::ALL {
+                self.discarded.with_label_values(&[device, reason.as_str()]);
+            }
+        }
+        for reason in Refused::ALL {
+            self.refused.with_label_values(&[reason.as_str()]);
+        }
+    }
+
     /// What was counted of a device.
     #[must_use]
     pub fn counted(&self, device: &str) -> DeviceCounts {
@@ -184,38 +191,20 @@ impl DiskMetrics {
         self.refused.with_label_values(&[why]).inc();
     }
 
-    /// Records what came of warming memory after the start.
-    pub fn warmed(&self, loaded: u64, not_loaded: u64) {
-        self.warmed.with_label_values(&["loaded"]).inc_by(loaded);
-        self.warmed.with_label_values(&["not_loaded"]).inc_by(not_loaded);
+    /// Records what came of warming memory after the start: how many keys, by how it went.
+    pub fn warmed(&self, outcomes: &[(&str, u64)]) {
+        for (outcome, keys) in outcomes {
+            self.warmed.with_label_values(&[outcome]).inc_by(*keys);
+        }
     }
 
     /// Names where usage is read from at each scrape. The first call counts.
     pub fn read_usage_from(&self, source: impl Fn() -> Vec<DiskUsage> + Send + Sync + 'static) {
-        if self.source.set(Box::new(source)).is_err() {
-            log::warn!("the disk tier's usage has a source already");
-        }
+        self.usage.read_from(Box::new(source));
     }
 
     pub(super) fn refresh(&self) {
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        for usage in self.source.get().map(|source| source()).unwrap_or_default() {
-            let label = [usage.device.as_str()];
-            for state in DeviceState::ALL {
-                let is_it = i64::from(state == usage.state);
-                self.states.with_label_values(&[usage.device.as_str(), state.as_str()]).set(is_it);
-            }
-            let figures = [
-                (&self.capacity, usage.capacity),
-                (&self.bytes, usage.bytes),
-                (&self.records, usage.records),
-                (&self.index, usage.index_bytes),
-                (&self.queued_bytes, usage.queued_bytes),
-                (&self.queued_reads, usage.queued_reads),
-                (&self.file_bytes, usage.written_bytes),
-            ];
-            figures.into_iter().for_each(|(family, value)| family.with_label_values(&label).set(gauge(value)));
-        }
+        self.usage.refresh();
     }
 
     /// Records a read.
@@ -242,8 +231,8 @@ impl DiskMetrics {
     }
 
     /// Records what left.
-    pub fn evicted(&self, device: &str, cause: &str, records: u64) {
-        self.evictions.with_label_values(&[device, cause]).inc_by(records);
+    pub fn evicted(&self, device: &str, cause: DiskEvictionCause, records: u64) {
+        self.evictions.with_label_values(&[device, cause.as_str()]).inc_by(records);
     }
 
     /// Records what was there when a device was opened.

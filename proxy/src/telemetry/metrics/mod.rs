@@ -36,7 +36,7 @@ use tidegate_config::model::{Coding, OriginPool};
 pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard};
 use compression::CompressionMetrics;
 use connections::ConnectionMetrics;
-pub use disk::{DiskMetrics, DiskUsage};
+pub use disk::{DEVICE_AWAY, DiskEvictionCause, DiskMetrics, DiskUsage};
 use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;

@@ -40,15 +40,20 @@ fn encode(keys: impl Iterator<Item = Bytes>, now: u64, most_bytes: usize) -> Byt
     list.into()
 }
 
-/// The keys of the latest of these lists; none where there is no list that is understood. A list that breaks off has the keys
-/// before that.
-pub(in crate::cache::engine) fn read(lists: &[Bytes]) -> Vec<FullKey> {
-    let dated = lists.iter().filter_map(|list| {
-        let (heading, keys) = list.split_first_chunk::<HEADING>()?;
-        let at = heading.strip_prefix(&MAGIC)?.try_into().ok()?;
-        Some((u64::from_le_bytes(at), keys))
-    });
-    let Some((_, mut rest)) = dated.max_by_key(|(at, _)| *at) else { return Vec::new() };
+/// When a list was made, in seconds since 1970; `None` where it is not understood.
+pub(in crate::cache::engine) fn made_at(list: &[u8]) -> Option<u64> {
+    opened(list).map(|(made, _)| made)
+}
+
+fn opened(list: &[u8]) -> Option<(u64, &[u8])> {
+    let (heading, keys) = list.split_first_chunk::<HEADING>()?;
+    let made = heading.strip_prefix(&MAGIC)?.try_into().ok()?;
+    Some((u64::from_le_bytes(made), keys))
+}
+
+/// The keys of a list; none where it is not understood. One that breaks off has the keys before that.
+pub(in crate::cache::engine) fn read(list: &[u8]) -> Vec<FullKey> {
+    let Some((_, mut rest)) = opened(list) else { return Vec::new() };
     let mut keys = Vec::new();
     while keys.len() < MOST_KEYS
         && let Some((length, behind)) = rest.split_first_chunk::<2>()
@@ -74,12 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn latest_list_comes_back() {
-        let (old, new) = ([full("/a", b"")], [full("/b", b""), full("/b", b"1234"), full("/c", b"")]);
-        for lists in [[list(&old, 5), list(&new, 6)], [list(&new, 6), list(&old, 5)]] {
-            assert_eq!(read(&lists), new);
-        }
-        assert_eq!(read(&[]), []);
+    fn list_comes_back() {
+        let keys = [full("/b", b""), full("/b", b"1234"), full("/c", b"")];
+        let written = list(&keys, 6);
+        assert_eq!((made_at(&written), read(&written)), (Some(6), keys.to_vec()));
+        assert_eq!((made_at(&[]), read(&[])), (None, Vec::new()));
     }
 
     #[test]
@@ -87,7 +91,7 @@ mod tests {
         let keys: Vec<FullKey> = (0..100).map(|number| full(&format!("/{number}"), b"")).collect();
         let short = encode(keys.iter().map(key::of_full_key), 1, 1000);
         assert!(short.len() <= 1000 && short.len() > 900, "{}", short.len());
-        let known = read(&[short]);
+        let known = read(&short);
         assert_eq!(known, keys[..known.len()]);
     }
 
@@ -96,14 +100,14 @@ mod tests {
         let keys = [full("/a", b""), full("/b", b"x")];
         let whole = list(&keys, 7);
         for end in 0..whole.len() {
-            let known = read(&[whole.slice(..end)]);
+            let known = read(&whole[..end]);
             assert_eq!(known, keys[..known.len()], "cut at {end}");
         }
         let mut other = whole.to_vec();
         other[7] = b'2';
-        assert_eq!(read(&[other.into()]), []);
+        assert_eq!((made_at(&other), read(&other)), (None, Vec::new()));
         let mut odd = whole.to_vec();
         odd[HEADING + 2..HEADING + 6].fill(0xff);
-        assert_eq!(read(&[odd.into()]), keys[1..]);
+        assert_eq!(read(&odd), keys[1..]);
     }
 }
