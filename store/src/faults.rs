@@ -186,6 +186,11 @@ impl Shared {
         }
     }
 
+    /// Whether nothing would happen to such an operation, which is not counted as one.
+    fn spares(&self, operation: Operation, path: &Path) -> bool {
+        !self.crashed() && !self.rules.lock().iter().any(|rule| rule.concerns(operation, path))
+    }
+
     fn fault(&self, operation: Operation, path: &Path) -> Option<Fault> {
         let mut rules = self.rules.lock();
         let met = |rule: &Rule| rule.concerns(operation, path) && self.random.below(100) < u64::from(rule.percent);

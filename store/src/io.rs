@@ -36,6 +36,11 @@ pub trait Io: Send + Sync {
 pub trait IoFile: Send + Sync {
     /// Reads at an offset; less than asked for may come, nothing only at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Reads as [`IoFile::read_at`] does what needs no waiting for the device; `None`: it would have to be waited for, or
+    /// nobody knows.
+    fn read_at_now(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
     /// Writes at an offset; less than given may be written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Returns when everything written before is durable.

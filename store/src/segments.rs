@@ -213,6 +213,14 @@ impl Segments {
         read_exact_at(&*self.file(segment, Part::Data, false)?, buffer, offset)
     }
 
+    /// Reads data of a segment if that needs no waiting; `false` where it would, or where that cannot be told.
+    pub(crate) fn read_now(&self, segment: u32, offset: u64, buffer: &mut [u8]) -> bool {
+        // Opening a file may have to wait as well.
+        let file = self.open.lock().find(segment, Part::Data);
+        let read = file.and_then(|file| file.read_at_now(buffer, offset).ok().flatten());
+        read == Some(buffer.len())
+    }
+
     /// Bytes that a segment's data file has.
     pub(crate) fn data_length(&self, segment: u32) -> io::Result<u64> {
         self.file(segment, Part::Data, false)?.length()

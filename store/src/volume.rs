@@ -130,6 +130,11 @@ impl Volume {
         self.read_record(key, place)
     }
 
+    /// Reads a record if the system has it in memory; `None` says nothing: [`Volume::read`] it then.
+    pub fn read_now(&self, key: &Key, place: &Place) -> Option<Record> {
+        self.read_record_now(key, place)
+    }
+
     /// Reads what stands at a place, whatever its key, without the body. Does not count as reading it.
     pub fn read_head(&self, place: &Place) -> Result<Option<RecordHead>, ReadError> {
         self.read_head_at(place)

@@ -1,7 +1,7 @@
 //! The threads of a device that read from it, and the one that saves and loads state.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -15,6 +15,9 @@ use super::condition::ReadFailure;
 
 /// Heads read before the clock is looked at again: a disk under load takes some milliseconds for each.
 const HEADS_AT_ONCE: usize = 8;
+
+/// With more reads than this under way a device is slow, and whoever does not have to wait for it should not.
+const MOST_OUTSTANDING: usize = 32;
 
 /// What a reading thread is asked.
 #[derive(Debug)]
@@ -150,6 +153,20 @@ fn state(volume: &Volume, question: &StateQuestion) -> StateReply {
 }
 
 impl Device {
+    /// A record that the system has in memory, read without a change of threads, which costs more than the reading. Where a
+    /// device may hang it is not tried: handing over a request can wait then.
+    pub(crate) fn read_now(&self, key: &Key, place: &Place) -> Option<Record> {
+        let is_short = place.length as usize <= self.setting.limits.read_now;
+        if !is_short || self.state() != DeviceState::Working || self.reads.outstanding() >= MOST_OUTSTANDING {
+            return None;
+        }
+        let begun = Instant::now();
+        let record = self.volume()?.read_now(key, place)?;
+        let (outcome, bytes) = (ReadOutcome::Found, u64::from(place.length));
+        self.saw(&Event::Read { outcome, bytes, waited: Duration::ZERO, took: begun.elapsed() });
+        Some(record)
+    }
+
     /// Waits while the device is being opened: at the start state is asked for before any device is there.
     fn opened_volume(&self) -> Option<Arc<Volume>> {
         let until = Instant::now() + self.setting.limits.write_deadline;

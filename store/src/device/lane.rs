@@ -144,6 +144,12 @@ impl<Question, Answer> Lane<Question, Answer> {
         self.inner.lock().running.len()
     }
 
+    /// How many wait for an answer.
+    pub(crate) fn outstanding(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.running.len() + inner.waiting.len()
+    }
+
     /// How many wait for a thread.
     pub(crate) fn waiting(&self) -> usize {
         self.inner.lock().waiting.len()

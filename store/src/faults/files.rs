@@ -53,6 +53,14 @@ impl IoFile for FaultyFile {
         }
     }
 
+    /// Everything is as if it were in memory, but for what is to have a fault, and that is waited for.
+    fn read_at_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        match self.shared.spares(Operation::Read, &self.path) {
+            true => self.inner.read_at(buffer, offset).map(Some),
+            false => Ok(None),
+        }
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         match self.shared.meet(Operation::Write, &self.path)? {
             Some(Fault::Short) if bytes.len() > 1 => self.write(&bytes[..self.shorter(bytes.len())], offset),

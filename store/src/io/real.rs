@@ -1,12 +1,12 @@
 //! The operating system's files.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use rustix::process::{getegid, geteuid};
 
 use super::{Io, IoFile, IoLock};
@@ -102,6 +102,15 @@ impl IoFile for RealFile {
         self.0.read_at(buffer, offset)
     }
 
+    fn read_at_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        match preadv2(&self.0, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) => Ok(Some(read)),
+            // Not in the page cache, or a file system or system that cannot tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         self.0.write_at(bytes, offset)
     }
@@ -160,6 +169,19 @@ mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(RealIo.open(&link).is_err() && RealIo.create(&link).is_err() && RealIo.lock(&link).is_err());
         assert!(RealIo.open(&target).is_ok() && RealIo.create(&target).is_ok());
+    }
+
+    #[test]
+    fn what_is_read_without_waiting_is_what_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RealIo.create(&directory.path().join("file")).unwrap();
+        file.write_at(b"0123456789", 0).unwrap();
+        let mut buffer = [0; 4];
+        // Whether the file system can tell depends on which one it is.
+        if let Some(read) = file.read_at_now(&mut buffer, 3).unwrap() {
+            assert_eq!((read, &buffer), (4, b"3456"));
+        }
+        assert!(matches!(file.read_at_now(&mut buffer, 10), Ok(None | Some(0))));
     }
 
     #[test]

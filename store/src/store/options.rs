@@ -70,6 +70,8 @@ pub struct Limits {
     pub queued_reads: usize,
     /// Threads that read.
     pub readers: usize,
+    /// Bytes of a record that is read where it is asked for if the system has it in memory; 0: all are read by threads.
+    pub read_now: usize,
     /// Refused reads within a minute that have the device failed.
     pub read_errors: usize,
 }
@@ -86,6 +88,8 @@ impl Default for Limits {
             queued_bytes: 64 << 20,
             queued_reads: 1024,
             readers: 4,
+            // A body of 64 KiB and what stands before it: copying more takes longer than a change of threads.
+            read_now: 68 << 10,
             read_errors: 8,
         }
     }

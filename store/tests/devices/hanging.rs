@@ -142,12 +142,13 @@ async fn who_does_not_wait_any_more_is_not_read_for() {
     store.write(record("a", "body")).unwrap();
     fixture.until_written(&store);
     let gate = fixture.gate();
-    fixture.io.inject(Rule::once(Operation::Read, fixture.at(0), Fault::Hang(gate.clone())));
+    fixture.io.inject(Rule::always(Operation::Read, fixture.at(0), Fault::Hang(gate.clone())));
     let first = tokio::spawn(store.read(&key("a")));
     assert!(gate.until_waiting(1));
     for _ in 0..100 {
         drop(store.read(&key("a")));
     }
+    fixture.io.clear();
     let before = fixture.io.operations();
     gate.open();
     assert!(first.await.unwrap().is_some());
