@@ -20,6 +20,8 @@ const KEYS: u64 = 300;
 const CHILD: &str = "killed::child_that_writes_until_it_is_killed";
 /// A child that nobody kills ends by itself after so many operations.
 const MOST_OPERATIONS: u64 = 200_000;
+/// With more free segments than this, storing one record has none reclaimed.
+const SCARCE: u32 = 2;
 
 fn name(key: u64) -> String {
     format!("key {key}")
@@ -50,6 +52,7 @@ fn child_that_writes_until_it_is_killed() {
     let first: u64 = std::env::var("TIDEGATE_KILLED_FIRST").unwrap().parse().unwrap();
     let volume = open(Path::new(&directory));
     let hour = (system_clock())() + 3600;
+    let mut room_was_scarce = false;
     for step in first..first + MOST_OPERATIONS {
         let key = random.below(KEYS);
         match random.below(20) {
@@ -64,13 +67,15 @@ fn child_that_writes_until_it_is_killed() {
             }
             4 => drop(version(&volume, &name(key))),
             _ => {
-                say(&format!("begin {key} store {step}"));
-                let length = [100, 3_000, 40_000, 200_000][random.below(4) as usize];
-                let appended =
-                    append(&volume, &tidegate_store::NewRecord { expires: hour, ..record(&name(key), step, length) });
-                if !appended.reclaimed.is_empty() {
+                // Said before it may happen: killed right after it, nobody could say so any more.
+                if !room_was_scarce && volume.figures().free_segments <= SCARCE {
+                    room_was_scarce = true;
                     say("reclaimed 0 store 0");
                 }
+                say(&format!("begin {key} store {step}"));
+                let length = [100, 3_000, 40_000, 200_000][random.below(4) as usize];
+                let new = tidegate_store::NewRecord { expires: hour, ..record(&name(key), step, length) };
+                assert!(append(&volume, &new).reclaimed.is_empty() || room_was_scarce);
                 say(&format!("end {key} store {step}"));
             }
         }
