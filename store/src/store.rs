@@ -168,6 +168,16 @@ impl Store {
         }
     }
 
+    /// The record, if it is had without waiting: it is queued, or it is short and the system has it in memory. `None` says
+    /// nothing: [`Store::read`] it then. Takes some microseconds of its caller's time.
+    pub fn read_now(&self, key: &Key) -> Option<Record> {
+        if let Some(record) = self.queued(key) {
+            return Some(record);
+        }
+        let (device, place) = self.newest(key)?;
+        device.read_now(key, &place)
+    }
+
     fn source(&self, key: &Key) -> Option<Source> {
         if let Some(record) = self.queued(key) {
             return Some(Source::Here(record));

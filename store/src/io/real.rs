@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use rustix::process::{getegid, geteuid};
+use rustix::process::{getegid, geteuid, getgroups};
 
 use super::{Io, IoFile, IoLock};
 
@@ -43,7 +43,10 @@ impl Io for RealIo {
 
     fn others_who_may_write(&self, directory: &Path) -> io::Result<Option<String>> {
         let found = std::fs::metadata(directory)?;
-        Ok(others_who_may_write(found.uid(), found.gid(), found.mode(), geteuid().as_raw(), getegid().as_raw()))
+        // Services are often given directories by a further group.
+        let mut groups: Vec<u32> = getgroups()?.into_iter().map(|group| group.as_raw()).collect();
+        groups.push(getegid().as_raw());
+        Ok(others_who_may_write(found.uid(), found.gid(), found.mode(), geteuid().as_raw(), &groups))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -85,12 +88,12 @@ fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Its own group may write: a directory is often given to a service in that way.
-fn others_who_may_write(owner: u32, group: u32, mode: u32, user: u32, own_group: u32) -> Option<String> {
+/// Its own groups may write: a directory is often given to a service in that way.
+fn others_who_may_write(owner: u32, group: u32, mode: u32, user: u32, own_groups: &[u32]) -> Option<String> {
     match () {
         () if owner != user && owner != ROOT => Some(format!("its owner, user {owner},")),
         () if mode & WRITABLE_BY_ALL != 0 => Some("everybody".to_owned()),
-        () if mode & WRITABLE_BY_GROUP != 0 && group != own_group => Some(format!("group {group}")),
+        () if mode & WRITABLE_BY_GROUP != 0 && !own_groups.contains(&group) => Some(format!("group {group}")),
         () => None,
     }
 }
@@ -186,15 +189,16 @@ mod tests {
 
     #[test]
     fn a_directory_that_others_may_write_is_told() {
-        const US: (u32, u32) = (100, 200);
+        const US: (u32, [u32; 2]) = (100, [200, 201]);
         let check = |owner: u32, group: u32, mode: u32, who: Option<&str>| {
-            let told = others_who_may_write(owner, group, mode | 0o40_000, US.0, US.1);
+            let told = others_who_may_write(owner, group, mode | 0o40_000, US.0, &US.1);
             assert_eq!(told.as_deref(), who, "{owner}:{group} {mode:o}");
         };
         for mode in [0o700, 0o750, 0o755, 0o770, 0o775, 0o1755] {
             check(100, 200, mode, None);
         }
         check(100, 300, 0o755, None);
+        check(ROOT, 201, 0o2775, None);
         check(ROOT, 200, 0o770, None);
         check(100, 300, 0o775, Some("group 300"));
         check(100, 200, 0o777, Some("everybody"));

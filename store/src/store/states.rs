@@ -81,6 +81,42 @@ impl Store {
     /// From now on every device that is opened, for the first time or again, tells what it has of this name before
     /// anything else of it is found. Its opening waits for that, so it must be quick and must not wait for the store.
     /// Who calls this first and loads then misses no device; he may hear of one twice.
+    ///
+    /// What is told is added to what is known and never put in its stead: a device that was away may have what no other
+    /// has (it was the only one there when that was saved), and lacks what came meanwhile. What was saved whole while it was
+    /// away is copied to it by itself, from a device that has it; what was appended is not: until it is saved whole again,
+    /// an append answers that device among [`Saved::failed`]. Damage must be taken for the worst that may have stood there.
+    ///
+    /// ```
+    /// # use std::{collections::BTreeSet, sync::{Arc, Mutex}};
+    /// # use tidegate_store::{StateCopy, Store, StoreOptions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let store = Store::open(StoreOptions::new(Vec::new()));
+    /// let known: Arc<Mutex<BTreeSet<Vec<u8>>>> = Arc::default();
+    /// let merge = {
+    ///     let known = known.clone();
+    ///     move |copy: StateCopy| {
+    ///         let Some(blob) = copy.blob else { return };
+    ///         known.lock().unwrap().extend(blob.parts.iter().map(|part| part.to_vec()));
+    ///         if blob.unreadable_bytes > 0 {
+    ///             // Something durable is lost: act as if it had said the worst. A torn tail was never durable.
+    ///         }
+    ///     }
+    /// };
+    /// // First follow, then load: a device that is opened in between tells by itself.
+    /// store.follow_state("names", Arc::new(merge.clone()));
+    /// let loaded = store.load_state("names").await;
+    /// for (device, why) in &loaded.failed {
+    ///     // What this device alone has is not known yet. It will be told when the device is there.
+    ///     eprintln!("{device}: {why}");
+    /// }
+    /// loaded.into_iter().for_each(merge);
+    /// // Now every device gets all that is known.
+    /// let whole: Vec<u8> = known.lock().unwrap().iter().flatten().copied().collect();
+    /// store.save_state("names", whole.into()).await;
+    /// # }
+    /// ```
     pub fn follow_state(&self, name: &str, follower: Arc<dyn Fn(StateCopy) + Send + Sync>) {
         self.peers.follow(name, follower);
     }

@@ -102,7 +102,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Somebody else could put files there, to have others written over or read back.
-    #[error("{who} may write to {directory}: only the node's user (and its group) may")]
+    #[error("{who} may write to {directory}, which only the node's user and its groups may: name a new directory in it, and the node makes it for itself")]
     Shared {
         /// The directory.
         directory: PathBuf,

@@ -51,11 +51,12 @@ async fn a_device_that_hangs_is_not_asked_at_once_either() {
     store.write(record("a", "body")).unwrap();
     fixture.until_written(&store);
     assert!(matches!(read_at_once(&store, "a"), Some(Some(_))));
+    assert!(store.read_now(&key("a")).is_some() && store.read_now(&key("none")).is_none());
     let gate = fixture.gate();
     fixture.io.inject(Rule::always(Operation::Write, fixture.at(0), Fault::Hang(gate.clone())));
     store.write(record("b", "body")).unwrap();
     fixture.until(&store, 0, DeviceState::Stalled);
-    assert_eq!(read_at_once(&store, "a"), Some(None));
+    assert_eq!((read_at_once(&store, "a"), store.read_now(&key("a"))), (Some(None), None));
     gate.open();
     fixture.until(&store, 0, DeviceState::Working);
     assert!(matches!(read_at_once(&store, "a"), Some(Some(_))));
