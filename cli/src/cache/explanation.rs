@@ -57,13 +57,12 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         return Vec::new();
     }
     let (freshness, stale) = (&stored["freshness"], &stored["stale"]);
-    let lifetime = format!("{} s by {}", freshness["lifetime"], plain(&freshness["source"]));
+    let lifetime = format!("{} by {}", seconds(&freshness["lifetime"]), plain(&freshness["source"]));
     let allowed = if stale["must_revalidate"] == true {
         "never".to_owned()
     } else {
-        let if_error =
-            if stale["if_error"].is_null() { "unsaid".to_owned() } else { format!("{} s", stale["if_error"]) };
-        format!("{} s while it is revalidated; when the origin fails: {if_error}", stale["while_revalidate"])
+        let if_error = if stale["if_error"].is_null() { "unsaid".to_owned() } else { seconds(&stale["if_error"]) };
+        format!("{} while it is revalidated; when the origin fails: {if_error}", seconds(&stale["while_revalidate"]))
     };
     let vary = stored["vary"].as_array().filter(|vary| !vary.is_empty()).map(|vary| {
         let field = |field: &Value| match &field["value"] {
@@ -88,6 +87,10 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         ("slices", slices),
         ("origin", text(&stored["origin"])),
     ]
+}
+
+fn seconds(value: &Value) -> String {
+    format!("{:.1} s", value.as_f64().unwrap_or(0.0))
 }
 
 fn purged(purged: &Value) -> Option<String> {
@@ -130,7 +133,7 @@ mod tests {
             "fill_target": "/b",
             "stored": {
                 "tier": "memory", "status": 200, "length": 5, "age": 3, "fresh_for": 57, "tags": 0, "pinned": true, "slices": null,
-                "freshness": { "lifetime": 60.0, "source": "max-age" },
+                "freshness": { "lifetime": 60.04321, "source": "max-age" },
                 "stale": { "while_revalidate": 0.0, "if_error": null, "must_revalidate": false },
                 "vary": [{ "field": "accept-language", "value": "de" }], "etag": "\"\u{1b}[1m\"",
             },

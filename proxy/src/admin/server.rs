@@ -176,7 +176,7 @@ async fn respond(state: &AdminState, request: Request<Incoming>, ends: Ends) -> 
     };
     if head.method != Method::GET && head.method != Method::HEAD {
         log::info!(
-            peer:% = ends.peer, method = head.method.as_str(), target:% = head.uri, status = answer.status().as_u16();
+            peer:% = ends.peer, method = head.method.as_str(), path = head.uri.path(), status = answer.status().as_u16();
             "the operator's request was handled"
         );
     }

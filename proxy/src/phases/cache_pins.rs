@@ -102,17 +102,19 @@ impl Pins {
 
     /// Pins again what was stored anew, and lets go what nobody wants any more.
     async fn look_after(&self) {
-        let mut book = self.book.lock().await;
-        for number in 0..book.pages.len() {
-            let page = &book.pages[number];
-            let state = self.pin_now(&page.question, page.state.as_ref().ok()).await;
-            let page = &mut book.pages[number];
+        let questions: Vec<_> = self.book.lock().await.pages.iter().map(|page| page.question.clone()).collect();
+        for question in questions {
+            // Held for one at a time: orders do not wait for a thousand reads.
+            let mut book = self.book.lock().await;
+            let Some(number) = book.pages.iter().position(|page| page.question == question) else { continue };
+            let state = self.pin_now(&question, book.pages[number].state.as_ref().ok()).await;
             match state {
                 // Nothing has changed but that a newer one is on its way.
                 Err(NotPinned::BeingWritten) => {}
-                state => page.state = state,
+                state => book.pages[number].state = state,
             }
         }
+        let book = self.book.lock().await;
         self.proxy.cache.keep_pins(book.pages.iter().filter_map(|page| page.state.as_ref().ok()));
         *self.shown.lock() = book.shown();
     }

@@ -274,6 +274,7 @@ impl Node {
                     tokio::task::block_in_place(|| self.reloader.reload_if_files_changed());
                     self.apply_disk_rules();
                     self.reloader.refresh_databases();
+                    self.cache.forget_idle_walks();
                 }
             }
         }

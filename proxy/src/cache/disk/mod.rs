@@ -11,12 +11,13 @@ mod shares;
 mod tier;
 mod watcher;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_config::model::{CacheDevice, CacheDisk};
 use tidegate_store::io::{Io, RealIo};
-use tidegate_store::{DeviceOptions, Store, StoreOptions};
+use tidegate_store::{DeviceOptions, Share, Store, StoreOptions};
 
 use crate::cache::engine::DiskTier;
 use crate::cache::purge::{PurgeLog, Purges};
@@ -28,7 +29,6 @@ use watcher::Reporter;
 
 pub use hot_list::HotList;
 pub use late_copies::LateCopies;
-pub use shares::in_bytes as shares_in_bytes;
 
 /// The store of a node.
 pub struct DiskStore {
@@ -38,6 +38,8 @@ pub struct DiskStore {
     min_lifetime: Duration,
     /// Capacity of the smallest device.
     smallest: u64,
+    /// That of all, as they were opened.
+    capacity: u64,
 }
 
 impl DiskStore {
@@ -53,6 +55,7 @@ impl DiskStore {
             directory: device.directory.clone(),
             capacity: device.capacity.0,
         };
+        let capacity = disk.devices.iter().map(|device| device.capacity.0).sum();
         let smallest = disk.devices.iter().map(|device| device.capacity.0).min().unwrap_or(0);
         let judge = Arc::new(Judge::default());
         let mut options = StoreOptions::new(disk.devices.iter().map(device).collect());
@@ -61,12 +64,12 @@ impl DiskStore {
         options.watcher = Arc::new(Reporter::new(metrics));
         options.limits.read_deadline = disk.read_timeout;
         let store = Store::open(options);
-        set_shares(&store, disk);
+        store.set_shares(&shares::in_bytes(disk, capacity));
         let directories: Vec<_> = disk.devices.iter().map(|device| device.directory.display().to_string()).collect();
         metrics.disk().begin(directories.iter().map(String::as_str));
         let figures = Arc::clone(&store);
         metrics.disk().read_usage_from(move || usage(&figures));
-        Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime, smallest }
+        Self { store, judge, metrics: metrics.disk(), min_lifetime: disk.min_lifetime, smallest, capacity }
     }
 
     /// The store itself, which also keeps small things under names.
@@ -94,7 +97,19 @@ impl DiskStore {
 
     /// Gives sites the shares that are configured now.
     pub fn configure(&self, disk: &CacheDisk) {
-        set_shares(&self.store, disk);
+        self.store.set_shares(&self.shares(disk));
+    }
+
+    /// Those shares in bytes, by what stands for sites in records: of the devices that are in force.
+    #[must_use]
+    pub fn shares(&self, disk: &CacheDisk) -> HashMap<u32, Share> {
+        shares::in_bytes(disk, self.capacity)
+    }
+
+    /// Bytes that all devices may take, those that are away included.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.capacity
     }
 
     /// Where purges are written down, beside what they are about.
@@ -116,10 +131,6 @@ impl DiskStore {
             log::info!("the disk tier is closed");
         }
     }
-}
-
-fn set_shares(store: &Store, disk: &CacheDisk) {
-    store.set_shares(&shares::in_bytes(disk));
 }
 
 fn usage(store: &Store) -> Vec<DiskUsage> {

@@ -23,6 +23,9 @@ const MEMORY_SHARE: u64 = 4;
 /// Slices of an object that is pinned: 64 GiB of a mebibyte each.
 const MOST_SLICES: u64 = 1 << 16;
 
+/// Records of one object that are looked for without letting others on: each takes some microseconds.
+const PINNED_AT_ONCE: usize = 256;
+
 /// Where something is pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PinnedIn {
@@ -115,7 +118,8 @@ impl<R: FetchRequest> CacheEngine<R> {
         let found = self.find(lookup);
         let is_same = |pin: &&Pin| pin.place == PinnedIn::Disk && pin.keys.contains(&found.key);
         if found.object.is_none()
-            && let Some(pin) = known.filter(is_same).filter(|pin| self.pin_records(&pin.records) == Ok(true))
+            && let Some(pin) = known.filter(is_same)
+            && self.pin_records(&pin.records).await == Ok(true)
         {
             return Ok(pin.clone());
         }
@@ -123,7 +127,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         let object = found.object.ok_or(NotPinned::NotStored)?;
         let keys = self.keys_of(&found.key);
         let records = self.records_of(&keys, &object);
-        let pinned = match self.pin_records(&records) {
+        let pinned = match self.pin_records(&records).await {
             Ok(true) => Ok(Pin { place: PinnedIn::Disk, keys, records }),
             Ok(false) => {
                 self.pin_in_memory(&found.key, &object).map(|()| Pin { place: PinnedIn::Memory, keys, records })
@@ -172,7 +176,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     }
 
     /// Pins those of an object's records that are on disk; `false`: it is not there.
-    fn pin_records(&self, records: &[Bytes]) -> Result<bool, NotPinned> {
+    async fn pin_records(&self, records: &[Bytes]) -> Result<bool, NotPinned> {
         let (Some(beneath), Some((own, others))) = (self.memory.beneath(), records.split_first()) else {
             return Ok(false);
         };
@@ -186,7 +190,11 @@ impl<R: FetchRequest> CacheEngine<R> {
             return Ok(false);
         }
         // Slices that are not stored are pinned when they are.
-        others.iter().try_for_each(|record| pin(record).map(drop)).map(|()| true)
+        for records in others.chunks(PINNED_AT_ONCE) {
+            records.iter().try_for_each(|record| pin(record).map(drop))?;
+            tokio::task::yield_now().await;
+        }
+        Ok(true)
     }
 
     fn unpin_records(&self, records: &[Bytes]) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tidegate_store::{DeviceFigures, Share, VolumeFigures};
 
 use super::{Contents, name_of};
-use crate::cache::disk::shares_in_bytes;
+use crate::cache::disk::DiskStore;
 use crate::cache::engine::{SiteContents, site_tag};
 use crate::telemetry::Metrics;
 
@@ -19,9 +19,9 @@ pub(super) async fn of(contents: &Contents) -> Value {
     let devices = contents.disk.as_ref().map(|disk| disk.store().figures().devices);
     let model = contents.proxy.snapshot.load_full();
     let configured = model.model().node.cache.disk.as_ref();
-    let shares = configured.map(shares_in_bytes).unwrap_or_default();
-    // Of devices that are away, too.
-    let capacity = configured.map_or(0, |disk| disk.devices.iter().map(|device| device.capacity.0).sum());
+    let disk = contents.disk.as_deref();
+    let shares = disk.zip(configured).map(|(disk, configured)| disk.shares(configured)).unwrap_or_default();
+    let capacity = disk.map_or(0, DiskStore::capacity);
     let purges = contents.proxy.cache.purges();
     json!({
         "generation": purges.latest().0,

@@ -7,7 +7,7 @@ mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 
@@ -123,6 +123,11 @@ impl<R: FetchRequest> CacheEngine<R> {
             Tags::Listed(tags) => tags.first().copied(),
             Tags::All => None,
         }
+    }
+
+    /// Gives back the memory of walks that nobody goes on with. To be called now and then.
+    pub fn forget_idle_walks(&self) {
+        self.contents.forget_idle(Instant::now());
     }
 
     /// What every site has in memory. Looks at all that is there, so that it takes a while: not for where requests are

@@ -9,12 +9,16 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use super::{Contents, StoredEntry, Wanted, pause_after};
 use crate::cache::engine::memory::FullKey;
 
-/// Entries that are prepared at once: some 4 MiB.
+/// Entries that are prepared at once: some 10 MiB with usual URLs, and as much again where what they name was evicted meanwhile.
 pub(super) const MOST_PREPARED: usize = 1 << 16;
+
+/// How long pages are kept for a walk of which none is asked for.
+const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// Where a walk goes on. The default is its beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub(super) struct Prepared<T> {
     entries: Vec<Next<T>>,
     /// Nothing follows.
     is_all: bool,
+    /// When a page was asked for last.
+    asked: Instant,
 }
 
 struct Next<T> {
@@ -105,7 +111,7 @@ impl<T> Contents<T> {
         let after = after.number();
         // Held while pages are prepared: two walks at once would only be slower beside one another.
         let mut slot = self.prepared.lock();
-        let prepared = match slot.take().filter(|known| known.goes_on_from(wanted, after)) {
+        let mut prepared = match slot.take().filter(|known| known.goes_on_from(wanted, after)) {
             Some(known) => known,
             None => self.prepare(wanted, after, self.most_prepared, all(), includes),
         };
@@ -115,6 +121,7 @@ impl<T> Contents<T> {
         let next = shown.last().filter(|_| !is_end).map(|last| MemoryCursor(NonZeroU64::new(last.order)));
         let there = shown.iter().filter_map(|next| Some((next.key.clone(), next.object.upgrade()?)));
         let there = there.collect();
+        prepared.asked = Instant::now();
         *slot = (!is_end).then_some(prepared);
         (there, next)
     }
@@ -144,7 +151,20 @@ impl<T> Contents<T> {
             }
             first.push(Next { order, key: (*key).clone(), object: Arc::downgrade(&object) });
         }
-        Prepared { wanted: wanted.clone(), from: after, entries: first.into_sorted_vec(), is_all }
+        Prepared {
+            wanted: wanted.clone(),
+            from: after,
+            entries: first.into_sorted_vec(),
+            is_all,
+            asked: Instant::now(),
+        }
+    }
+
+    /// Forgets what is prepared for a walk that nobody goes on with.
+    pub(super) fn forget_idle(&self, now: Instant) {
+        // Pages are being prepared: that walk goes on.
+        let Some(mut slot) = self.prepared.try_lock() else { return };
+        slot.take_if(|prepared| now.saturating_duration_since(prepared.asked) >= LONGEST_IDLE);
     }
 }
 
@@ -197,6 +217,18 @@ mod tests {
             let told: BTreeSet<u32> = shown.iter().copied().collect();
             assert_eq!((shown.len(), told.len()), (500, 500), "{most_prepared} {most}");
             assert!(looked.abs_diff(looks) <= 1, "{most_prepared} {most}: {looked} looks");
+        }
+    }
+
+    #[test]
+    fn pages_that_nobody_asks_for_are_forgotten() {
+        let contents = Contents::default();
+        let page =
+            || contents.page(&Wanted::default(), MemoryCursor::default(), 1, || stored(0..3).into_iter(), |_, _| true);
+        assert!(page().1.is_some());
+        for (later, is_there) in [(LONGEST_IDLE / 2, true), (LONGEST_IDLE * 2, false)] {
+            contents.forget_idle(Instant::now() + later);
+            assert_eq!(contents.prepared.lock().is_some(), is_there);
         }
     }
 
