@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tidegate_tests::client::{Protocol, Request};
 use tidegate_tests::edge::{Edge, EdgeConfig, HOST, tidegate_binary};
 use tidegate_tests::origin::{Origin, Script};
+use tidegate_tests::within;
 
 use super::{explain, get, order, orders, purge, url};
 
