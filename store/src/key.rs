@@ -1,14 +1,25 @@
 //! Keys of records, and what stands for them in memory.
 
+use std::hash::{Hash, Hasher};
+
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
+use siphasher::sip::SipHasher24;
 
 /// The longest key. Longer ones would not pay: a cache key is a URL of at most a few kilobytes and some fields.
 pub const LONGEST_KEY: usize = 8 * 1024;
 
-/// What a record is found by: any bytes, at least one, at most [`LONGEST_KEY`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(Bytes);
+/// What a record is found by: any bytes, at least one, at most [`LONGEST_KEY`]. It is hashed once, when it is made: who
+/// makes one for a look-up and hands it on does not pay for it again, however many devices are asked how often.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    bytes: Bytes,
+    digest: Digest,
+}
+
+/// Stands for a key everywhere: nobody can make two keys that have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Digest(pub(crate) [u8; 16]);
 
 /// A key has no bytes or too many.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -23,31 +34,43 @@ impl Key {
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self, KeyTooLong> {
         let bytes = bytes.into();
         match bytes.len() {
-            1..=LONGEST_KEY => Ok(Self(bytes)),
+            1..=LONGEST_KEY => Ok(Self { digest: Digest::of(&bytes), bytes }),
             length => Err(KeyTooLong { length }),
         }
     }
 
     /// The key's bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
-    pub(crate) fn hash(&self, secret: &Secret) -> KeyHash {
-        secret.hash(&self.0)
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 }
 
-/// What keys are hashed with: random for each volume, so that nobody can make keys that collide.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl Digest {
+    pub(crate) fn of(key: &[u8]) -> Self {
+        let mut first = [0; 16];
+        first.copy_from_slice(&<Sha256 as sha2::Digest>::digest(key)[..16]);
+        Self(first)
+    }
+}
+
+/// What digests of keys are hashed with: random for each volume, so that nobody can make keys that collide there. That
+/// takes a tenth of what the digest takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Secret(pub(crate) [u8; 16]);
 
 impl Secret {
-    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
-        let digest = Sha256::new().chain_update(self.0).chain_update(key).finalize();
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        KeyHash(u64::from_le_bytes(first))
+    pub(crate) fn hash(&self, key: Digest) -> KeyHash {
+        KeyHash(SipHasher24::new_with_key(&self.0).hash(&key.0))
     }
 }
 
@@ -69,7 +92,9 @@ mod tests {
     #[test]
     fn another_secret_gives_another_hash() {
         let key = Key::new("key").unwrap();
-        assert_eq!(key.hash(&Secret([1; 16])), key.hash(&Secret([1; 16])));
-        assert_ne!(key.hash(&Secret([1; 16])), key.hash(&Secret([2; 16])));
+        let hash = |secret, key: &Key| Secret([secret; 16]).hash(key.digest());
+        assert_eq!(hash(1, &key), hash(1, &key.clone()));
+        assert_ne!(hash(1, &key), hash(2, &key));
+        assert_ne!(hash(1, &key), hash(1, &Key::new("kez").unwrap()));
     }
 }

@@ -6,7 +6,7 @@ use crate::journal::{ENTRY, HEADING};
 pub(crate) const UNIT: u64 = 64;
 
 /// Version of everything in a volume's directory. Another one is not read: what a cache holds can be fetched again.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 pub(crate) const SUPERBLOCK: &str = "superblock";
 pub(crate) const LOCK: &str = "lock";

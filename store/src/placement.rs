@@ -8,11 +8,20 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::key::Key;
+
 /// A stable 64-bit hash of a key or of a device's name: the same on every machine and in every release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PlacementHash(pub(crate) u64);
 
 impl PlacementHash {
+    /// The same as of the key's bytes, which need not be hashed for it once more.
+    pub(crate) fn of_key(key: &Key) -> Self {
+        let mut first = [0_u8; 8];
+        first.copy_from_slice(&key.digest().0[..8]);
+        Self(u64::from_le_bytes(first))
+    }
+
     pub(crate) fn of(text: &[u8]) -> Self {
         let digest = Sha256::digest(text);
         let mut first = [0_u8; 8];

@@ -335,7 +335,7 @@ impl Volume {
     }
 
     fn hash(&self, key: &Key) -> u64 {
-        let KeyHash(hash) = key.hash(&self.superblock.secret);
+        let KeyHash(hash) = self.superblock.secret.hash(key.digest());
         hash
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 
 use super::{Place, ReadError, Volume};
-use crate::key::{Key, Secret};
+use crate::key::{Digest, Key};
 use crate::record::codec::{self, Flaw, Header};
 use crate::record::{Record, RecordHead};
 
@@ -86,7 +86,7 @@ impl Volume {
             }
             let header = codec::verify_head(&bytes, self.seed)?;
             check(&header, place, epoch)?;
-            let hash = Secret::hash(&self.superblock.secret, codec::key(&bytes, &header));
+            let hash = self.superblock.secret.hash(Digest::of(codec::key(&bytes, &header)));
             Ok((hash.0 == place.hash).then(|| codec::record_head(&bytes, &header)).flatten())
         })
     }
