@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tidegate_config::model::{CacheDevice, CacheDisk};
 use tidegate_store::io::{Io, RealIo};
-use tidegate_store::{DeviceOptions, Share, Store, StoreOptions};
+use tidegate_store::{DeviceOptions, Limits, Share, Store, StoreOptions};
 
 use crate::cache::engine::DiskTier;
 use crate::cache::purge::{PurgeLog, Purges};
@@ -47,14 +47,14 @@ impl DiskStore {
     /// opened is said and tried again.
     #[must_use]
     pub fn open(disk: &CacheDisk, metrics: &Arc<Metrics>) -> Self {
-        Self::open_by(disk, metrics, Arc::new(RealIo))
+        let limits = Limits { read_deadline: disk.read_timeout, ..Limits::default() };
+        Self::open_by(disk, metrics, Arc::new(RealIo), limits)
     }
 
-    fn open_by(disk: &CacheDisk, metrics: &Arc<Metrics>, io: Arc<dyn Io>) -> Self {
-        let device = |device: &CacheDevice| DeviceOptions {
-            directory: device.directory.clone(),
-            capacity: device.capacity.0,
-        };
+    /// The same with files and bounds as tests want them.
+    pub(crate) fn open_by(disk: &CacheDisk, metrics: &Arc<Metrics>, io: Arc<dyn Io>, limits: Limits) -> Self {
+        let device =
+            |device: &CacheDevice| DeviceOptions { directory: device.directory.clone(), capacity: device.capacity.0 };
         let capacity = disk.devices.iter().map(|device| device.capacity.0).sum();
         let smallest = disk.devices.iter().map(|device| device.capacity.0).min().unwrap_or(0);
         let judge = Arc::new(Judge::default());
@@ -62,7 +62,7 @@ impl DiskStore {
         options.io = io;
         options.keeper = Arc::clone(&judge) as _;
         options.watcher = Arc::new(Reporter::new(metrics));
-        options.limits.read_deadline = disk.read_timeout;
+        options.limits = limits;
         let store = Store::open(options);
         store.set_shares(&shares::in_bytes(disk, capacity));
         let directories: Vec<_> = disk.devices.iter().map(|device| device.directory.display().to_string()).collect();

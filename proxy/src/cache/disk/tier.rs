@@ -28,11 +28,20 @@ impl DiskTier for Tier {
         Key::new(Bytes::copy_from_slice(key)).is_ok_and(|key| self.0.admits(&key))
     }
 
+    fn is_queued(&self, key: &[u8]) -> bool {
+        Key::new(Bytes::copy_from_slice(key)).is_ok_and(|key| self.0.is_queued(&key))
+    }
+
     fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>> {
         match Key::new(key) {
             Ok(key) => self.0.read(&key).map(|record| record.and_then(disk_record)).boxed(),
             Err(_) => std::future::ready(None).boxed(),
         }
+    }
+
+    fn read_now(&self, key: &[u8]) -> Option<DiskRecord> {
+        let key = Key::new(Bytes::copy_from_slice(key)).ok()?;
+        self.0.read_now(&key).and_then(disk_record)
     }
 
     fn write(&self, record: DiskRecord) -> Result<(), NotTaken> {

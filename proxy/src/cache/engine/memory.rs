@@ -431,11 +431,11 @@ impl MemoryTier {
     ) {
         let stored = self.heads.get(key);
         let stored = stored.filter(|it| it.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version)));
-        if let Some(object) = stored.and_then(|stored| renewed(&stored)) {
+        if let Some(object) = stored.and_then(|stored| renewed(&stored)).map(Arc::new) {
             if let Some(beneath) = self.beneath() {
                 beneath.renew_head(key, &object);
             }
-            self.heads.insert(key.clone(), Arc::new(object));
+            self.heads.insert(key.clone(), object);
         }
     }
 
@@ -561,6 +561,18 @@ impl MemoryTier {
         self.variations.invalidate(&plain);
         self.entries.invalidate(&plain);
         self.heads.invalidate(&plain);
+    }
+
+    /// Forgets what is on disk of a place that has nothing in memory, and how its key varies where that is known there alone;
+    /// whether there may have been anything.
+    pub(super) fn forget_on_disk_alone(&self, key: &FullKey) -> bool {
+        let plain = FullKey::plain(key.primary.clone());
+        let beneath = self.beneath().filter(|beneath| beneath.may_have(key) || beneath.may_have(&plain));
+        if beneath.is_some() {
+            self.remove(key);
+            self.invalidate(&plain.primary);
+        }
+        beneath.is_some()
     }
 
     /// First of all: what is read from disk from now on must not bring it back.

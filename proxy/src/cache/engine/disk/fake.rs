@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{DiskRecord, DiskTier, Kind, NotTaken, Pinning};
+use super::{DiskRecord, DiskTier, Kind, NotTaken, Pinning, record_is_gone};
 use crate::cache::purge::Purges;
 
 /// How a store behaves.
@@ -26,6 +26,8 @@ pub(in crate::cache::engine) enum Mood {
     Holds,
     /// It takes what was asked for twice alone.
     IsChoosy,
+    /// What it takes waits to be written.
+    WritesSlowly,
 }
 
 #[derive(Default)]
@@ -53,6 +55,14 @@ impl FakeDisk {
         kinds
     }
 
+    /// What of it these purges concern.
+    pub(in crate::cache::engine) fn gone(&self, purges: &Purges) -> Vec<Kind> {
+        let is_gone = |record: &&DiskRecord| record_is_gone(&record.key, record.kind, &record.head, purges);
+        let mut kinds: Vec<_> = self.records.lock().values().filter(is_gone).map(|record| record.kind).collect();
+        kinds.sort_by_key(|kind| *kind as u8);
+        kinds
+    }
+
     /// Changes records as if something had happened to them.
     pub(in crate::cache::engine) fn spoil(&self, mut how: impl FnMut(&mut DiskRecord)) {
         self.records.lock().values_mut().for_each(&mut how);
@@ -73,6 +83,10 @@ impl DiskTier for Arc<FakeDisk> {
         *self.mood.lock() != Mood::IsChoosy || asked >= 2 || self.may_have(key)
     }
 
+    fn is_queued(&self, key: &[u8]) -> bool {
+        *self.mood.lock() == Mood::WritesSlowly && self.may_have(key)
+    }
+
     fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>> {
         let disk = Arc::clone(self);
         async move {
@@ -84,7 +98,7 @@ impl DiskTier for Arc<FakeDisk> {
                 match mood {
                     Mood::ReadsNothing => return None,
                     Mood::Holds => told.await,
-                    Mood::Well | Mood::TakesNothing | Mood::IsChoosy => return found,
+                    Mood::Well | Mood::TakesNothing | Mood::IsChoosy | Mood::WritesSlowly => return found,
                 }
             }
         }

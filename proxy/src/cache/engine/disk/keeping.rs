@@ -3,6 +3,7 @@
 //! Everything that is stored is, but what is of use for a moment only, as segments of a live stream are: it would be written
 //! and never read. Nothing here waits. What the store does not take is not on disk, and what was there before it goes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::super::memory::FullKey;
 use super::super::object::Object;
 use super::codec::{HeadRecord, Laid, encode_rule, encode_search};
 use super::tier::{DiskRecord, Kind, LARGEST_BODY, NotTaken};
-use super::{Beneath, Parts, fresh_number, key, seconds};
+use super::{Beneath, fresh_number, key, seconds};
 use crate::cache::key::CacheKey;
 use crate::cache::rules::freshness::StoredTimes;
 use crate::cache::rules::no_vary_search::NO_VARY_SEARCH;
@@ -30,9 +31,9 @@ pub(super) const PART: u64 = 2 << 20;
 /// The same in blocks of a body, of which each has a MiB.
 const BLOCKS_OF_A_PART: usize = (PART >> 20) as usize;
 
-/// Longest body that is written, unless in slices: a quarter of the queue of a device at most, and so little that all of it
-/// can be read and verified before the first byte is served.
-pub(super) const LONGEST: u64 = 32 << 20;
+/// Bodies up to this length are queued as a whole: a quarter of the queue of a device at most. Longer ones are written as
+/// the device takes them.
+const QUEUED: u64 = 16 << 20;
 
 /// For how long what is stale is kept for origins that fail, where nothing was said of it; at most as long as it was fresh.
 const UNSTATED_USE: Duration = Duration::from_secs(60 * 60);
@@ -44,15 +45,35 @@ const LEAST_USE: Duration = Duration::from_secs(60);
 /// them written each time.
 pub(super) const SLACK: u64 = 24 * 60 * 60;
 
+/// What is written beside a slice or a part.
+#[derive(Clone)]
+pub(in crate::cache::engine) struct Slot {
+    /// Until when it is of use.
+    pub(in crate::cache::engine) until: u64,
+    /// Whose it is.
+    pub(in crate::cache::engine) site: u32,
+    /// What purges look at.
+    pub(in crate::cache::engine) mark: Bytes,
+}
+
+impl Slot {
+    pub(super) fn record(self, key: Bytes, kind: Kind, body: Vec<Bytes>) -> DiskRecord {
+        DiskRecord { key, kind, head: self.mark, body, expires: self.until, site: self.site }
+    }
+}
+
 impl Beneath {
     /// Writes a stored object, which replaces what is written under its key.
-    pub(in crate::cache::engine) fn keep(&self, place: &FullKey, object: &Object) {
+    pub(in crate::cache::engine) fn keep(self: &Arc<Self>, place: &FullKey, object: &Arc<Object>) {
         let key = key::of_full_key(place);
-        self.loads.outdate(&key);
-        let written = self.record(place, key.clone(), object).is_some_and(|record| self.tier.write(record).is_ok());
-        if !written {
-            self.tier.remove(&key);
+        if !self.deposits.renews(&key, object) {
+            self.deposits.forget(&key);
+            if !self.write(place, &key, object) {
+                self.tier.remove(&key);
+            }
         }
+        // Behind the write: what is read from now on is new.
+        self.loads.outdate(&key);
     }
 
     /// Until when an object is of use; nothing where that is too short to write it.
@@ -70,21 +91,37 @@ impl Beneath {
         Some(seconds(now).saturating_add(left.saturating_add(unstated).max(LEAST_USE).as_secs()))
     }
 
-    fn record(&self, place: &FullKey, key: Bytes, object: &Object) -> Option<DiskRecord> {
-        let expires = self.worth(&object.meta.times)?;
-        let site = object.body.deposit.site();
-        let (kind, laid, body) = match object.body.in_slices() {
-            Some(sliced) => {
-                sliced.keep_until(expires.saturating_add(SLACK), site);
-                (Kind::Head, sliced.laid(&object.meta.vary), Vec::new())
+    /// Whether its record was taken.
+    fn write(self: &Arc<Self>, place: &FullKey, key: &Bytes, object: &Arc<Object>) -> bool {
+        let Some(expires) = self.worth(&object.meta.times) else { return false };
+        let body = &object.body;
+        let laid = match (body.in_slices(), body.length()) {
+            (Some(sliced), _) => {
+                let mark = self.mark(&object.provenance);
+                sliced.keep_until(expires.saturating_add(SLACK), body.deposit.site(), mark);
+                Some(sliced.laid(&object.meta.vary))
             }
-            None => match object.body.length()? {
-                0..=INLINE => (Kind::Object, Laid::Inline, object.body.blocks().to_vec()),
-                length if length <= LONGEST => {
-                    (Kind::Object, Laid::Parts(self.keep_parts(place, &object.body, expires)?), Vec::new())
+            (None, Some(0..=INLINE)) => Some(Laid::Inline),
+            (None, Some(length)) => {
+                let parts = self.known_parts(place, body, expires);
+                if parts.is_none() && length > QUEUED {
+                    self.deposit(place, object, expires.saturating_add(SLACK));
+                    return false;
                 }
-                _ => return None,
-            },
+                parts.or_else(|| self.keep_parts(place, object, expires.saturating_add(SLACK))).map(Laid::Parts)
+            }
+            (None, None) => None,
+        };
+        laid.is_some_and(|laid| self.keep_head(key.clone(), object, laid))
+    }
+
+    /// Writes what is known of an object, and its body with it where that lies there.
+    pub(super) fn keep_head(&self, key: Bytes, object: &Object, laid: Laid) -> bool {
+        let Some(expires) = self.worth(&object.meta.times) else { return false };
+        let (kind, body) = match laid {
+            Laid::Inline => (Kind::Object, object.body.blocks().to_vec()),
+            Laid::Parts(_) => (Kind::Object, Vec::new()),
+            Laid::Slices { .. } => (Kind::Head, Vec::new()),
         };
         let head = HeadRecord {
             meta: object.meta.clone(),
@@ -93,37 +130,33 @@ impl Beneath {
             provenance: object.provenance.clone(),
             laid,
         };
-        let head = head.encode(self.lineage)?.into();
-        Some(DiskRecord { key, kind, head, body, expires, site })
+        let site = object.body.deposit.site();
+        let record = |head: Vec<u8>| DiskRecord { key, kind, head: head.into(), body, expires, site };
+        head.encode(self.lineage).is_some_and(|head| self.tier.write(record(head)).is_ok())
     }
 
-    /// Writes a body in parts, unless it is; the number of these.
-    fn keep_parts(&self, place: &FullKey, body: &Body, expires: u64) -> Option<u64> {
-        let mut parts = body.deposit.parts.lock();
-        let count = body.blocks().chunks(BLOCKS_OF_A_PART).len() as u64;
-        let is_there = |known: &Parts| {
-            let mut keys = (0..count).map(|index| key::of_part(&place.primary, known.version, index));
-            known.expires >= expires && keys.all(|key| self.tier.may_have(&key))
-        };
-        if let Some(known) = parts.filter(is_there) {
-            return Some(known.version);
-        }
-        let (version, site) = (fresh_number(), body.deposit.site());
-        let expires = expires.saturating_add(SLACK);
+    /// The number of the parts that a body is written in, where all are there and of use for as long as this.
+    fn known_parts(&self, place: &FullKey, body: &Body, expires: u64) -> Option<u64> {
+        let known = (*body.deposit.parts.lock()).filter(|known| known.expires >= expires)?;
+        self.part_keys(place, body).iter().all(|key| self.tier.may_have(key)).then_some(known.version)
+    }
+
+    /// Writes a body in parts; the number of these.
+    fn keep_parts(&self, place: &FullKey, object: &Object, expires: u64) -> Option<u64> {
+        let (version, deposit) = (fresh_number(), &object.body.deposit);
         if !self.tier.admits(&key::of_full_key(place)) {
             return None;
         }
-        let bodies = body.blocks().chunks(BLOCKS_OF_A_PART).map(<[Bytes]>::to_vec);
-        for (index, body) in (0..).zip(bodies) {
+        let slot = Slot { until: expires, site: deposit.site(), mark: self.mark(&object.provenance) };
+        for (index, body) in (0..).zip(bodies_of_parts(&object.body)) {
             let key = key::of_part(&place.primary, version, index);
             self.commend(&key);
-            let record = DiskRecord { key, kind: Kind::Part, head: Bytes::new(), body, expires, site };
-            if self.tier.write(record).is_err() {
+            if self.tier.write(slot.clone().record(key, Kind::Part, body)).is_err() {
                 (0..index).for_each(|index| self.tier.remove(&key::of_part(&place.primary, version, index)));
                 return None;
             }
         }
-        *parts = Some(Parts { version, expires });
+        deposit.lies_in_parts(version, expires);
         Some(version)
     }
 
@@ -136,10 +169,7 @@ impl Beneath {
 
     /// Forgets the parts of a body that nothing leads to any more.
     pub(in crate::cache::engine) fn discard_parts(&self, place: &FullKey, body: &Body) {
-        let Some(known) = *body.deposit.parts.lock() else { return };
-        for index in 0..body.length().unwrap_or(0).div_ceil(PART) {
-            self.tier.remove(&key::of_part(&place.primary, known.version, index));
-        }
+        self.part_keys(place, body).iter().for_each(|key| self.tier.remove(key));
     }
 
     /// Writes how a key varies, so that its variants are found.
@@ -152,17 +182,19 @@ impl Beneath {
         until: u64,
     ) -> u64 {
         let key = key::of_full_key(plain);
-        self.loads.outdate(&key);
+        self.deposits.forget(&key);
         let until = until.saturating_add(SLACK);
-        self.keep_small(key, Kind::Varies, encode_rule(rule, generation), until);
+        self.keep_small(key.clone(), Kind::Varies, encode_rule(rule, generation), until);
+        self.loads.outdate(&key);
         until
     }
 
     /// Writes the head of an object in slices anew, where what was said of it is of use for a good while longer than what is
     /// written: each part that comes says something.
-    pub(in crate::cache::engine) fn renew_head(&self, place: &FullKey, object: &Object) {
-        let written = object.body.in_slices().map_or(0, |sliced| sliced.kept_until());
-        let is_longer = self.worth(&object.meta.times).is_some_and(|until| until + SLACK > written + SLACK / 4);
+    pub(in crate::cache::engine) fn renew_head(self: &Arc<Self>, place: &FullKey, object: &Arc<Object>) {
+        let written = object.body.in_slices().map_or(0, |sliced| sliced.kept_until()).saturating_sub(SLACK);
+        let worth_it = (object.meta.times.lifetime.as_secs() / 2).clamp(LEAST_USE.as_secs(), SLACK / 4);
+        let is_longer = self.worth(&object.meta.times).is_some_and(|until| until > written + worth_it);
         if is_longer {
             self.keep(place, object);
         }
@@ -179,7 +211,7 @@ impl Beneath {
     }
 
     /// Has the store take a record that is of use only with another one, which it takes.
-    fn commend(&self, key: &[u8]) {
+    pub(super) fn commend(&self, key: &[u8]) {
         for _ in 0..2 {
             self.tier.was_asked(key);
         }
@@ -214,14 +246,18 @@ impl Beneath {
     }
 
     /// Writes one slice.
-    pub(in crate::cache::engine) fn keep_slice(&self, place: &FullKey, body: &Body, expires: u64, site: u32) {
+    pub(in crate::cache::engine) fn keep_slice(&self, place: &FullKey, body: &Body, slot: Slot) {
         let key = key::of_full_key(place);
         let fits = body.length().is_some_and(|length| length <= LARGEST_BODY as u64);
-        let record = |body| DiskRecord { key, kind: Kind::Slice, head: Bytes::new(), body, expires, site };
-        if fits && self.tier.write(record(body.blocks().to_vec())) == Err(NotTaken) {
+        if fits && self.tier.write(slot.record(key, Kind::Slice, body.blocks().to_vec())) == Err(NotTaken) {
             log::debug!("the store has no room for a slice now");
         }
     }
+}
+
+/// The bytes of each part of a body.
+pub(super) fn bodies_of_parts(body: &Body) -> impl Iterator<Item = Vec<Bytes>> {
+    body.blocks().chunks(BLOCKS_OF_A_PART).map(<[Bytes]>::to_vec)
 }
 
 /// Bytes of all pieces.

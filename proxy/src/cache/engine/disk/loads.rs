@@ -23,6 +23,13 @@ pub(super) struct Load<T> {
     outdated: AtomicBool,
 }
 
+impl<T> Load<T> {
+    /// Whether it is in vain.
+    fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
+    }
+}
+
 impl<T: Clone> Load<T> {
     /// What it has found. Cancel-safe.
     pub(super) async fn found(&self) -> Option<T> {
@@ -86,7 +93,7 @@ impl<T> Loads<T> {
     /// Does something unless what is read was replaced or forgotten meanwhile, at a time when nobody can do so.
     pub(super) fn while_current(&self, key: &Bytes, load: &Load<T>, then: impl FnOnce()) {
         let _shard = self.shard(key).lock();
-        if !load.outdated.load(Ordering::Acquire) {
+        if !load.is_outdated() {
             then();
         }
     }
@@ -95,7 +102,7 @@ impl<T> Loads<T> {
     pub(super) fn end(&self, key: &Bytes, load: &Arc<Load<T>>, found: Option<T>, keep: impl FnOnce(&T)) {
         {
             let mut shard = self.shard(key).lock();
-            let found = found.filter(|_| !load.outdated.load(Ordering::Acquire));
+            let found = found.filter(|_| !load.is_outdated());
             if let Some(found) = &found {
                 keep(found);
             }

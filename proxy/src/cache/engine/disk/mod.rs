@@ -6,6 +6,7 @@
 //! anything else, so that no rule of caching is to be followed twice. Files and devices are the store's ([`DiskTier`]).
 
 mod codec;
+mod depositing;
 pub(super) mod hot_list;
 mod keeping;
 pub(super) mod key;
@@ -21,6 +22,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ahash::RandomState;
+use bytes::Bytes;
+use moka::sync::Cache;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
@@ -29,9 +32,12 @@ pub use tier::{DiskRecord, DiskTier, Kind, NotTaken, Pinning, site_tag};
 use super::budget::{Budget, Reservation};
 use super::memory::FullKey;
 use crate::cache::key::{CacheKey, Scheme};
-use crate::cache::purge::{Generations, Lineage, Verdict};
+use crate::cache::purge::{Generations, Lineage, Provenance, Verdict};
 pub(super) use codec::{HeadRecord, Laid};
+use depositing::Deposits;
+pub(super) use keeping::Slot;
 use loads::Loads;
+pub(super) use raising::Fault;
 pub(super) use raising::Looked;
 use raising::Raised;
 
@@ -39,6 +45,10 @@ use raising::Raised;
 pub(super) struct Beneath {
     tier: Arc<dyn DiskTier>,
     loads: Loads<Raised>,
+    /// Long bodies that are being written.
+    deposits: Deposits,
+    /// Keys of what could not be read in time as it is long: it is fetched, for a while.
+    put_off: Cache<Bytes, ()>,
     /// Of the purges that what is written here has outlived.
     lineage: Lineage,
     /// What is of use for less than so many seconds is not written.
@@ -60,7 +70,8 @@ impl Beneath {
         runtime: Handle,
     ) -> Arc<Self> {
         let (min_lifetime, held) = (AtomicU64::new(min_lifetime.as_secs()), Budget::new(0, most_held));
-        Arc::new(Self { tier, loads: Loads::default(), lineage, min_lifetime, runtime, held })
+        let (loads, deposits) = (Loads::default(), Deposits::default());
+        Arc::new(Self { tier, loads, deposits, put_off: put_off(), lineage, min_lifetime, runtime, held })
     }
 
     #[cfg(test)]
@@ -76,6 +87,7 @@ impl Beneath {
     /// Forgets what is stored under this key, also what is just being read of it.
     pub(super) fn forget(&self, key: &FullKey) {
         let key = key::of_full_key(key);
+        self.deposits.forget(&key);
         self.tier.remove(&key);
         self.loads.outdate(&key);
     }
@@ -88,6 +100,13 @@ impl Beneath {
     /// Has a record stay whatever else wants its room, or lets it go again.
     pub(super) fn pin(&self, record: &[u8], pinned: bool) -> Pinning {
         self.tier.pin(record, pinned)
+    }
+
+    /// What purges look at, as it is written beside parts and slices.
+    fn mark(&self, provenance: &Provenance) -> Bytes {
+        let mut mark = Vec::new();
+        provenance.encode(self.lineage, &mut mark);
+        mark.into()
     }
 
     /// Whether there may be something under this key.
@@ -137,6 +156,16 @@ impl Deposit {
     }
 }
 
+/// How long what took too long is not read again.
+const PUT_OFF_FOR: Duration = Duration::from_secs(60);
+
+/// How many such things are remembered.
+const MOST_PUT_OFF: u64 = 4096;
+
+fn put_off() -> Cache<Bytes, ()> {
+    Cache::builder().max_capacity(MOST_PUT_OFF).time_to_live(PUT_OFF_FOR).build()
+}
+
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -147,18 +176,18 @@ pub(super) fn fresh_number() -> u64 {
     RandomState::new().hash_one(SystemTime::now()) >> 8
 }
 
-/// Whether a record is of no use because of a purge. Slices and parts are not looked at: they have no use without their
-/// head, and are not read again.
+/// Whether a record is of no use because of a purge. Parts and slices say for themselves what purges look at: their heads
+/// may be on another device, or not written yet.
 #[must_use]
 pub fn record_is_gone(key: &[u8], kind: Kind, head: &[u8], purges: &Generations) -> bool {
-    if !matches!(kind, Kind::Object | Kind::Head) {
-        return false;
-    }
+    let lineage = purges.secret().lineage();
     let Some(key) = key::cache_key_of(key) else { return true };
-    match HeadRecord::decode(head, &key, purges.secret().lineage()) {
-        Some(head) => matches!(purges.judge(&head.provenance), Verdict::Gone(_)),
-        None => true,
-    }
+    let provenance = match kind {
+        Kind::Object | Kind::Head => HeadRecord::decode(head, &key, lineage).map(|head| head.provenance),
+        Kind::Slice | Kind::Part => Provenance::decode(&mut &*head, key, lineage),
+        Kind::Varies | Kind::Search => return false,
+    };
+    provenance.is_none_or(|provenance| matches!(purges.judge(&provenance), Verdict::Gone(_)))
 }
 
 /// Any bytes as the head of what is stored: they are read or refused, and what is read comes back the same.

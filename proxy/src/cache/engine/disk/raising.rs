@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{FutureExt, StreamExt, stream};
 use http::header;
 
 use super::super::CacheEngine;
@@ -16,7 +17,7 @@ use super::super::memory::{Found, FullKey, Variation};
 use super::super::object::Object;
 use super::super::slices::Sliced;
 use super::codec::{HeadRecord, Laid, decode_rule, decode_search};
-use super::keeping::{LONGEST, PART, SLACK, length};
+use super::keeping::{PART, SLACK, length};
 use super::loads::{Joined, Load};
 use super::tier::{DiskRecord, Kind};
 use super::{Beneath, key};
@@ -33,9 +34,15 @@ const CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
 /// Bodies from this length on are accounted for while memory has no room for them; to look costs a lock that all share.
 const WORTH_A_LOOK: u64 = 64 << 10;
 
+/// Parts of one body that are read at a time: others read as well.
+const PARTS_AT_ONCE: usize = 16;
+
+/// How long the parts of one body may take together, before the first byte of it is served: then the origin is asked.
+const LONGEST_LOAD: Duration = Duration::from_secs(3);
+
 /// Why a record brings nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(in crate::cache::engine) enum Fault {
     /// It is odd, or not whole: it will never be of use.
     Useless,
     /// There is no memory for it now, or the device did not give it in time.
@@ -127,14 +134,20 @@ impl<R: FetchRequest> CacheEngine<R> {
     async fn raise(self: &Arc<Self>, key: &FullKey) -> Option<Raised> {
         let beneath = self.memory.beneath()?;
         let disk_key = key::of_full_key(key);
-        let load = match beneath.loads.join(&disk_key, || beneath.tier.may_have(&disk_key)) {
+        let may_be_read = || beneath.tier.may_have(&disk_key) && !beneath.put_off.contains_key(&disk_key);
+        let load = match beneath.loads.join(&disk_key, may_be_read) {
             Joined::Existing(load) => load,
             Joined::Nothing => return None,
             Joined::New(load) => {
                 let (beneath, key) = (Arc::clone(beneath), key.clone());
                 // Made before the task, so that one that never runs strands nobody.
                 let landing = Landing { engine: Arc::clone(self), beneath, key, disk_key, load: Arc::clone(&load) };
-                self.runtime.spawn(landing.run());
+                match landing.beneath.tier.read_now(&landing.disk_key) {
+                    // Nothing of it waits, so that it ends here: less work than a change of threads.
+                    Some(record) if lands_at_once(&record) => drop(landing.land(record).now_or_never()),
+                    Some(record) => drop(self.runtime.spawn(landing.land(record))),
+                    None => drop(self.runtime.spawn(landing.run())),
+                }
                 load
             }
         };
@@ -166,15 +179,25 @@ impl<R: FetchRequest> CacheEngine<R> {
 
 impl Beneath {
     /// A slice, where all of it is there.
-    pub(in crate::cache::engine) async fn slice(&self, place: &FullKey, total: u64) -> Option<Vec<Bytes>> {
+    pub(in crate::cache::engine) async fn slice(&self, place: &FullKey, total: u64) -> Result<Vec<Bytes>, Fault> {
         let key = key::of_full_key(place);
-        let record = self.tier.read(key.clone()).await?;
+        let Some(record) = self.tier.read(key.clone()).await else { return Err(self.fault_of(&key)) };
         if record.kind == Kind::Slice && length(&record.body) == total {
-            return Some(record.body);
+            return Ok(record.body);
         }
         self.tier.remove(&key);
-        None
+        Err(Fault::Useless)
     }
+
+    /// Why a record was not read: one that is damaged is not there any more.
+    fn fault_of(&self, key: &[u8]) -> Fault {
+        if self.tier.may_have(key) { Fault::NotNow } else { Fault::Useless }
+    }
+}
+
+/// Whether all of what a record stands for is in it.
+fn lands_at_once(record: &DiskRecord) -> bool {
+    record.kind == Kind::Varies || (record.kind == Kind::Object && !record.body.is_empty())
 }
 
 /// A read, and where it lands. However it ends, nobody is left waiting.
@@ -194,7 +217,12 @@ impl<R: FetchRequest> Drop for Landing<R> {
 
 impl<R: FetchRequest> Landing<R> {
     async fn run(self) {
-        let Some(record) = self.beneath.tier.read(self.disk_key.clone()).await else { return };
+        if let Some(record) = self.beneath.tier.read(self.disk_key.clone()).await {
+            self.land(record).await;
+        }
+    }
+
+    async fn land(self, record: DiskRecord) {
         let mut reserved = self.beneath.held.reservation();
         match self.read(record, &mut reserved).await {
             Ok(raised) => {
@@ -252,7 +280,7 @@ impl<R: FetchRequest> Landing<R> {
             return Err(Fault::Useless);
         }
         let total = head.meta.body_length.filter(|_| !is_sliced).unwrap_or(0);
-        if total > LONGEST {
+        if total > self.beneath.held.bound() {
             return Err(Fault::Useless);
         }
         if !reserved.grow(total) {
@@ -261,7 +289,7 @@ impl<R: FetchRequest> Landing<R> {
         let body = match &head.laid {
             Laid::Inline => stored_body(&head, record.body),
             Laid::Parts(version) => {
-                let (pieces, expires) = self.parts(*version, total).await?;
+                let (pieces, expires) = self.parts_in_time(*version, total).await?;
                 stored_body(&head, pieces).inspect(|body| body.deposit.lies_in_parts(*version, expires))
             }
             Laid::Slices { .. } => self.sliced(&head, &record).map(Body::sliced),
@@ -270,6 +298,14 @@ impl<R: FetchRequest> Landing<R> {
         body.deposit.belongs_to(record.site);
         let HeadRecord { meta, origin, provenance, .. } = head;
         Ok(Object { meta, body, not_stored: None, origin, provenance })
+    }
+
+    async fn parts_in_time(&self, version: u64, total: u64) -> Result<(Vec<Bytes>, u64), Fault> {
+        tokio::time::timeout(LONGEST_LOAD, self.parts(version, total)).await.unwrap_or_else(|_| {
+            // Each who asks would wait as long for nothing, and the device be busy with it.
+            self.beneath.put_off.insert(self.disk_key.clone(), ());
+            Err(Fault::NotNow)
+        })
     }
 
     /// All parts of a body, each of just its length, and until when they are of use.
@@ -281,13 +317,12 @@ impl<R: FetchRequest> Landing<R> {
             return Err(Fault::Useless);
         }
         let (mut pieces, mut expires) = (Vec::new(), u64::MAX);
-        // Side by side, so that a slow device costs the time of one.
+        // Side by side, so that a slow device costs the time of few.
         let reads = (0..layout.count()).map(|index| self.beneath.tier.read(key(index)));
-        for (index, part) in (0..).zip(futures::future::join_all(reads).await) {
-            let Some(part) = part else {
-                // One that is damaged is not there any more.
-                return Err(if is_there(index) { Fault::NotNow } else { Fault::Useless });
-            };
+        let mut parts = stream::iter(reads).buffered(PARTS_AT_ONCE).enumerate();
+        while let Some((index, part)) = parts.next().await {
+            let index = index as u64;
+            let part = part.ok_or_else(|| self.beneath.fault_of(&key(index)))?;
             if part.kind != Kind::Part || length(&part.body) != layout.range(index).length() {
                 return Err(Fault::Useless);
             }
@@ -308,7 +343,8 @@ impl<R: FetchRequest> Landing<R> {
         let shelf = self.engine.memory.shelf_of(&self.key.primary, *version);
         let budget = Arc::clone(&self.engine.budget);
         let sliced = Sliced::new(Layout::new(*size, total), etag, coding, request.clone(), shelf, budget);
-        sliced.keep_until(record.expires.saturating_add(SLACK), record.site);
+        let mark = self.beneath.mark(&head.provenance);
+        sliced.keep_until(record.expires.saturating_add(SLACK), record.site, mark);
         Some(sliced)
     }
 }
@@ -318,6 +354,6 @@ fn stored_body(head: &HeadRecord, pieces: Vec<Bytes>) -> Option<Arc<Body>> {
     let body = (head.meta.body_length == Some(length(&pieces))).then(Body::growing)?;
     pieces.into_iter().for_each(|piece| body.put(piece));
     body.keep_trailers(head.trailers.clone());
-    body.finish();
+    body.finish_with_records();
     Some(body)
 }

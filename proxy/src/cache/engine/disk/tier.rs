@@ -94,8 +94,14 @@ pub trait DiskTier: Send + Sync + 'static {
     fn was_asked(&self, key: &[u8]);
     /// Whether a record under this key would be taken: where room is scarce, not what was asked for once only.
     fn admits(&self, key: &[u8]) -> bool;
+    /// Whether a record under this key waits to be written; no where it is or was not taken.
+    fn is_queued(&self, key: &[u8]) -> bool;
     /// The record under this key; nothing also where it cannot be read, or not in time.
     fn read(&self, key: Bytes) -> BoxFuture<'static, Option<DiskRecord>>;
+    /// The same where it costs less than to have another thread read it; nothing says nothing.
+    fn read_now(&self, _: &[u8]) -> Option<DiskRecord> {
+        None
+    }
     /// Takes a record to be written. What was there before is not read any more from now on.
     fn write(&self, record: DiskRecord) -> Result<(), NotTaken>;
     /// Forgets a record.

@@ -287,7 +287,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
             return;
         }
         let primary = self.primary(&object.meta);
-        if !self.engine.is_current(&object) && self.is_older_than_stored(&primary, &object) {
+        if !self.engine.is_current(&object) && self.may_be_older_than_stored(&primary, &object) {
             return;
         }
         if let Some(beneath) = self.engine.memory.beneath()
@@ -299,11 +299,14 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.engine.memory.store(&primary, &self.fill.request_fields, object);
     }
 
-    /// Whether a fill that began later, and did not join this one as something was purged in between, has come to its end
-    /// before.
-    fn is_older_than_stored(&self, primary: &CacheKey, object: &Object) -> bool {
-        let stored = self.engine.memory.find(primary, &self.fill.request_fields).object;
-        stored.is_some_and(|stored| stored.provenance.born > object.provenance.born)
+    /// Whether a fill that began later, and did not join this one as something was purged in between, may have come to its
+    /// end before. What is on disk alone goes: nobody can say here which of the two is the older one.
+    fn may_be_older_than_stored(&self, primary: &CacheKey, object: &Object) -> bool {
+        let found = self.engine.memory.find(primary, &self.fill.request_fields);
+        match found.object {
+            Some(stored) => stored.provenance.born > object.provenance.born,
+            None => self.engine.memory.forget_on_disk_alone(&found.key),
+        }
     }
 
     /// The tags in these fields.

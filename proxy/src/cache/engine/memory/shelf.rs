@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::{Entries, Entry, FullKey};
 use crate::cache::engine::body::Body;
-use crate::cache::engine::disk::Beneath;
+use crate::cache::engine::disk::{Beneath, Fault, Slot};
 use crate::cache::key::CacheKey;
 
 /// Keys of slices that nobody can ask for any more, until they are taken out. They are not taken out where they become so:
@@ -51,14 +51,28 @@ pub(super) struct Depot {
     superseded: AtomicU64,
     /// Until when they are of use; zero where that is too short to write them.
     until: AtomicU64,
-    /// Those that could not be read, and when: they are fetched, for a while.
-    unreadable: Mutex<BTreeMap<u64, Instant>>,
+    /// What purges look at, as it is written beside each slice.
+    mark: Mutex<Bytes>,
+    /// Those that could not be read in time, and when: they are fetched, for a while.
+    unread: Mutex<BTreeMap<u64, Instant>>,
 }
 
 impl Depot {
     pub(super) fn new(beneath: Arc<Beneath>) -> Self {
         let (site, until, superseded) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { beneath, site, superseded, until, unreadable: Mutex::default() }
+        Self { beneath, site, superseded, until, mark: Mutex::default(), unread: Mutex::default() }
+    }
+}
+
+impl Depot {
+    /// Writes a slice, unless it is there and was only not read in time.
+    fn keep(&self, index: u64, key: FullKey, body: &Body) {
+        let until = self.until.load(Ordering::Relaxed);
+        let was_given_up = self.unread.lock().remove(&index).is_some();
+        if until > 0 && !(was_given_up && self.beneath.may_have(&key)) {
+            let mark = self.mark.lock().clone();
+            self.beneath.keep_slice(&key, body, Slot { until, site: self.site.load(Ordering::Relaxed), mark });
+        }
     }
 }
 
@@ -70,7 +84,7 @@ pub(in crate::cache::engine) struct Deposited {
 
 impl Deposited {
     /// Its bytes, all of them and no more.
-    pub(in crate::cache::engine) async fn read(&self, length: u64) -> Option<Vec<Bytes>> {
+    pub(in crate::cache::engine) async fn read(&self, length: u64) -> Result<Vec<Bytes>, Fault> {
         self.beneath.slice(&self.key, length).await
     }
 
@@ -110,7 +124,7 @@ impl Shelf {
     pub(in crate::cache::engine) fn deposited(&self, index: u64) -> Option<Deposited> {
         let depot = self.depot.as_ref()?;
         let key = self.key(index);
-        let is_given_up = depot.unreadable.lock().get(&index).is_some_and(|at| at.elapsed() < GIVEN_UP_FOR);
+        let is_given_up = depot.unread.lock().get(&index).is_some_and(|at| at.elapsed() < GIVEN_UP_FOR);
         let is_there = !is_given_up && depot.beneath.may_have(&key);
         is_there.then(|| Deposited { beneath: Arc::clone(&depot.beneath), key })
     }
@@ -122,10 +136,10 @@ impl Shelf {
         }
     }
 
-    /// Notes that a slice cannot be had from disk.
+    /// Notes that a slice cannot be had from disk now, though it may be there.
     pub(in crate::cache::engine) fn give_up(&self, index: u64) {
         if let Some(depot) = &self.depot {
-            depot.unreadable.lock().insert(index, Instant::now());
+            depot.unread.lock().insert(index, Instant::now());
         }
     }
 
@@ -143,11 +157,12 @@ impl Shelf {
         }
     }
 
-    /// Until when slices are of use, and whose they are; those of before are not written.
-    pub(in crate::cache::engine) fn keep_until(&self, until: u64, site: u32) {
+    /// Until when slices are of use, whose they are, and what purges look at; those of before are not written.
+    pub(in crate::cache::engine) fn keep_until(&self, until: u64, site: u32, mark: Bytes) {
         if let Some(depot) = &self.depot {
-            depot.until.store(until, Ordering::Relaxed);
+            *depot.mark.lock() = mark;
             depot.site.store(site, Ordering::Relaxed);
+            depot.until.store(until, Ordering::Relaxed);
         }
     }
 
@@ -160,13 +175,10 @@ impl Shelf {
         self.version
     }
 
-    /// Stores a complete slice.
+    /// Stores a complete slice that was fetched.
     pub(in crate::cache::engine) fn put(&self, index: u64, body: Arc<Body>) {
-        if let Some(depot) = &self.depot
-            && let until @ 1.. = depot.until.load(Ordering::Relaxed)
-        {
-            depot.beneath.keep_slice(&self.key(index), &body, until, depot.site.load(Ordering::Relaxed));
-            depot.unreadable.lock().remove(&index);
+        if let Some(depot) = &self.depot {
+            depot.keep(index, self.key(index), &body);
         }
         self.put_back(index, body);
     }

@@ -16,6 +16,7 @@ mod run;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -175,9 +176,9 @@ impl Sliced {
         self.shelf.version() == other.shelf.version()
     }
 
-    /// Until when slices on disk are of use, and whose they are.
-    pub(super) fn keep_until(&self, until: u64, site: u32) {
-        self.shelf.keep_until(until, site);
+    /// Until when slices on disk are of use, whose they are, and what purges look at.
+    pub(super) fn keep_until(&self, until: u64, site: u32, mark: Bytes) {
+        self.shelf.keep_until(until, site, mark);
     }
 
     /// Until when they are.

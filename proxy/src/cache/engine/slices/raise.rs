@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::super::body::Body;
+use super::super::disk::Fault;
 use super::super::memory::Deposited;
 use super::Sliced;
 use super::flights::Flights;
@@ -50,11 +51,13 @@ impl Raise {
         let announced = sliced.flights.lock().body_for(index, self.run.number).cloned();
         let Some(body) = announced else { return };
         match self.deposited.read(sliced.layout.range(index).length()).await {
-            Some(pieces) => {
+            Ok(pieces) => {
                 pieces.into_iter().for_each(|piece| body.put(piece));
                 self.run.complete(&body, Provider::Disk);
             }
-            None => sliced.shelf.give_up(index),
+            // It may be there: the device is slow, or not ready. Whoever reads has it fetched this once.
+            Err(Fault::NotNow) => sliced.shelf.give_up(index),
+            Err(Fault::Useless) => {}
         }
     }
 }

@@ -3,7 +3,11 @@
 mod ahead;
 mod broken;
 mod coalescing;
+mod devices;
 mod disk;
+mod disk_clock;
+mod disk_long;
+mod disk_purged;
 mod heads;
 mod held;
 mod interim;

@@ -99,3 +99,36 @@ async fn slices_that_memory_let_go_of_come_from_disk() {
     assert!(rig.read_all().await == content(1, 0, TOTAL));
     assert_eq!(rig.asked(), [""; 0]);
 }
+
+#[tokio::test]
+async fn slice_that_comes_late_is_fetched_once_and_not_written_again() {
+    let disk: Arc<FakeDisk> = Arc::default();
+    let rig = SliceRig::above(&disk);
+    assert!(rig.read("0-9999").await == content(1, 0, 10_000));
+    rig.idle().await;
+    let rig = SliceRig::above(&disk);
+    rig.read("0-10").await;
+    let before = disk.writes.load(Ordering::Relaxed);
+    disk.become_(Mood::ReadsNothing);
+    assert!(rig.read("5000-6999").await == content(1, 5000, 7000));
+    rig.idle().await;
+    assert!(!rig.asked().is_empty());
+    disk.become_(Mood::Well);
+    rig.engine.memory.forget_all();
+    assert!(rig.read("5000-6999").await == content(1, 5000, 7000));
+    assert_eq!((rig.asked(), disk.writes.load(Ordering::Relaxed)), (vec![], before), "it was there all the time");
+}
+
+#[tokio::test]
+async fn slices_of_what_was_purged_are_known_as_such_by_themselves() {
+    use crate::cache::purge::{Mode, Scope};
+    let disk: Arc<FakeDisk> = Arc::default();
+    let rig = SliceRig::above(&disk);
+    assert!(rig.read("0-1999").await == content(1, 0, 2000));
+    rig.idle().await;
+    let all = disk.kinds();
+    assert!(all.len() >= 3 && all.contains(&Kind::Slice), "{all:?}");
+    assert_eq!(disk.gone(rig.engine.purges()), []);
+    rig.engine.purges().carry_out(&[Scope::Everything], Mode::Hard, String::new(), 1, SystemTime::now());
+    assert_eq!(disk.gone(rig.engine.purges()), all);
+}
