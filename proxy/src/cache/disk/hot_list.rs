@@ -30,7 +30,7 @@ pub struct HotList<R: FetchRequest> {
     store: Arc<Store>,
     metrics: Arc<DiskMetrics>,
     most_bytes: usize,
-    /// When this process began, in seconds since 1970: lists from then on are its own.
+    /// When this process began, in seconds since 1970: later lists are its own.
     began: u64,
     /// Until memory is warm its list is a worse one than that on disk.
     is_warm: AtomicBool,
@@ -68,7 +68,7 @@ impl<R: FetchRequest> HotList<R> {
     /// Warms memory by what a device has that was away at the start, if that is later than what was read then.
     async fn warm_late(&self, copies: Vec<StateCopy>, latest: u64) -> u64 {
         let lists = copies.into_iter().filter_map(list_of);
-        let lists: Vec<_> = lists.filter(|(made, _)| (latest + 1..self.began).contains(made)).collect();
+        let lists: Vec<_> = lists.filter(|(made, _)| (latest + 1..=self.began).contains(made)).collect();
         if lists.is_empty() {
             return latest;
         }
