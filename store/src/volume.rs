@@ -29,7 +29,7 @@ use crate::index::Index;
 use crate::io::{Io, IoLock};
 use crate::journal::Entry;
 use crate::keeper::Keeper;
-use crate::key::{Key, KeyHash};
+use crate::key::{Digest, Key, KeyHash};
 use crate::layout::Geometry;
 use crate::options::{Share, VolumeOptions};
 use crate::record::{LARGEST_BODY, LARGEST_HEAD, NewRecord, Record, RecordHead, codec};
@@ -187,6 +187,12 @@ impl Volume {
                 early.insert(hash);
             }
         }
+        self.index.remove(hash)
+    }
+
+    /// The same for a key of which only the digest is known, once the index is read.
+    pub(crate) fn forget_digest(&self, digest: Digest) -> Option<Place> {
+        let KeyHash(hash) = self.superblock.secret.hash(digest);
         self.index.remove(hash)
     }
 

@@ -48,6 +48,8 @@ pub(crate) enum StateQuestion {
     Load(String),
     /// That it misses removals since then.
     Away(u64),
+    /// What it missed while it was being opened.
+    Missed,
 }
 
 /// What it answers: of saving, that it is durable.
@@ -119,10 +121,8 @@ fn page(volume: &Volume, cursor: Cursor, most: usize, until: Instant) -> Page {
 
 pub(super) fn answer_state(device: &Device) {
     while let Some(taken) = device.states.take() {
-        if let StateQuestion::Away(moment) = taken.question {
-            if let Some(volume) = device.opened_volume().or_else(|| device.failed.lock().clone()) {
-                device.save_away(&volume, moment);
-            }
+        if let StateQuestion::Away(_) | StateQuestion::Missed = taken.question {
+            write_down(device, &taken.question);
             device.states.answer(taken.ticket, Ok(None));
             continue;
         }
@@ -138,6 +138,16 @@ pub(super) fn answer_state(device: &Device) {
     }
 }
 
+/// What a device has in writing of itself, also when it cannot be used any more but perhaps can be written.
+fn write_down(device: &Device, question: &StateQuestion) {
+    let volume = device.opened_volume().or_else(|| device.failed.lock().clone());
+    match (question, volume) {
+        (StateQuestion::Away(moment), Some(volume)) => device.save_away(&volume, *moment),
+        (StateQuestion::Missed, volume) => device.write_missed(volume.as_deref()),
+        _ => {}
+    }
+}
+
 fn is_behind(device: &Device, question: &StateQuestion) -> bool {
     matches!(question, StateQuestion::Append(name, _) if device.is_state_behind(name))
 }
@@ -147,7 +157,7 @@ fn state(volume: &Volume, question: &StateQuestion) -> StateReply {
         StateQuestion::Save(name, bytes) => volume.save_state(name, bytes).map(|()| None),
         StateQuestion::Append(name, bytes) => volume.append_state(name, bytes).map(|()| None),
         StateQuestion::Load(name) => volume.load_state(name),
-        StateQuestion::Away(_) => Ok(None),
+        StateQuestion::Away(_) | StateQuestion::Missed => Ok(None),
     };
     answered.map_err(|error| error.to_string())
 }

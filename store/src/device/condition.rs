@@ -77,6 +77,11 @@ impl Condition {
         matches!(self.base, DeviceState::Full | DeviceState::ReadOnly | DeviceState::WritesFailing)
     }
 
+    /// Whether it cannot be used, whatever hangs besides.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.base, DeviceState::Failed | DeviceState::Closed)
+    }
+
     pub(crate) fn on_trial(&self) -> bool {
         self.trial
     }

@@ -68,8 +68,9 @@ impl<Question, Answer> Lane<Question, Answer> {
     }
 
     /// Something to be done, of which nobody wants to hear. It is not done when too much waits or it is late.
-    pub(crate) fn tell(&self, question: Question) {
-        self.queue(question, None);
+    /// `false`: it will not be.
+    pub(crate) fn tell(&self, question: Question) -> bool {
+        self.queue(question, None)
     }
 
     fn queue(&self, question: Question, answer: Option<oneshot::Sender<Answer>>) -> bool {

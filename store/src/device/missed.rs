@@ -27,6 +27,17 @@ pub(crate) struct Missed {
     overflown: bool,
 }
 
+/// What came of noting a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It is noted.
+    New,
+    /// It was before.
+    Known,
+    /// There are too many: everything is to be forgotten.
+    TooMuch,
+}
+
 /// What a device that is back has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CatchUp {
@@ -39,16 +50,21 @@ pub(crate) enum CatchUp {
 }
 
 impl Missed {
-    pub(crate) fn note(&mut self, key: &Key) {
-        if self.overflown || self.keys.contains(key) {
-            return;
+    /// What is new about it.
+    pub(crate) fn note(&mut self, key: &Key) -> Noted {
+        if self.overflown {
+            return Noted::TooMuch;
+        }
+        if self.keys.contains(key) {
+            return Noted::Known;
         }
         self.bytes += key.as_bytes().len();
         if self.keys.len() >= MOST_KEYS || self.bytes > MOST_BYTES {
-            *self = Self { overflown: true, ..Self::default() };
-            return;
+            self.overflow();
+            return Noted::TooMuch;
         }
         self.keys.insert(key.clone());
+        Noted::New
     }
 
     /// What stood there is forgotten, and is to be again when the index was read anew.
@@ -117,7 +133,7 @@ mod tests {
     #[test]
     fn removals_are_told_a_few_at_a_time_and_none_twice() {
         let (mut missed, mut told) = (Missed::default(), HashSet::new());
-        (0..1000).for_each(|number| missed.note(&key(number)));
+        (0..1000).for_each(|number| assert_eq!(missed.note(&key(number)), Noted::New));
         while let CatchUp::These(keys, _) = missed.take() {
             assert!(keys.len() <= BATCH);
             assert!(keys.into_iter().all(|key| told.insert(key)));

@@ -3,19 +3,24 @@
 //! Owns: that a removed record is not found from the moment `forget_key` returns, now, after the device was away and, as
 //! far as the device lets us, after a restart. Locks are taken in this order: removals, queue, the volume's index.
 
-use crate::key::Key;
+use crate::key::{Digest, Key};
 use crate::placement::PlacementHash;
 use crate::volume::{Place, Volume};
 use crate::watcher::{DeviceState, Event};
 
 use super::Device;
 use super::answering::StateQuestion;
-use super::missed::{CatchUp, Missed};
+use super::missed::{CatchUp, Missed, Noted};
 use super::peers::{self, AWAY, BEHIND, CAUGHT_UP};
 use super::writes::Dropped;
 
 /// Keys that are forgotten at a time: others wait for the lock meanwhile.
 const BATCH: usize = 256;
+
+/// State that says which keys were removed while the device was being opened.
+const MISSED: &str = "missed";
+/// Such keys that are read again at most, 4 MiB: some times what one process notes.
+const MOST_WRITTEN: usize = 1 << 18;
 
 /// What is to be caught up with.
 #[derive(Debug)]
@@ -23,6 +28,10 @@ pub(crate) struct Removals {
     pub(crate) missed: Missed,
     /// Whether the index is not in memory, so that removals are noted.
     away: bool,
+    /// What was missed while the device was being opened, not yet written down there key by key.
+    unwritten: Vec<Digest>,
+    /// Whether the thread for state has been told of that.
+    told: bool,
     /// Since when this one misses removals, once that is to be in writing.
     written_down: Option<u64>,
     /// Whether it has it in writing of itself.
@@ -38,6 +47,8 @@ impl Default for Removals {
         Self {
             missed: Missed::default(),
             away: true,
+            unwritten: Vec::new(),
+            told: false,
             written_down: None,
             marked: false,
             away_before: None,
@@ -68,8 +79,8 @@ impl Device {
 
     fn forget_stored(&self, removals: &mut Removals, key: &Key) {
         if removals.away {
-            removals.missed.note(key);
-            self.write_down(removals);
+            let noted = removals.missed.note(key);
+            self.note_durably(removals, key, noted);
         } else if let Some(place) = self.volume().and_then(|volume| volume.forget(key)) {
             self.writes.settle(place);
         }
@@ -83,7 +94,37 @@ impl Device {
         }
     }
 
-    /// This process may end before the device is back, or before its index is read.
+    /// The process may end before the device has heard of it. While it is being opened it takes a moment and can be written
+    /// itself, so it has in writing what was missed; else there is in writing that something was.
+    fn note_durably(&self, removals: &mut Removals, key: &Key, noted: Noted) {
+        let opens = matches!(self.state(), DeviceState::Opening | DeviceState::Recovering);
+        match noted {
+            Noted::New if opens && removals.written_down.is_none() => removals.unwritten.push(key.digest()),
+            Noted::Known if opens => return,
+            Noted::New | Noted::Known | Noted::TooMuch => return self.write_down(removals),
+        }
+        if !removals.told {
+            removals.told = self.states.tell(StateQuestion::Missed);
+        }
+    }
+
+    /// Adds to what the device itself has in writing of what it missed.
+    pub(super) fn write_missed(&self, volume: Option<&Volume>) {
+        let mut removals = self.removals.lock();
+        removals.told = false;
+        let unwritten = std::mem::take(&mut removals.unwritten);
+        drop(removals);
+        if unwritten.is_empty() {
+            return;
+        }
+        let bytes: Vec<u8> = unwritten.iter().flat_map(|digest| digest.0).collect();
+        let written = volume.map(|volume| volume.append_state(MISSED, &bytes));
+        if !matches!(written, Some(Ok(()))) {
+            self.write_down(&mut self.removals.lock());
+        }
+    }
+
+    /// This process may end before the device is back.
     fn write_down(&self, removals: &mut Removals) {
         if removals.written_down.is_none() {
             let moment = self.setting.volume.sequences.next();
@@ -166,6 +207,30 @@ impl Device {
         since.is_some_and(|since| since > removals.caught_up)
     }
 
+    /// Forgets what a process before this one missed, of which there is a list on the device.
+    fn apply_written(&self, volume: &Volume) -> Result<(), std::io::Error> {
+        let (keys, damaged) = match volume.load_state(MISSED) {
+            Ok(Some(blob)) => (blob.parts.concat(), blob.unreadable_bytes > 0),
+            Ok(None) => return Ok(()),
+            Err(_) => (Vec::new(), true),
+        };
+        if damaged || keys.len() > MOST_WRITTEN * size_of::<Digest>() {
+            self.removals.lock().missed.overflow();
+            return Ok(());
+        }
+        let digests = keys.as_chunks::<16>().0.iter().map(|digest| Digest(*digest));
+        digests.filter_map(|digest| volume.forget_digest(digest)).try_for_each(|place| volume.settle(&place))
+    }
+
+    /// Nothing was stored here since what was missed was written down, and all of it is gone.
+    fn forget_written(&self, volume: &Volume) {
+        if !matches!(volume.load_state(MISSED), Ok(None))
+            && let Err(error) = volume.save_state(MISSED, &[])
+        {
+            self.saw(&Event::Refused { why: &error.to_string() });
+        }
+    }
+
     /// It has caught up, and says so where it was said to be behind.
     fn say_caught_up(&self, volume: &Volume) {
         let mut removals = self.removals.lock();
@@ -205,7 +270,9 @@ impl Device {
             removals.missed.overflow();
         }
         drop(removals);
+        self.apply_written(volume)?;
         self.apply_missed(volume)?;
+        self.forget_written(volume);
         self.say_caught_up(volume);
         Ok(())
     }
@@ -217,7 +284,14 @@ impl Device {
                 CatchUp::These(keys, places) => {
                     let by_key = keys.iter().filter_map(|key| volume.forget(key));
                     let by_place = places.iter().filter_map(|place| volume.forget_place(place));
-                    by_key.chain(by_place).for_each(|place| self.writes.settle(place));
+                    let forgotten: Vec<Place> = by_key.chain(by_place).collect();
+                    // The device is written to without the lock, which others wait for.
+                    drop(removals);
+                    for place in forgotten {
+                        if volume.settle(&place).is_err() {
+                            self.writes.settle(place);
+                        }
+                    }
                 }
                 CatchUp::Nothing => {
                     removals.away = false;

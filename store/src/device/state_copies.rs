@@ -31,7 +31,8 @@ impl Device {
         match (question, reply) {
             (StateQuestion::Save(name, _), Ok(_)) => drop(self.states_behind.lock().remove(name)),
             (StateQuestion::Save(name, _) | StateQuestion::Append(name, _), Err(_)) => self.state_is_behind(name),
-            (StateQuestion::Append(..), Ok(_)) | (StateQuestion::Load(_) | StateQuestion::Away(_), _) => {}
+            (StateQuestion::Append(..), Ok(_)) => {}
+            (StateQuestion::Load(_) | StateQuestion::Away(_) | StateQuestion::Missed, _) => {}
         }
     }
 

@@ -26,9 +26,14 @@ pub(super) fn run(device: &Device) {
     let mut sweep = Sweep::beginning_in(device.setting.limits.sweep_interval);
     loop {
         if device.volume().is_none() {
+            if device.writes.ending() == Some(Ending::Abandon) {
+                break;
+            }
             // What is left of the volume before holds the directory's lock.
             if let Some(volume) = volume.take() {
                 before = Arc::downgrade(&volume);
+                drop(volume);
+                device.wait_until_failed();
             }
             if device.state() == DeviceState::Failed && !back_off.wait(device) {
                 break;
@@ -194,6 +199,17 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
 }
 
 impl Device {
+    /// Who has it fail takes its volume away first, and says so a moment later.
+    fn wait_until_failed(&self) {
+        let mut condition = self.condition.lock();
+        let until = Instant::now() + self.setting.limits.write_deadline;
+        while !condition.has_failed() && self.writes.ending().is_none() {
+            if self.condition_changed.wait_until(&mut condition, until).timed_out() {
+                break;
+            }
+        }
+    }
+
     fn writes_failed(&self, error: &std::io::Error, why: &str) {
         self.change(|condition| condition.write_failed(error, why.to_owned()));
         self.saw(&Event::Refused { why });

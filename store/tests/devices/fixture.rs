@@ -141,7 +141,7 @@ impl Watcher for Said {
 
 impl Said {
     /// Blocks until what devices said, and what came of it, is as wanted.
-    pub(crate) fn until(&self, wanted: impl Fn(&[String]) -> bool) {
+    pub(crate) fn until(&self, mut wanted: impl FnMut(&[String]) -> bool) {
         /// What no event tells is looked at again after so long.
         const LOOK: Duration = Duration::from_millis(5);
         let begun = std::time::Instant::now();
