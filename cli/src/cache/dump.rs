@@ -19,8 +19,9 @@ Examples:
   tidegate cache dump --node http://127.0.0.1:9000 --tag show-7
 
 A line for each object: its tier, its bytes there, its age, for how long it stays fresh (negative: it is stale), and its
-URL; with --output json a JSON object a line, which has more. What is in memory comes first, then what is on disk: an
-object that is in both is shown twice. Objects that come or go meanwhile may be missing.
+URL; with --output json a JSON object a line, which has more. Bytes of what is in slices are without these. What is in
+memory comes first, then what is on disk: an object that is in both is shown twice. Objects that come or go meanwhile may
+be missing.
 
 URLs are shown with their queries, in which tokens of clients may stand: treat the output like a log with secrets. Tags are
 stored as keyed hashes; no list of them exists, but objects with a tag are found. On disk that looks at every record, which
