@@ -1,5 +1,5 @@
-//! What a store costs its caller: a lookup, a read through its threads, a write and a removal, and what reads cost while
-//! it writes at full speed. Run it with
+//! What a store costs its caller: a lookup, a read in place and through its threads (the same ones in turn), a write and a
+//! removal, and what reads cost while it writes at full speed. Run it with
 //! `cargo run --release -p tidegate-store --example store_figures -- DIRECTORY [DIRECTORY...]`.
 //!
 //! Each directory's parent must exist and have 2 GiB of room. Reads come from the page cache: everything was just written.
@@ -12,8 +12,9 @@ use bytes::Bytes;
 use tidegate_store::{DeviceOptions, Key, NewRecord, Refused, Store, StoreOptions};
 
 const CAPACITY: u64 = 2 << 30;
-const SIZES: [(usize, usize); 3] = [(1 << 10, 20_000), (100 << 10, 3_000), (4 << 20, 100)];
+const SIZES: [(usize, usize); 4] = [(1 << 10, 20_000), (64 << 10, 4_000), (100 << 10, 3_000), (4 << 20, 100)];
 const AT_ONCE: [usize; 2] = [1, 16];
+const ROUNDS: usize = 3;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -21,20 +22,49 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let device = |directory: String| DeviceOptions { directory: directory.into(), capacity: CAPACITY };
     let devices: Vec<DeviceOptions> = std::env::args().skip(1).map(device).collect();
-    let opened = Instant::now();
-    let store = Store::open(StoreOptions::new(devices));
-    store.recovered().await;
-    println!("opened in {:?}", opened.elapsed());
+    let mut store = open(&devices, true).await;
     for (length, records) in SIZES {
         write(&store, length, records).await?;
-        for at_once in AT_ONCE {
-            read(&store, length, records, at_once, "idle").await?;
+    }
+    for _ in 0..ROUNDS {
+        for in_place in [false, true] {
+            store.close(Duration::from_secs(30)).await;
+            store = open(&devices, in_place).await;
+            // Files are opened by the first read.
+            for (length, records) in SIZES {
+                read(&store, length, records.min(100), 1, "first").await?;
+                for at_once in AT_ONCE {
+                    read(&store, length, records, at_once, if in_place { "in place" } else { "threads" }).await?;
+                }
+            }
         }
     }
     lookups(&store)?;
     beside_writes(&store).await?;
     println!("{:?}", store.close(Duration::from_secs(30)).await);
     Ok(())
+}
+
+async fn open(devices: &[DeviceOptions], in_place: bool) -> Arc<Store> {
+    let opened = Instant::now();
+    let mut options = StoreOptions::new(devices.to_vec());
+    if !in_place {
+        options.limits.read_now = 0;
+    }
+    let store = Store::open(options);
+    store.recovered().await;
+    println!("opened in {:?}", opened.elapsed());
+    store
+}
+
+/// What all threads of this process had of the processors so far.
+fn processor_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 fn key(length: usize, number: usize) -> Result<Key, Failure> {
@@ -83,14 +113,16 @@ async fn read(store: &Arc<Store>, length: usize, records: usize, at_once: usize,
         })
     };
     let mut times = Vec::new();
+    let before = processor_time();
     let readers: Vec<_> = (0..at_once).map(reader).collect();
     for reader in readers {
         times.extend(reader.await??);
     }
+    let processor = processor_time().saturating_sub(before) / records as u32;
     times.sort_unstable();
     let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
     println!(
-        "{length:>8} B, {at_once:>2} at once, {when}: p50 {:?} p99 {:?} p99.9 {:?}, {} of {records} found",
+        "{length:>8} B, {at_once:>2} at once, {when}: p50 {:?} p99 {:?} p99.9 {:?}, {processor:?} of processor, {} of {records} found",
         at(0.5),
         at(0.99),
         at(0.999),
