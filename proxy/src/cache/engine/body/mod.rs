@@ -183,10 +183,19 @@ impl Body {
 
     /// Ends the body cleanly. A stored body is gathered into blocks, so that each later read is one slice.
     pub(super) fn finish(&self) {
+        self.finish_by(Whole::gather);
+    }
+
+    /// The same for a body that came in records, which were read whole: of these it keeps the buffers instead of copying them.
+    pub(super) fn finish_with_records(&self) {
+        self.finish_by(Whole::cut);
+    }
+
+    fn finish_by(&self, make_whole: fn(Vec<Bytes>) -> Whole) {
         let kept = self.growth.lock().complete();
         if let Some(pieces) = kept {
-            // Copies without holding the lock: until the whole is there, readers go on with the pieces.
-            if self.whole.set(Whole::gather(pieces)).is_ok() {
+            // Without holding the lock, as it may copy: until the whole is there, readers go on with the pieces.
+            if self.whole.set(make_whole(pieces)).is_ok() {
                 self.growth.lock().let_go_of_everything();
             }
         }

@@ -167,10 +167,15 @@ impl Run {
 
     /// A slice has all its bytes.
     pub(super) fn complete(&mut self, body: &Arc<Body>, by: Provider) {
-        body.finish();
         match by {
-            Provider::Origin => self.sliced.shelf.put(self.next, Arc::clone(body)),
-            Provider::Disk => self.sliced.shelf.put_back(self.next, Arc::clone(body)),
+            Provider::Origin => {
+                body.finish();
+                self.sliced.shelf.put(self.next, Arc::clone(body));
+            }
+            Provider::Disk => {
+                body.finish_with_records();
+                self.sliced.shelf.put_back(self.next, Arc::clone(body));
+            }
         }
         self.sliced.flights.lock().complete(self.next, self.sliced.layout);
         self.next += 1;
