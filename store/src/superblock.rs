@@ -139,11 +139,12 @@ mod tests {
 
     #[test]
     fn what_is_no_superblock_is_told_apart() {
+        const OTHER: u32 = FORMAT_VERSION + 1;
         let whole = superblock().encode();
         let mut other = whole.clone();
-        put_u32(&mut other, 8, 2);
-        put_u32(&mut other, COPY + 8, 2);
-        assert!(matches!(Superblock::decode(&other), Found::OtherVersion(2)));
+        put_u32(&mut other, 8, OTHER);
+        put_u32(&mut other, COPY + 8, OTHER);
+        assert!(matches!(Superblock::decode(&other), Found::OtherVersion(OTHER)));
         for (bytes, damaged) in [
             (&b""[..], true),
             (&whole[..100], true),

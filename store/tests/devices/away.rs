@@ -397,13 +397,15 @@ async fn a_process_that_is_killed_while_indexes_are_read_keeps_all_but_what_was_
         gate.open();
         store.close(std::time::Duration::ZERO).await;
         drop(store);
-        let lock = std::fs::File::open(fixture.at(device).join("lock")).unwrap();
-        fixture.said.until(|_| lock.try_lock().is_ok());
-        drop(lock);
+        for device in 0..devices {
+            let lock = std::fs::File::open(fixture.at(device).join("lock")).unwrap();
+            fixture.said.until(|_| lock.try_lock().is_ok());
+        }
         fixture.io.clear();
         fixture.io.restart();
         for _ in 0..2 {
             let store = fixture.ready().await;
+            (0..devices).for_each(|device| drop(fixture.until(&store, device, DeviceState::Working)));
             assert_eq!(read(&store, "a").await, None);
             if devices == 1 {
                 assert_eq!(read(&store, "bait 0").await, None);
