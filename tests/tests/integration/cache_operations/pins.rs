@@ -120,9 +120,9 @@ async fn flood_anew(edge: &Edge, origin: &Origin) {
 async fn no_more_of_a_device_is_pinned_than_half_of_it() {
     const MIB: u64 = 1 << 20;
     let origin = Origin::start().await;
-    let paths: Vec<String> = (0..8).map(|number| format!("/v/{number}")).collect();
+    let paths: Vec<String> = (0..40).map(|number| format!("/v/{number}")).collect();
     for path in &paths {
-        origin.on(path, Script::cacheable(5 * MIB));
+        origin.on(path, Script::cacheable(900_000));
     }
     let edge = Edge::start(&EdgeConfig::to(&origin).on_disk()).await;
     fill(&edge, paths.clone()).await;
@@ -132,6 +132,7 @@ async fn no_more_of_a_device_is_pinned_than_half_of_it() {
         if status != 200 {
             break (status, answer["error"]["code"].clone());
         }
+        assert_eq!(answer["pinned_in"], "disk", "{answer}");
         pinned += 1;
     };
     assert_eq!(refused, (409, json!("too_much_pinned_on_disk")), "after {pinned}");
