@@ -62,75 +62,81 @@ pub trait PurgesCache: Send + Sync {
 #[serde(deny_unknown_fields)]
 struct Written {
     #[serde(alias = "urls")]
-    url: Option<Names>,
+    url: Option<Value>,
     #[serde(alias = "prefixes")]
-    prefix: Option<Names>,
+    prefix: Option<Value>,
     #[serde(alias = "hosts")]
-    host: Option<Names>,
+    host: Option<Value>,
     #[serde(alias = "tags")]
-    tag: Option<Names>,
-    everything: Option<bool>,
-    #[serde(default)]
-    any_query: bool,
-    #[serde(default)]
-    soft: bool,
+    tag: Option<Value>,
+    everything: Option<Value>,
+    any_query: Option<Value>,
+    soft: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Names {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl From<Names> for Vec<String> {
-    fn from(names: Names) -> Self {
-        match names {
-            Names::One(name) => vec![name],
-            Names::Many(names) => names,
-        }
-    }
-}
+/// Names in one order: while they are noted all others wait, a few milliseconds for so many.
+const MOST_NAMES: usize = 4096;
 
 const EXPECTED: &str = "a purge is a JSON object with one of url, prefix, host, tag (a text or a list of them) or \
     everything: true, and maybe soft and, beside url, any_query";
 
 impl PurgeOrder {
     fn parse(body: &[u8]) -> Result<Self, OrderError> {
-        let invalid =
-            |why: &dyn std::fmt::Display| OrderError { code: "invalid_purge", message: format!("{why}; {EXPECTED}") };
-        let written: Written = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+        let written: Written =
+            serde_json::from_slice(body).map_err(|error| invalid(&format!("{error}; {EXPECTED}")))?;
         let Written { url, prefix, host, tag, everything, any_query, soft } = written;
-        if any_query && url.is_none() {
-            return Err(invalid(&"any_query stands beside url alone"));
+        if any_query.is_some() && url.is_none() {
+            return Err(invalid("any_query stands beside url alone"));
         }
-        let everything = match everything {
-            Some(false) => return Err(invalid(&"everything is true or absent")),
-            everything => everything.map(|_| PurgeTarget::Everything),
-        };
+        let (any_query, soft) = (flag("any_query", any_query)?, flag("soft", soft)?);
+        let is_there = everything.is_some();
+        let everything = flag("everything", everything)?;
+        if is_there && !everything {
+            return Err(invalid("everything is true or absent"));
+        }
         let targets = [
-            url.map(|names| PurgeTarget::Urls { names: names.into(), any_query }),
-            prefix.map(|names| PurgeTarget::Prefixes(names.into())),
-            host.map(|names| PurgeTarget::Hosts(names.into())),
-            tag.map(|names| PurgeTarget::Tags(names.into())),
-            everything,
+            names("url", url)?.map(|names| PurgeTarget::Urls { names, any_query }),
+            names("prefix", prefix)?.map(PurgeTarget::Prefixes),
+            names("host", host)?.map(PurgeTarget::Hosts),
+            names("tag", tag)?.map(PurgeTarget::Tags),
+            everything.then_some(PurgeTarget::Everything),
         ];
         let mut targets = targets.into_iter().flatten();
-        let (Some(target), None) = (targets.next(), targets.next()) else {
-            return Err(invalid(&"not exactly one thing is named"));
-        };
-        match &target {
-            PurgeTarget::Urls { names, .. }
-            | PurgeTarget::Prefixes(names)
-            | PurgeTarget::Hosts(names)
-            | PurgeTarget::Tags(names)
-                if names.is_empty() || names.iter().any(|name| name.trim().is_empty()) =>
-            {
-                Err(invalid(&"a name is empty"))
-            }
-            _ => Ok(Self { target, soft }),
+        match (targets.next(), targets.next()) {
+            (Some(target), None) => Ok(Self { target, soft }),
+            (None, _) => Err(invalid(&format!("nothing is named; {EXPECTED}"))),
+            (Some(_), Some(_)) => Err(invalid(&format!("more than one kind of thing is named; {EXPECTED}"))),
         }
     }
+}
+
+fn names(field: &str, written: Option<Value>) -> Result<Option<Vec<String>>, OrderError> {
+    let list = match written {
+        None => return Ok(None),
+        Some(Value::Array(list)) => list,
+        Some(one) => vec![one],
+    };
+    if list.is_empty() || list.len() > MOST_NAMES {
+        return Err(invalid(&format!("{field} has {} names; an order has 1 to {MOST_NAMES}", list.len())));
+    }
+    let name = |(number, value)| match value {
+        Value::String(name) if name.trim().is_empty() => Err(invalid(&format!("{field}[{number}] is empty"))),
+        Value::String(name) => Ok(name),
+        _ => Err(invalid(&format!("{field}[{number}] is no text"))),
+    };
+    list.into_iter().enumerate().map(name).collect::<Result<_, _>>().map(Some)
+}
+
+fn flag(field: &str, written: Option<Value>) -> Result<bool, OrderError> {
+    match written {
+        None => Ok(false),
+        Some(Value::Bool(is_set)) => Ok(is_set),
+        Some(_) => Err(invalid(&format!("{field} is neither true nor false"))),
+    }
+}
+
+fn invalid(message: &str) -> OrderError {
+    OrderError { code: "invalid_purge", message: message.to_owned() }
 }
 
 /// `POST /cache/purge`.
@@ -156,6 +162,8 @@ fn not_started() -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -175,23 +183,29 @@ mod tests {
         check(r#"{"prefix": "a"}"#, PurgeTarget::Prefixes(one.clone()), false);
         check(r#"{"host": ["a"]}"#, PurgeTarget::Hosts(one), false);
         check(r#"{"everything": true}"#, PurgeTarget::Everything, false);
-        for wrong in [
-            "",
-            "{",
-            "[]",
-            "{}",
-            r#"{"everything": false}"#,
-            r#"{"everything": "yes"}"#,
-            r#"{"url": []}"#,
-            r#"{"url": [" "]}"#,
-            r#"{"url": 7}"#,
-            r#"{"url": "a", "tag": "b"}"#,
-            r#"{"url": "a", "urls": ["b"]}"#,
-            r#"{"tag": "a", "any_query": true}"#,
-            r#"{"tag": "a", "sofd": true}"#,
+        let too_many = json!({ "tag": vec!["t"; MOST_NAMES + 1] }).to_string();
+        for (wrong, told) in [
+            ("", "EOF"),
+            ("{", "EOF"),
+            ("[]", "nothing is named"),
+            ("{}", "nothing is named"),
+            (r#"{"everything": false}"#, "everything is true or absent"),
+            (r#"{"everything": "yes"}"#, "everything is neither"),
+            (r#"{"tag": "a", "soft": 1}"#, "soft is neither"),
+            (r#"{"url": []}"#, "url has 0 names"),
+            (r#"{"url": ["a", " "]}"#, "url[1] is empty"),
+            (r#"{"prefix": ""}"#, "prefix[0] is empty"),
+            (r#"{"host": ["a", 7]}"#, "host[1] is no text"),
+            (r#"{"url": {"a": 1}}"#, "url[0] is no text"),
+            (r#"{"url": "a", "tag": "b"}"#, "more than one"),
+            (r#"{"url": "a", "urls": ["b"]}"#, "duplicate field `url`"),
+            (r#"{"tag": "a", "any_query": true}"#, "any_query stands beside url"),
+            (r#"{"tag": "a", "sofd": true}"#, "unknown field `sofd`"),
+            (&too_many, "tag has 4097 names"),
         ] {
             let error = PurgeOrder::parse(wrong.as_bytes()).unwrap_err();
             assert_eq!(error.code, "invalid_purge", "{wrong}");
+            assert!(error.message.contains(told), "{wrong}: {}", error.message);
         }
     }
 }

@@ -12,7 +12,7 @@ use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use crate::admin::{OrderError, PurgeOrder, PurgeTarget, PurgesCache};
-use crate::cache::key::{CacheKey, Scheme, Target};
+use crate::cache::key::{CacheKey, Scheme, Target, has_many_states};
 use crate::cache::purge::{Mode, Order, Scope};
 use crate::edge_proxy::EdgeProxy;
 use crate::routing::{CanonicalHost, CanonicalPath, RouteTable, SiteEntry};
@@ -97,20 +97,14 @@ fn scopes(routes: &RouteTable, target: &PurgeTarget) -> Result<Vec<Scope>, Order
         PurgeTarget::Everything => scopes.push(Scope::Everything),
         PurgeTarget::Tags(tags) => scopes.extend(tags.iter().map(|tag| Scope::Tag(tag.trim_ascii().to_owned()))),
         PurgeTarget::Hosts(hosts) => {
-            for text in hosts {
+            each("host", hosts, &mut scopes, |text| {
                 let (site, host) = site(routes, text)?;
-                scopes.extend(hosts_of_keys(site, &host).into_iter().map(Scope::Host));
-            }
+                Ok(hosts_of_keys(site, &host).into_iter().map(Scope::Host).collect())
+            })?;
         }
-        PurgeTarget::Prefixes(prefixes) => {
-            for text in prefixes {
-                scopes.extend(of_prefix(routes, text)?);
-            }
-        }
+        PurgeTarget::Prefixes(prefixes) => each("prefix", prefixes, &mut scopes, |text| of_prefix(routes, text))?,
         PurgeTarget::Urls { names, any_query } => {
-            for text in names {
-                scopes.extend(of_url(routes, text, *any_query)?);
-            }
+            each("url", names, &mut scopes, |text| of_url(routes, text, *any_query))?;
         }
     }
     let mut told = std::collections::HashSet::new();
@@ -118,8 +112,23 @@ fn scopes(routes: &RouteTable, target: &PurgeTarget) -> Result<Vec<Scope>, Order
     Ok(scopes)
 }
 
+/// What all of these name; an error says which of them is wrong.
+fn each(
+    field: &str,
+    names: &[String],
+    scopes: &mut Vec<Scope>,
+    read: impl Fn(&str) -> Result<Vec<Scope>, OrderError>,
+) -> Result<(), OrderError> {
+    for (number, name) in names.iter().enumerate() {
+        let located =
+            |OrderError { code, message }| OrderError { code, message: format!("{field}[{number}]: {message}") };
+        scopes.extend(read(name).map_err(located)?);
+    }
+    Ok(())
+}
+
 fn of_url(routes: &RouteTable, text: &str, any_query: bool) -> Result<Vec<Scope>, OrderError> {
-    let not_a_url = || invalid(format!("{text:?} is not a URL such as https://media.example/film.mp4"));
+    let not_a_url = || invalid(format!("{:?} is not a URL such as https://media.example/film.mp4", shown(text)));
     let uri: Uri = text.trim().parse().map_err(|_| not_a_url())?;
     let scheme = match uri.scheme_str() {
         Some("http") => Scheme::Http,
@@ -130,17 +139,22 @@ fn of_url(routes: &RouteTable, text: &str, any_query: bool) -> Result<Vec<Scope>
     let (site, host) = site(routes, authority.as_str())?;
     let path = CanonicalPath::parse(uri.path().as_bytes()).map_err(|_| not_a_url())?;
     let (path, query) = (path.as_str(), uri.query().map(str::as_bytes));
-    let key = |(partition, policy)| CacheKey::by(policy, &Target { partition, scheme, host: &host, path, query });
-    let scopes: Vec<Scope> = site.stored_under(path).flat_map(|it| Scope::resource(&key(it), any_query)).collect();
+    let resource = |(partition, policy)| {
+        let key = CacheKey::by(policy, &Target { partition, scheme, host: &host, path, query });
+        // Who purges a playlist means what was said to those who waited for it as well.
+        Scope::resource(&key, any_query || query.is_none() && has_many_states(policy, path))
+    };
+    let scopes: Vec<Scope> = site.stored_under(path).flat_map(resource).collect();
     if scopes.is_empty() {
-        let message = format!("no route of site {} takes {:?}", site.site.name, shown_path(path));
+        let message = format!("no route of site {} takes {:?}", site.site.name, shown(path));
         return Err(OrderError { code: "unknown_path", message });
     }
     Ok(scopes)
 }
 
 fn of_prefix(routes: &RouteTable, text: &str) -> Result<Vec<Scope>, OrderError> {
-    let wrong = |why: &str| invalid(format!("{text:?} {why}; a prefix is one such as https://media.example/vod/"));
+    let wrong =
+        |why: &str| invalid(format!("{:?} {why}; a prefix is one such as https://media.example/vod/", shown(text)));
     let text = text.trim();
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let Some((authority, _)) = rest.split_once('/') else { return Err(wrong("has no path")) };
@@ -157,7 +171,7 @@ fn of_prefix(routes: &RouteTable, text: &str) -> Result<Vec<Scope>, OrderError> 
 /// The site of a host, with or without port, and the host as keys have it.
 fn site<'t>(routes: &'t RouteTable, text: &str) -> Result<(&'t Arc<SiteEntry>, String), OrderError> {
     let authority = text.trim().as_bytes();
-    let parsed = CanonicalHost::parse(authority).map_err(|_| invalid(format!("{text:?} has no host")))?;
+    let parsed = CanonicalHost::parse(authority).map_err(|_| invalid(format!("{:?} has no host", shown(text))))?;
     let (host, _port) = parsed;
     match routes.find_site(&host) {
         Some(site) => Ok((site, host.as_str().to_owned())),
@@ -185,6 +199,6 @@ fn invalid(message: String) -> OrderError {
     OrderError { code: "invalid_purge", message }
 }
 
-fn shown_path(path: &str) -> String {
-    path.chars().take(MOST_SHOWN).collect()
+fn shown(text: &str) -> String {
+    text.chars().take(MOST_SHOWN).collect()
 }

@@ -78,6 +78,14 @@ impl Provenance {
         Self::new(self.key.clone(), self.born, self.tags.clone())
     }
 
+    /// The same of what has these tags as well: where a later response names some, nobody knows whether what it does not
+    /// name still holds of the body (RFC 9111 section 3.2).
+    #[must_use]
+    pub fn and_tags(self, tags: Option<&Tags>) -> Self {
+        let Some(more) = tags else { return self };
+        Self { tags: self.tags.and(more), ..self }
+    }
+
     pub(super) fn part(&self) -> usize {
         usize::from(self.part)
     }

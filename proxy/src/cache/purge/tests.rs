@@ -97,7 +97,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let mode = prop_oneof![Just(Mode::Hard), Just(Mode::Soft)];
     let step = prop_oneof![
         6 => things().prop_map(Step::Fetch),
-        6 => (scopes(), mode).prop_map(|(scope, mode)| Step::Purge(scope, mode)),
+        6 => (scopes(), mode).prop_map(|(scope, mode)| {
+            // What has changed is never served again.
+            let mode = if scope.kind() == ScopeKind::Changed { Mode::Hard } else { mode };
+            Step::Purge(scope, mode)
+        }),
         2 => Just(Step::Judge),
         1 => Just(Step::Restart),
     ];

@@ -54,6 +54,51 @@ async fn what_is_on_its_way_goes_to_those_who_asked_before_the_purge_alone() {
     }
 }
 
+/// A live playlist as it comes to the second part of segment 7, by its version.
+fn at_part(version: &str) -> Script {
+    let text = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-PART-INF:PART-TARGET=0.2\n\
+         #EXT-X-MEDIA-SEQUENCE:6\n#EXTINF:2,\n{version}.mp4\n#EXT-X-PART:DURATION=0.2,URI=\"p7.0.mp4\"\n\
+         #EXT-X-PART:DURATION=0.2,URI=\"p7.1.mp4\"\n"
+    );
+    let playlist = Script::status(200).field("content-type", "application/vnd.apple.mpegurl").text(&text);
+    playlist.field("cache-control", "max-age=600").field("surrogate-key", "live")
+}
+
+#[tokio::test]
+async fn reload_that_was_held_back_across_a_purge_is_for_those_who_waited_alone() {
+    let origin = Origin::start().await;
+    let edge = Arc::new(Edge::start(&EdgeConfig::to(&origin)).await);
+    let orders: [fn(&str) -> Value; 4] = [
+        // As operators name a playlist: what was said to those who waited goes with it.
+        |path| json!({ "url": url(path) }),
+        |path| json!({ "url": url(&format!("{path}?_HLS_msn=7&_HLS_part=1")) }),
+        |_| json!({ "tag": "live" }),
+        |path| json!({ "prefix": url(path) }),
+    ];
+    for (number, protocol) in Protocol::SECURE.into_iter().enumerate() {
+        for (kind, order) in orders.into_iter().enumerate() {
+            let (path, gate) = (format!("/live/{number}-{kind}.m3u8"), format!("part{number}-{kind}"));
+            origin.on(&path, at_part("old").before(Step::Gate(gate.clone())));
+            let ask = || {
+                let (edge, target) = (Arc::clone(&edge), format!("{path}?_HLS_msn=7&_HLS_part=1"));
+                tokio::spawn(async move { get(&edge, protocol, &target).await.text() })
+            };
+            let before = ask();
+            origin.gate(&gate).reached().await;
+            origin.on(&path, at_part("new"));
+            purge(&edge, order(&path)).await;
+            let after = ask();
+            origin.gate(&gate).open();
+            let about = format!("{protocol:?} {kind}");
+            assert!(after.await.unwrap().contains("new.mp4"), "{about}");
+            assert!(before.await.unwrap().contains("old.mp4"), "{about}");
+            edge.until_fills_end().await;
+            assert!(ask().await.unwrap().contains("new.mp4"), "{about}: what came late was kept");
+        }
+    }
+}
+
 /// What readers ask for: plain, varying, for many queries, large, and a live playlist.
 const PATHS: [&str; 5] = ["/r/plain", "/r/varies", "/r/shared?utm=1", "/r/large", "/r/live.m3u8"];
 

@@ -214,6 +214,13 @@ async fn unsafe_method_makes_its_url_invalid_as_keys_have_it_and_no_other_query(
     ] {
         assert_eq!(ask(target, tier).await, version, "{target} {tier}");
     }
+    // Players of one state of a playlist wait for what any change of it makes.
+    origin.on("/l.m3u8", page("old", "t"));
+    assert_eq!(ask("/l.m3u8?_HLS_msn=2", "gold").await, "old");
+    edge.until_fills_end().await;
+    origin.on("/l.m3u8", page("new", "t"));
+    change("/l.m3u8").await;
+    assert_eq!(ask("/l.m3u8?_HLS_msn=2", "gold").await, "new");
     change("/a?utm=x").await;
     assert_eq!((ask("/a", "gold").await, ask("/a?b=2", "gold").await), ("new".to_owned(), "old".to_owned()));
 }

@@ -217,8 +217,9 @@ async fn purge_that_a_late_device_alone_knows_concerns_all_that_was_stored_by_th
 #[tokio::test]
 async fn late_device_whose_record_cannot_be_read_has_everything_purged_and_an_empty_or_foreign_one_nothing() {
     let copies = Arc::new(Copies::default());
-    let first = open(&copies).await;
+    drop(open(&copies).await);
     let whole = copies.copies.lock()[0].clone();
+    let first = open(&copies).await;
     let foreign = Arc::new(Copies::default());
     let other = open(&foreign).await;
     purge(&other, "/1").await;
