@@ -334,6 +334,10 @@ impl MemoryTier {
     pub(super) fn store(&self, primary: &CacheKey, fields: &HeaderMap, object: Arc<Object>) {
         let place = self.place(primary, &object.meta.vary, fields);
         self.learn(&place);
+        if place.key.variant.is_empty() {
+            // It does not vary any more: what was stored of variants is older, and stays out of reach if it varies again.
+            self.variations.invalidate(&place.key);
+        }
         if let Some(beneath) = self.beneath() {
             self.discard_replaced(beneath, &place.key, &object.body);
             self.keep_rule(beneath, &place, &object);
@@ -383,7 +387,8 @@ impl MemoryTier {
             return;
         };
         if known.written_until.load(Ordering::Relaxed) < until || !beneath.may_have(&plain) {
-            let until = beneath.keep_rule(&plain, &known.rule, known.generation, until);
+            let of = (until, object.body.deposit.site());
+            let until = beneath.keep_rule(&plain, &known.rule, known.generation, of);
             known.written_until.store(until, Ordering::Relaxed);
         }
     }

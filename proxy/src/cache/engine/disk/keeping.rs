@@ -172,19 +172,18 @@ impl Beneath {
         self.part_keys(place, body).iter().for_each(|key| self.tier.remove(key));
     }
 
-    /// Writes how a key varies, so that its variants are found.
-    /// Until when that is of use.
+    /// Writes how a key of a site varies, so that its variants are found. Until when that is of use.
     pub(in crate::cache::engine) fn keep_rule(
         &self,
         plain: &FullKey,
         rule: &VaryRule,
         generation: u64,
-        until: u64,
+        (until, site): (u64, u32),
     ) -> u64 {
         let key = key::of_full_key(plain);
         self.deposits.forget(&key);
         let until = until.saturating_add(SLACK);
-        self.keep_small(key.clone(), Kind::Varies, encode_rule(rule, generation), until);
+        self.keep_small(key.clone(), Kind::Varies, encode_rule(rule, generation), (until, site));
         self.loads.outdate(&key);
         until
     }
@@ -207,7 +206,8 @@ impl Beneath {
             return self.tier.remove(&key::of_search_rule(asked));
         };
         let head = encode_search(&object.meta.headers);
-        self.keep_small(key::of_search_rule(asked), Kind::Search, head, expires.saturating_add(SLACK));
+        let of = (expires.saturating_add(SLACK), object.body.deposit.site());
+        self.keep_small(key::of_search_rule(asked), Kind::Search, head, of);
     }
 
     /// Has the store take a record that is of use only with another one, which it takes.
@@ -217,16 +217,10 @@ impl Beneath {
         }
     }
 
-    fn keep_small(&self, key: Bytes, kind: Kind, head: Option<Vec<u8>>, expires: u64) {
+    fn keep_small(&self, key: Bytes, kind: Kind, head: Option<Vec<u8>>, (expires, site): (u64, u32)) {
         self.commend(&key);
-        let record = |head: Vec<u8>| DiskRecord {
-            key: key.clone(),
-            kind,
-            head: head.into(),
-            body: Vec::new(),
-            expires,
-            site: 0,
-        };
+        let record =
+            |head: Vec<u8>| DiskRecord { key: key.clone(), kind, head: head.into(), body: Vec::new(), expires, site };
         if head.map(record).is_none_or(|record| self.tier.write(record).is_err()) {
             self.tier.remove(&key);
         }
