@@ -2,7 +2,8 @@
 //! removal, and what reads cost while it writes at full speed. Run it with
 //! `cargo run --release -p tidegate-store --example store_figures -- DIRECTORY [DIRECTORY...]`.
 //!
-//! Each directory's parent must exist and have 2 GiB of room. Reads come from the page cache: everything was just written.
+//! Each directory's parent must exist and have 2 GiB of room. Reads come from the page cache, as everything was just written,
+//! but for those that are said to be cold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,8 @@ const CAPACITY: u64 = 2 << 30;
 const SIZES: [(usize, usize); 4] = [(1 << 10, 20_000), (64 << 10, 4_000), (100 << 10, 3_000), (4 << 20, 100)];
 const AT_ONCE: [usize; 2] = [1, 16];
 const ROUNDS: usize = 3;
+/// Records of a size that are read cold.
+const COLD: usize = 500;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -39,6 +42,12 @@ async fn main() -> Result<(), Failure> {
             }
         }
     }
+    for (length, records) in SIZES {
+        forget_pages(&devices)?;
+        // From the end on, and with gaps: else the system would have read ahead.
+        let gap = records / records.min(COLD);
+        cold(&store, length, records, gap).await?;
+    }
     lookups(&store)?;
     beside_writes(&store).await?;
     println!("{:?}", store.close(Duration::from_secs(30)).await);
@@ -55,6 +64,18 @@ async fn open(devices: &[DeviceOptions], in_place: bool) -> Arc<Store> {
     store.recovered().await;
     println!("opened in {:?}", opened.elapsed());
     store
+}
+
+/// Has the system let go what it has of the devices in memory.
+fn forget_pages(devices: &[DeviceOptions]) -> Result<(), Failure> {
+    for device in devices {
+        for entry in std::fs::read_dir(device.directory.join("segments"))? {
+            let file = std::fs::File::open(entry?.path())?;
+            file.sync_all()?;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+    }
+    Ok(())
 }
 
 /// What all threads of this process had of the processors so far.
@@ -128,6 +149,19 @@ async fn read(store: &Arc<Store>, length: usize, records: usize, at_once: usize,
         at(0.999),
         times.len(),
     );
+    Ok(())
+}
+
+async fn cold(store: &Arc<Store>, length: usize, records: usize, gap: usize) -> Result<(), Failure> {
+    let mut times = Vec::new();
+    for number in (0..records).rev().step_by(gap) {
+        let began = Instant::now();
+        let found = store.read(&key(length, number)?).await;
+        times.extend(found.map(|_| began.elapsed()));
+    }
+    times.sort_unstable();
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+    println!("{length:>8} B, cold: p50 {:?} p99 {:?}, {} found", at(0.5), at(0.99), times.len());
     Ok(())
 }
 
