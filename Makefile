@@ -33,6 +33,8 @@ test: ## Run all tests (TESTS=name for some), installing what they need
 
 soak: ## Kill a process in the midst of writing to disk, ROUNDS times (1000)
 	TIDEGATE_SOAK_ROUNDS=$(or $(ROUNDS),1000) cargo test --locked -p tidegate-store --test volume killed
+	cargo build --locked -p tidegate-cli
+	TIDEGATE_SOAK_ROUNDS=$(or $(ROUNDS),1000) cargo test --locked -p tidegate-tests --test integration disk::killed
 
 lint: ## Check format, lints, licences and sources of dependencies
 	@tools/install lint

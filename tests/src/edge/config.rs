@@ -124,6 +124,9 @@ pub struct EdgeConfig {
     pub more_documents: Vec<String>,
     /// Further files in the configuration's directory: names and contents.
     pub files: Vec<(String, String)>,
+    /// A shell script that starts it in file systems of its own: `$1` is the configuration's directory, what follows is the
+    /// command, to be executed in the place of the shell.
+    pub started_by: Option<String>,
 }
 
 impl EdgeConfig {
@@ -158,6 +161,7 @@ impl EdgeConfig {
             route: Vec::new(),
             more_documents: Vec::new(),
             files: Vec::new(),
+            started_by: None,
         }
     }
 
@@ -264,6 +268,21 @@ impl EdgeConfig {
     #[must_use]
     pub fn extra_documents(mut self, text: &str) -> Self {
         self.more_documents.push(dedented(text).join("\n"));
+        self
+    }
+
+    /// Mounts a file system in memory, of this size, at `disk` in its directory, for it alone.
+    #[must_use]
+    pub fn on_a_file_system_of(mut self, size: &str) -> Self {
+        let mount = format!("mkdir -p \"$1/disk\" && mount -t tmpfs -o size={size},mode=700 tidegate \"$1/disk\"");
+        self.started_by = Some(format!("{mount} && shift && exec \"$@\""));
+        self
+    }
+
+    /// Has a shell script run before it starts, where it sees its files: `$1` is the configuration's directory.
+    #[must_use]
+    pub fn prepared_by(mut self, script: &str) -> Self {
+        self.started_by = self.started_by.map(|before| before.replace("&& shift", &format!("&& {script} && shift")));
         self
     }
 

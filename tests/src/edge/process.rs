@@ -1,5 +1,7 @@
 //! The edge's process: started, watched, signalled, and killed when dropped.
 
+mod disks;
+
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,7 @@ pub struct Edge {
     certificate: IssuedCertificate,
     directory: TempDir,
     preamble: Vec<u8>,
+    started_by: Option<String>,
 }
 
 impl Edge {
@@ -44,9 +47,9 @@ impl Edge {
         let file = directory.path().join("edge.yaml");
         fs::write(&file, config.documents(place)).expect("the test's directory can be written");
         write_files(directory.path(), config);
-        let child = spawn(directory.path(), &file);
-        let preamble = config.preamble.clone();
-        let mut edge = Self { child, place, authority, certificate, directory, preamble };
+        let (preamble, started_by) = (config.preamble.clone(), config.started_by.clone());
+        let child = spawn(directory.path(), &file, started_by.as_deref());
+        let mut edge = Self { child, place, authority, certificate, directory, preamble, started_by };
         edge.await_ready().await;
         edge
     }
@@ -263,41 +266,9 @@ impl Edge {
     }
 
     async fn start_again(&mut self) {
-        self.child = spawn(self.directory.path(), &self.file("edge.yaml"));
+        self.child = spawn(self.directory.path(), &self.file("edge.yaml"), self.started_by.as_deref());
         self.await_ready().await;
         self.until_disks_work().await;
-    }
-
-    /// Waits until all directories of its disk tier can be read.
-    pub async fn until_disks_work(&self) {
-        let waiting = async {
-            // Without a disk tier there are no series at all.
-            let states = ["opening", "recovering"].map(|state| format!("state=\"{state}\""));
-            loop {
-                let metrics = self.metrics().await;
-                let is_set = |line: &str| line.starts_with("tidegate_disk_device_state{") && line.ends_with(" 1");
-                if !metrics.lines().any(|line| is_set(line) && states.iter().any(|state| line.contains(state))) {
-                    return;
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        crate::within("the disk tier", waiting).await;
-    }
-
-    /// Waits until nothing waits to be written to disk any more.
-    pub async fn until_written(&self) {
-        let waiting = async {
-            loop {
-                let metrics = self.metrics().await;
-                let is_queue = |line: &&str| line.starts_with("tidegate_disk_queued_write_bytes");
-                if metrics.lines().filter(is_queue).all(|line| line.ends_with(" 0")) {
-                    return;
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        crate::within("what is written to disk", waiting).await;
     }
 
     /// SIGHUP: take the configuration again.
@@ -384,9 +355,20 @@ impl Drop for Edge {
     }
 }
 
-fn spawn(directory: &Path, file: &Path) -> Child {
+fn spawn(directory: &Path, file: &Path, started_by: Option<&str>) -> Child {
     let stderr = File::create(directory.join("stderr")).expect("the test's directory can be written");
-    Command::new(tidegate_binary())
+    let mut command = match started_by {
+        None => Command::new(tidegate_binary()),
+        Some(script) => {
+            let mut shell = Command::new("unshare");
+            if !rustix::process::geteuid().is_root() {
+                shell.args(["--user", "--map-root-user"]);
+            }
+            shell.args(["--mount", "sh", "-c", script, "sh"]).arg(directory).arg(tidegate_binary());
+            shell
+        }
+    };
+    command
         .args(["edge", "--config"])
         .arg(file)
         .stdin(Stdio::null())

@@ -19,7 +19,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Everything is answered as the origin has it, from wherever.
-async fn assert_right(edge: &Edge, what: &str) {
+pub(super) async fn assert_right(edge: &Edge, what: &str) {
     for protocol in [Protocol::PlainHttp1, Protocol::Http2] {
         for (path, size) in SIZES {
             assert_whole(&get(edge, protocol, path).await, size, what);
@@ -79,6 +79,9 @@ async fn directory_of_another_process_is_left_to_it() {
     second.stderr_with("in use by another process").await;
     assert_right(&second, "the second").await;
     assert_right(&first, "the first").await;
+    first.sigterm();
+    second.until_disk_is(&shared, "working").await;
+    assert_right(&second, "the second, with what the first has left").await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What is stored on disk: what a client sees of it after a stop and a kill, and of devices that fail.
 
+mod devices;
 mod failing;
+mod killed;
 
 use tidegate_tests::client::{Protocol, Request, Response};
 use tidegate_tests::edge::{Edge, EdgeConfig};
