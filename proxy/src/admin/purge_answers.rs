@@ -201,7 +201,7 @@ mod tests {
             (r#"{"url": "a", "urls": ["b"]}"#, "duplicate field `url`"),
             (r#"{"tag": "a", "any_query": true}"#, "any_query stands beside url"),
             (r#"{"tag": "a", "sofd": true}"#, "unknown field `sofd`"),
-            (&too_many, "tag has 4097 names"),
+            (too_many.as_str(), "tag has 4097 names"),
         ] {
             let error = PurgeOrder::parse(wrong.as_bytes()).unwrap_err();
             assert_eq!(error.code, "invalid_purge", "{wrong}");
