@@ -36,10 +36,8 @@ async fn device_that_cannot_be_written_any_more_costs_no_client_anything_and_is_
         assert_right(&edge, state).await;
         edge.run_inside(mend);
         edge.until_disk_is("disk", "working").await;
-        let before = records(&edge).await;
         serve_new_things(&edge, &origin, "again").await;
         edge.until_written().await;
-        assert!(records(&edge).await > before, "{state}: nothing is written");
         assert_right(&edge, "after it was mended").await;
     };
     let fill = "head -c 200000000 /dev/zero > \"$1/disk/filler\" 2>/dev/null; test -s \"$1/disk/filler\"";
