@@ -149,8 +149,9 @@ def each_once(many, server, requests, seed, most_seconds):
 
 
 def ask_many(many, server, seconds, how):
-    words = ["wrk", "-t1", f"-c{many.connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / "many.lua"),
-             server.url("http1", "/"), "--", many.prefix, str(many.count), *how]
+    # The kernel ends it when the benchmark dies without cleaning up.
+    words = ["setpriv", "--pdeathsig", "TERM", "wrk", "-t1", f"-c{many.connections}", f"-d{seconds}s", "--timeout",
+             "10s", "-s", str(HERE / "many.lua"), server.url("http1", "/"), "--", many.prefix, str(many.count), *how]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + SLACK_SECONDS)
     except subprocess.TimeoutExpired:
