@@ -129,6 +129,8 @@ pub struct VolumeFigures {
     pub segments: u32,
     /// Segments with nothing in them.
     pub free_segments: u32,
+    /// Bytes of the capacity for which the file system has no room.
+    pub roomless_bytes: u64,
     /// Records that can be found.
     pub records: u64,
     /// Their bytes on disk.

@@ -30,10 +30,11 @@ pub use key::{Key, KeyTooLong, LONGEST_KEY};
 pub use options::{Clock, Sequences, Share, VolumeOptions, system_clock};
 pub use record::{LARGEST_BODY, LARGEST_HEAD, NewRecord, Record, RecordHead};
 pub use store::{
-    Closed, DeviceFigures, DeviceOptions, Found, Limits, Listed, Listing, Loaded, NoCursor, Pinning, Refused, Saved, StateCopy, Store, StoreCursor,
-    StoreFigures, StoreOptions,
+    Closed, DeviceFigures, DeviceOptions, Found, Limits, Listed, Listing, Loaded, NoCursor, Pinning, Refused, Saved,
+    StateCopy, Store, StoreCursor, StoreFigures, StoreOptions,
 };
 pub use volume::{
-    AppendError, Appended, Cursor, Lookup, OpenError, Origin, Outcome, Place, ReadError, StateBlob, StateError, Swept, Volume,
+    AppendError, Appended, Cursor, Lookup, OpenError, Origin, Outcome, Place, ReadError, StateBlob, StateError, Swept,
+    Volume,
 };
 pub use watcher::{DeviceState, Event, NotWritten, ReadOutcome, Unwatched, Watcher};

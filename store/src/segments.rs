@@ -90,15 +90,24 @@ impl Segments {
         self.written.load(Ordering::Relaxed)
     }
 
+    /// Has the file system set aside what a segment's data takes.
+    pub(crate) fn allocate(&self, segment: u32) -> io::Result<()> {
+        let data = self.file(segment, Part::Data, true)?;
+        match data.length()? {
+            length if length < self.geometry.segment_size => {
+                data.allocate(self.geometry.segment_size).inspect_err(|_| {
+                    // What it got of it is of no use here, and perhaps elsewhere.
+                    data.truncate(length).ok();
+                })
+            }
+            length if length > self.geometry.segment_size => data.truncate(self.geometry.segment_size),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a segment into use. What its index said before is durably gone before any of its data is overwritten.
     pub(crate) fn begin(&self, heading: &Heading) -> io::Result<()> {
         let segment = heading.segment;
-        let data = self.file(segment, Part::Data, true)?;
-        match data.length()? {
-            length if length < self.geometry.segment_size => data.allocate(self.geometry.segment_size)?,
-            length if length > self.geometry.segment_size => data.truncate(self.geometry.segment_size)?,
-            _ => {}
-        }
         let usage = &self.uses[segment as usize];
         let mut journal = usage.journal.lock();
         let file = self.file(segment, Part::Journal, true)?;

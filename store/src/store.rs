@@ -273,8 +273,7 @@ impl Store {
             return Err(Refused::TooLarge);
         }
         let candidates = self.devices.iter().enumerate().filter_map(|(number, device)| device.candidate(number));
-        let chosen =
-            placement::choose(PlacementHash::of_key(&record.key), candidates).ok_or(Refused::NoDevice)?;
+        let chosen = placement::choose(PlacementHash::of_key(&record.key), candidates).ok_or(Refused::NoDevice)?;
         let free = self.devices[chosen].volume().is_some_and(|volume| volume.has_free_room());
         let admitted = free
             || self.sketch.estimate(record.key.as_bytes()) >= ADMITTED_FROM

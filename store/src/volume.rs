@@ -85,6 +85,7 @@ struct Counters {
     evicted: AtomicU64,
     corrupt: AtomicU64,
     free: AtomicU64,
+    roomless: AtomicU64,
     /// When it was last looked for segments in which nothing lives, in seconds, times two; and one if there were some.
     ended: AtomicU64,
     /// Bytes of state.
@@ -293,6 +294,7 @@ impl Volume {
             segment_size: self.geometry.segment_size,
             segments: self.geometry.segments,
             free_segments: u32::try_from(count(&self.counters.free)).unwrap_or(u32::MAX),
+            roomless_bytes: count(&self.counters.roomless) * self.geometry.segment_size,
             records: accounts.records(),
             living_bytes: accounts.living(),
             pinned_bytes: accounts.pinned(),

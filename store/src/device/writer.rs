@@ -164,6 +164,9 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
     for reclaimed in appended.iter().flat_map(|appended| &appended.reclaimed) {
         device.saw(&Event::Reclaimed(reclaimed));
     }
+    if let Some(why) = appended.as_ref().ok().and_then(|appended| appended.lacks_room.as_deref()) {
+        device.saw(&Event::Refused { why });
+    }
     if appended.as_ref().is_ok_and(|appended| appended.lost_its_pin) {
         device.saw(&Event::PinLost);
     }

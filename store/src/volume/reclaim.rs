@@ -131,9 +131,9 @@ impl Volume {
             let claims = self.claims(victim.segment, now);
             let must_go = writer.untrue.contains(&victim.segment);
             // What is pinned stays, however many segments in a row are.
-            let is_pinned = claims.pinned > half;
+            let is_pinned = claims.pinned > half || claims.pinned > 0 && writer.free() == 0;
             // Nearly all of it is to stay: then it stays where it is, for as long as if it had been written anew.
-            if claims.bytes > half && (spared < MOST_SPARED || is_pinned) && !must_go {
+            if (claims.bytes > half || is_pinned) && (spared < MOST_SPARED || is_pinned) && !must_go {
                 writer.spare(victim.segment, self.options.sequences.next());
                 self.index.forget_reads(victim.segment);
                 spared += u32::from(!is_pinned);
@@ -306,7 +306,9 @@ impl Volume {
                 return Ok(None);
             }
             writer.close(Stream::Carried);
-            self.open_segment(writer, Stream::Carried)?;
+            if !self.open_segment(writer, Stream::Carried)? {
+                return Ok(None);
+            }
         }
         Ok(writer.room(Stream::Carried, length, &self.geometry))
     }

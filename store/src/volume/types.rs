@@ -53,6 +53,8 @@ pub struct Appended {
     pub reclaimed: Vec<Reclaimed>,
     /// Whether it replaced a record that was pinned and is not itself: more than half of the volume would be.
     pub lost_its_pin: bool,
+    /// That the file system has less room than the capacity, in words, when that is found out.
+    pub lacks_room: Option<String>,
 }
 
 /// Whether a record is stored.
@@ -102,7 +104,9 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Somebody else could put files there, to have others written over or read back.
-    #[error("{who} may write to {directory}, which only the node's user and its groups may: name a new directory in it, and the node makes it for itself")]
+    #[error(
+        "{who} may write to {directory}, which only the node's user and its groups may: name a new directory in it, and the node makes it for itself"
+    )]
     Shared {
         /// The directory.
         directory: PathBuf,

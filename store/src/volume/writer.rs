@@ -20,6 +20,12 @@ pub(super) struct Writer {
     pub(super) done: Vec<Reclaimed>,
     /// Whether what was stored could not be pinned as what it replaced was.
     pub(super) lost_a_pin: bool,
+    /// When the next segment without room is tried again, in seconds since 1970.
+    pub(super) next_trial: u64,
+    /// The one that is tried.
+    on_trial: Option<u32>,
+    /// Why segments have none, until somebody was told.
+    pub(super) roomless: Option<String>,
 }
 
 /// A segment as far as writing goes.
@@ -45,6 +51,8 @@ pub(super) enum State {
     },
     /// Nobody knows what its index says, and it cannot be emptied.
     Unusable,
+    /// The file system has no room for it, though the capacity has.
+    Roomless,
 }
 
 /// A segment that is full.
@@ -84,6 +92,9 @@ impl Writer {
             untrue: BTreeSet::new(),
             done: Vec::new(),
             lost_a_pin: false,
+            next_trial: 0,
+            on_trial: None,
+            roomless: None,
         }
     }
 
@@ -91,8 +102,12 @@ impl Writer {
         self.segments.iter().filter(|segment| segment.state == State::Free).count() as u64
     }
 
-    /// The free segment that made the least trouble.
+    /// The free segment that made the least trouble, but first the one that is on trial: should it have no room, it must not
+    /// be the last one that is free.
     pub(super) fn next_free(&self) -> Option<u32> {
+        if let trial @ Some(_) = self.on_trial {
+            return trial;
+        }
         let free = self.numbered().filter(|(_, segment)| segment.state == State::Free);
         free.min_by_key(|(number, segment)| (segment.troubles, *number)).map(|(number, _)| number)
     }
@@ -103,7 +118,7 @@ impl Writer {
             State::Full { filled, epoch, age } => {
                 Some(Full { segment: number, filled, epoch, age, refusals: segment.refusals })
             }
-            State::Free | State::Filling | State::Unusable => None,
+            State::Free | State::Filling | State::Unusable | State::Roomless => None,
         })
     }
 
@@ -170,6 +185,42 @@ impl Writer {
 
     pub(super) fn unusable(&self) -> Vec<u32> {
         self.numbered().filter(|(_, segment)| segment.state == State::Unusable).map(|(number, _)| number).collect()
+    }
+
+    /// The file system has no room for this free segment: nor for those behind it, which were not used before it. Should
+    /// some of these have theirs already, they are found soon: one that can be used has the next be tried at once.
+    pub(super) fn set_aside(&mut self, segment: u32, next_trial: u64) {
+        for behind in &mut self.segments[segment as usize..] {
+            if behind.state == State::Free {
+                behind.state = State::Roomless;
+            }
+        }
+        self.next_trial = next_trial;
+        self.on_trial = None;
+    }
+
+    /// The file system has room for this one: then perhaps also for the next.
+    pub(super) fn has_room(&mut self, segment: u32) {
+        if self.on_trial == Some(segment) {
+            (self.on_trial, self.next_trial) = (None, 0);
+        }
+    }
+
+    /// Has one of the segments be free again that had no room, when it is time, or when there is no other.
+    pub(super) fn try_roomless(&mut self, now: u64) {
+        let useless = [State::Roomless, State::Unusable];
+        let is_all_there_is = || self.segments.iter().all(|segment| useless.contains(&segment.state));
+        if (now >= self.next_trial || is_all_there_is())
+            && let Some(segment) = self.segments.iter().position(|segment| segment.state == State::Roomless)
+        {
+            self.segments[segment].state = State::Free;
+            self.on_trial = u32::try_from(segment).ok();
+        }
+    }
+
+    /// How many have none.
+    pub(super) fn count_roomless(&self) -> u64 {
+        self.segments.iter().filter(|segment| segment.state == State::Roomless).count() as u64
     }
 
     pub(super) fn trouble(&mut self, segment: u32) {

@@ -20,6 +20,10 @@ pub(super) fn failed(operation: &'static str, segment: u32) -> impl Fn(io::Error
 /// Marks that could not be written, at most. Those beyond are lost, and what they were to tell may come back.
 const MOST_LATE: usize = 16 * 1024;
 
+/// Seconds from one trial to begin a segment for which there was no room to the next: each makes a file and removes what it
+/// got of it.
+const BETWEEN_TRIALS: u64 = 30;
+
 /// What the one who stores a record has to say meanwhile.
 pub(super) struct Caller<'a> {
     pub(super) keeper: &'a dyn Keeper,
@@ -62,7 +66,7 @@ impl Volume {
         self.note_late();
         let outcome = self.write(&mut writer, record, caller)?;
         let (reclaimed, lost_its_pin) = (std::mem::take(&mut writer.done), std::mem::take(&mut writer.lost_a_pin));
-        Ok(Appended { outcome, reclaimed, lost_its_pin })
+        Ok(Appended { outcome, reclaimed, lost_its_pin, lacks_room: writer.roomless.take() })
     }
 
     fn write(&self, writer: &mut Writer, record: &NewRecord, caller: &Caller<'_>) -> Result<Outcome, AppendError> {
@@ -146,16 +150,32 @@ impl Volume {
             return Ok(room);
         }
         writer.close(stream);
-        self.make_free(writer, caller)?;
-        self.open_segment(writer, stream)?;
+        writer.try_roomless(self.now());
+        // Where the file system has less room than the capacity, what is full goes before what cannot be begun.
+        for _ in 0..=self.geometry.segments {
+            self.make_free(writer, caller)?;
+            if self.open_segment(writer, stream)? {
+                break;
+            }
+        }
         let none = || failed("find room in", 0)(io::ErrorKind::StorageFull.into());
         writer.room(stream, length, &self.geometry).ok_or_else(none)
     }
 
-    pub(super) fn open_segment(&self, writer: &mut Writer, stream: Stream) -> Result<(), AppendError> {
+    /// `false`: the file system has no room for the segment that was free, which is not free any more.
+    pub(super) fn open_segment(&self, writer: &mut Writer, stream: Stream) -> Result<bool, AppendError> {
         let Some(segment) = writer.next_free() else {
             return Err(failed("find a free segment instead of", 0)(io::ErrorKind::StorageFull.into()));
         };
+        if let Err(error) = self.segments.allocate(segment) {
+            if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                writer.trouble(segment);
+                return Err(failed("allocate", segment)(error));
+            }
+            self.set_aside(writer, segment, &error);
+            return Ok(false);
+        }
+        writer.has_room(segment);
         let (epoch, opened) = (self.options.sequences.next(), self.now());
         let heading = Heading { volume: self.superblock.volume, segment, stream: stream.number(), epoch, opened };
         self.segments.begin(&heading).map_err(|error| {
@@ -165,7 +185,22 @@ impl Volume {
         self.index.accounts().begin(segment, epoch, opened);
         writer.fill(stream, Filling { segment, epoch, offset: 0, records: 0 });
         self.count_free(writer);
-        Ok(())
+        Ok(true)
+    }
+
+    fn set_aside(&self, writer: &mut Writer, segment: u32, error: &io::Error) {
+        let before = self.counters.roomless.load(Ordering::Relaxed);
+        writer.set_aside(segment, self.now() + BETWEEN_TRIALS);
+        self.count_free(writer);
+        let without = self.counters.roomless.load(Ordering::Relaxed);
+        // One that was tried again is no news.
+        if without > before + 1 || before == 0 {
+            let bytes = without * self.geometry.segment_size;
+            writer.roomless = Some(format!(
+                "the file system has no room for {bytes} bytes of the capacity ({error}): free some of it, or configure \
+                 less; what is stored goes round in the rest"
+            ));
+        }
     }
 
     /// Has a segment be free whose index is empty and of which nothing is known any more.
@@ -194,6 +229,7 @@ impl Volume {
 
     pub(super) fn count_free(&self, writer: &Writer) {
         self.counters.free.store(writer.free(), Ordering::Relaxed);
+        self.counters.roomless.store(writer.count_roomless(), Ordering::Relaxed);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Room: never more than was given, whatever is stored.
 
 use std::collections::HashMap;
+use std::io::ErrorKind::StorageFull;
+use std::sync::Arc;
 
-use tidegate_store::{AppendError, KeepAll, Lookup, OpenError, Origin, Outcome, Share, StateError};
+use tidegate_store::faults::{ENOSPC, Fault, FaultyIo, Operation, Rule};
+use tidegate_store::io::RealIo;
+use tidegate_store::{AppendError, KeepAll, Lookup, OpenError, Origin, Outcome, Share, StateError, Volume};
 
 use crate::kit::{self, MIB, append, disk_usage, key, record, store, version};
 
@@ -55,6 +59,56 @@ fn what_is_too_large_is_refused_with_what_is_allowed() {
     assert!(matches!(small.append(&record("k", 1, 2 << 20), &KeepAll), Err(AppendError::TooLarge { .. })));
     let most = small.largest_record() - 1 - record("k", 1, 1_000_000).head.len();
     store(&small, &record("k", 1, most.min(1 << 20)));
+}
+
+#[test]
+fn where_the_file_system_has_less_room_what_is_stored_goes_round_in_it() {
+    let directory = kit::directory(40 * MIB);
+    let io = FaultyIo::over(Arc::new(RealIo), 1);
+    let volume = Volume::open(io.clone(), &directory.options).unwrap();
+    volume.recover(&|_| {});
+    let (all, segment) = (volume.figures().segments, volume.figures().segment_size as usize);
+    let put = |number: u64| append(&volume, &record(&format!("record {number}"), number, segment / 5 * 2));
+    let is_there = |number: u64| version(&volume, &format!("record {number}")) == Some(number);
+    put(0);
+    assert!(volume.pin(&key("record 0"), true));
+    (1..8).for_each(|number| drop(put(number)));
+    let begun = || std::fs::read_dir(directory.path().join("segments")).unwrap().count() / 2;
+    let used = begun();
+    for behind in used as u32..all {
+        let data = directory.path().join(format!("segments/{behind:06}.data"));
+        io.inject(Rule::always(Operation::Write, data, Fault::Errno(ENOSPC)));
+    }
+    let told: Vec<String> = (8..60).filter_map(|number| put(number).lacks_room).collect();
+    let [told] = &told[..] else { panic!("it is told once: {told:?}") };
+    assert!(told.contains("the file system has no room for"), "{told}");
+    assert_eq!(volume.figures().roomless_bytes, u64::from(all - used as u32) * segment as u64);
+    assert!((58..60).all(is_there), "what came last is there");
+    assert!(is_there(0), "what is pinned stays");
+    // Tried again now and then, which is no news; and when there is room, all of it is used.
+    directory.pass(30);
+    assert_eq!((60..64).find_map(|number| put(number).lacks_room), None);
+    io.clear();
+    assert_eq!(volume.figures().roomless_bytes, u64::from(all - used as u32) * segment as u64);
+    directory.pass(30);
+    (64..200).for_each(|number| drop(put(number)));
+    assert_eq!((volume.figures().roomless_bytes, begun()), (0, all as usize));
+    let kept = (64..200).filter(|number| is_there(*number)).count();
+    assert!(kept >= (all as usize - 4) * 2, "{kept} in {all} segments");
+}
+
+#[test]
+fn where_the_file_system_has_no_room_at_all_that_is_the_error() {
+    let directory = kit::directory(40 * MIB);
+    let io = FaultyIo::over(Arc::new(RealIo), 1);
+    let volume = Volume::open(io.clone(), &directory.options).unwrap();
+    volume.recover(&|_| {});
+    io.inject(Rule::always(Operation::Write, directory.path().join("segments"), Fault::Errno(ENOSPC)));
+    let error = volume.append(&record("a", 1, 100), &KeepAll).unwrap_err();
+    assert!(matches!(error, AppendError::Io { ref source, .. } if source.kind() == StorageFull), "{error}");
+    io.clear();
+    store(&volume, &record("a", 2, 100));
+    assert_eq!(version(&volume, "a"), Some(2));
 }
 
 #[test]
