@@ -371,7 +371,6 @@ fn shares_of_the_disk_tier_arrive() {
          redirect: {{location: /}}}}]}}\n"
     );
     let disk = model(&text).node.cache.disk.unwrap();
-    let shares: Vec<_> =
-        disk.shares.iter().map(|(site, share)| (site.as_str(), share.floor, share.ceiling)).collect();
+    let shares: Vec<_> = disk.shares.iter().map(|(site, share)| (site.as_str(), share.floor, share.ceiling)).collect();
     assert_eq!(shares, [("s", 20, 40), ("t", 0, 100)]);
 }

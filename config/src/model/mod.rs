@@ -22,7 +22,10 @@ pub use failover::{HedgeDelay, Hedging, OriginLimits, OriginOrder, RetryPolicy, 
 pub use geo::{Continent, CountryCode, Geo, GeoOverride};
 pub use health::{HealthCheck, HttpProbe, OutlierEjection, Probe};
 pub use media_delivery::{BlockingReload, CmcdRules, Coding, CompressionRules, CorsRules, PrefetchRules, SliceRules};
-pub use node::{AccessLog, AdminListener, CacheDevice, CacheDisk, CacheMemory, DiskShare, Limits, Listener, ListenerProtocol, Node, PlaintextMode};
+pub use node::{
+    AccessLog, AdminListener, CacheDevice, CacheDisk, CacheMemory, DiskShare, Limits, Listener, ListenerProtocol, Node,
+    PlaintextMode,
+};
 pub use origin_pool::{
     Credentials, Discovery, HostPolicy, HttpVersion, Origin, OriginDuty, OriginPool, OriginTls, ProxyProtocolVersion,
     ServerNamePolicy, Timeouts,

@@ -18,8 +18,8 @@ mod warm_answers;
 
 pub use cache_answers::{CacheQuestion, ExplainsCache};
 pub use content_answers::{ListedTier, ListingQuestion, ShowsContents};
+pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use pin_answers::PinsCache;
 pub use purge_answers::{OrderError, PurgeOrder, PurgeTarget, PurgesCache};
-pub use lifecycle::{DrainPhase, Lifecycle, LifecycleState, Readiness};
 pub use server::{AdminState, serve};
 pub use token::{AdminToken, TokenError, TokenUse};

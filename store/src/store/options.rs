@@ -89,7 +89,7 @@ impl Default for Limits {
             queued_reads: 1024,
             readers: 4,
             // A body of 64 KiB and what stands before it: copying more takes longer than a change of threads.
-            read_now: 68 << 10,
+            read_now: 132 << 10,
             read_errors: 8,
         }
     }

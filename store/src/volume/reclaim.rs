@@ -130,10 +130,11 @@ impl Volume {
             let Some(victim) = self.choose_victim(writer, now) else { break };
             let claims = self.claims(victim.segment, now);
             let must_go = writer.untrue.contains(&victim.segment);
-            // What is pinned stays, however many segments in a row are.
+            // What is pinned stays, however many segments in a row are; and while it cannot be carried anywhere.
             let is_pinned = claims.pinned > half || claims.pinned > 0 && writer.free() == 0;
             // Nearly all of it is to stay: then it stays where it is, for as long as if it had been written anew.
-            if (claims.bytes > half || is_pinned) && (spared < MOST_SPARED || is_pinned) && !must_go {
+            let is_spared = is_pinned || claims.bytes > half && spared < MOST_SPARED;
+            if is_spared && !must_go {
                 writer.spare(victim.segment, self.options.sequences.next());
                 self.index.forget_reads(victim.segment);
                 spared += u32::from(!is_pinned);

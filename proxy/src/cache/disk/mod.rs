@@ -142,6 +142,7 @@ fn usage(store: &Store) -> Vec<DiskUsage> {
                 device: device.directory.to_string(),
                 state: device.state,
                 capacity: volume.capacity,
+                roomless: volume.roomless_bytes,
                 bytes: volume.living_bytes,
                 records: volume.records,
                 index_bytes: volume.index_memory,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::answer::{Answer, Lookup, Outcome, Passage};
 use super::clock;
+use super::disk::Looked;
 use super::fetch::FetchRequest;
 use super::fill_task::Starter;
 use super::interim::{Hearing, InterimHead};
 use super::live::too_many_waiters;
-use super::disk::Looked;
 use super::memory::FullKey;
 use super::object::Object;
 use super::recollection::Mark;

@@ -220,9 +220,7 @@ impl MemoryTier {
             .build_with_hasher(ahash::RandomState::new());
         let variations = Cache::builder()
             .max_capacity((capacity / RULES_SHARE).max(1 << 18))
-            .weigher(|key: &FullKey, _: &Variation| {
-                u32::try_from(VARIES_WEIGHT + key.weight()).unwrap_or(MAX_WEIGHT)
-            })
+            .weigher(|key: &FullKey, _: &Variation| u32::try_from(VARIES_WEIGHT + key.weight()).unwrap_or(MAX_WEIGHT))
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(ahash::RandomState::new());
         // Numbers of another run may be on disk.
@@ -481,10 +479,11 @@ impl MemoryTier {
             });
             matches!(taken, CompResult::Removed(_))
         } else {
-            let taken = self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
-                Some(Entry::Stored(known)) if is_it(&known) => Op::Remove,
-                _ => Op::Nop,
-            });
+            let taken =
+                self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+                    Some(Entry::Stored(known)) if is_it(&known) => Op::Remove,
+                    _ => Op::Nop,
+                });
             let was_pinned = self.pinned.remove(key, Some(object));
             matches!(taken, CompResult::Removed(_)) || was_pinned
         };

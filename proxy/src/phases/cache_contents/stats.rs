@@ -71,6 +71,7 @@ fn device(known: &DeviceFigures, metrics: &Metrics) -> Value {
     if let Some(volume) = &known.volume {
         value["stored"] = json!({
             "capacity_bytes": volume.capacity,
+            "roomless_bytes": volume.roomless_bytes,
             "bytes": volume.living_bytes,
             "records": volume.records,
             "segments": volume.segments,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 use prometheus::{IntCounter, IntCounterVec};
 
-use super::counted::by_label;
 use super::cmcd::{CmcdFamilies, CmcdMetrics};
+use super::counted::by_label;
 use super::family::Families;
 use super::labels::{CacheOutcome, StatusClass};
 use super::time_histogram::{Bounds, TimeHistogram, TimeHistograms};

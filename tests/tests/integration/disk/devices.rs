@@ -27,21 +27,19 @@ async fn records(edge: &Edge) -> f64 {
 }
 
 #[tokio::test]
-async fn device_that_cannot_be_written_any_more_costs_no_client_anything_and_is_used_again() {
-    let check = async |state: &str, harm: &str, mend: &str| {
-        let origin = Origin::start().await;
-        let edge = filled(EdgeConfig::to(&origin).on_disk().on_a_file_system_of("80m"), &origin).await;
-        edge.run_inside(harm);
-        serve_new_things(&edge, &origin, state).await;
-        assert_right(&edge, state).await;
-        edge.run_inside(mend);
-        edge.until_disk_is("disk", "working").await;
-        serve_new_things(&edge, &origin, "again").await;
-        edge.until_written().await;
-        assert_right(&edge, "after it was mended").await;
-    };
-    let fill = "head -c 200000000 /dev/zero > \"$1/disk/filler\" 2>/dev/null; test -s \"$1/disk/filler\"";
-    check("full", fill, "rm \"$1/disk/filler\"").await;
+async fn file_system_that_is_filled_by_others_is_told_and_what_is_there_is_gone_on_with() {
+    let origin = Origin::start().await;
+    let edge = filled(EdgeConfig::to(&origin).on_disk().on_a_file_system_of("80m"), &origin).await;
+    edge.run_inside("head -c 200000000 /dev/zero > \"$1/disk/filler\" 2>/dev/null; test -s \"$1/disk/filler\"");
+    serve_new_things(&edge, &origin, "full").await;
+    assert!(edge.stderr_with("the file system has no room for").await.contains("configure less"), "{}", edge.stderr());
+    assert!(edge.metric("tidegate_disk_roomless_bytes", &[]).await > 0.0);
+    assert_right(&edge, "full").await;
+    edge.run_inside("rm \"$1/disk/filler\"");
+    edge.until_disk_is("disk", "working").await;
+    serve_new_things(&edge, &origin, "again").await;
+    edge.until_written().await;
+    assert_right(&edge, "after it was mended").await;
 }
 
 #[tokio::test]

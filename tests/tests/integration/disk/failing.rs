@@ -27,9 +27,12 @@ pub(super) async fn assert_right(edge: &Edge, what: &str) {
     }
 }
 
+/// What happens to the bytes of a file.
+type Harm = fn(&mut Vec<u8>);
+
 #[tokio::test]
 async fn damage_anywhere_in_the_files_costs_hits_and_nothing_else() {
-    let harms: [(&str, fn(&mut Vec<u8>)); 4] = [
+    let harms: [(&str, Harm); 4] = [
         ("bits flipped", |bytes| bytes.iter_mut().step_by(4099).for_each(|byte| *byte ^= 1)),
         ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
         ("zeros", |bytes| bytes.iter_mut().for_each(|byte| *byte = 0)),

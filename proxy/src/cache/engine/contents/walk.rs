@@ -198,7 +198,7 @@ mod tests {
                 looks.set(looks.get() + 1);
                 now.clone().into_iter()
             };
-            let (entries, next) = contents.page(wanted, cursor, most, all, |_, number: &u32| number % 2 == 0);
+            let (entries, next) = contents.page(wanted, cursor, most, all, |_, number: &u32| number.is_multiple_of(2));
             assert!(entries.len() <= most);
             shown.extend(entries.iter().map(|(_, number)| **number));
             match next {

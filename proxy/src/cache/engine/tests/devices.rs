@@ -112,6 +112,26 @@ async fn device_that_fails_costs_no_client_anything_and_is_used_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn device_that_cannot_be_read_is_left_alone_and_used_again_when_it_can() {
+    let node = Node::with(|_| None);
+    node.until_working().await;
+    let paths = ["/1", "/2", "/3", "/4"];
+    for path in paths {
+        node.works(path).await;
+    }
+    node.rig.engine.memory.forget_all();
+    node.inject(Operation::Read, Fault::Errno(EIO));
+    for path in paths {
+        miss(&node.rig, get(path), FRESH, "from the origin").await;
+    }
+    node.until("a device that is told to fail", |device| device.state == DeviceState::Failed).await;
+    assert_eq!(hit(&node.rig, get("/1")).await.1, "from the origin");
+    node.io.clear();
+    node.until_working().await;
+    node.works("/after").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn device_that_cannot_be_opened_for_want_of_descriptors_is_opened_when_there_are_some() {
     let no_descriptors =
         |directory: &TempDir| Some(Rule::always(Operation::Open, directory.path(), Fault::Errno(EMFILE)));

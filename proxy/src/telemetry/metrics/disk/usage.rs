@@ -18,6 +18,8 @@ pub struct DiskUsage {
     pub state: DeviceState,
     /// Bytes that it may take.
     pub capacity: u64,
+    /// Of these, the ones that its file system has no room for.
+    pub roomless: u64,
     /// Bytes of what is stored.
     pub bytes: u64,
     /// Records.
@@ -39,6 +41,7 @@ pub(super) struct UsageFigures {
     source: OnceLock<Source>,
     states: IntGaugeVec,
     capacity: IntGaugeVec,
+    roomless: IntGaugeVec,
     bytes: IntGaugeVec,
     records: IntGaugeVec,
     index: IntGaugeVec,
@@ -60,6 +63,10 @@ impl UsageFigures {
                 &["device", "state"],
             ),
             capacity: gauges("tidegate_disk_capacity_bytes", "Bytes that a device of the disk tier may take."),
+            roomless: gauges(
+                "tidegate_disk_roomless_bytes",
+                "Bytes of a device's capacity that its file system has no room for.",
+            ),
             bytes: gauges("tidegate_disk_bytes", "Bytes of records on a device that can be served."),
             records: gauges("tidegate_disk_records", "Records on a device that can be served."),
             index: gauges("tidegate_disk_index_memory_bytes", "Bytes of memory that the index of a device takes."),
@@ -95,6 +102,7 @@ impl UsageFigures {
         }
         let figures = [
             (&self.capacity, usage.capacity),
+            (&self.roomless, usage.roomless),
             (&self.bytes, usage.bytes),
             (&self.records, usage.records),
             (&self.index, usage.index_bytes),
@@ -124,6 +132,7 @@ mod tests {
                 device: "/a".to_owned(),
                 state: DeviceState::Working,
                 capacity: 0,
+                roomless: 0,
                 bytes: 0,
                 records: 0,
                 index_bytes: 0,

@@ -235,7 +235,9 @@ impl History {
         let (outcome, object) = (got.outcome, Arc::clone(&got.object));
         let Ok(text) = got.text().await else { return Err(TestCaseError::fail("the body broke off")) };
         let contact = match (outcome, said.last()) {
-            (Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(WhyStale::WhileRevalidate | WhyStale::Accepted), _) => Contact::None,
+            (Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(WhyStale::WhileRevalidate | WhyStale::Accepted), _) => {
+                Contact::None
+            }
             (Outcome::Stale(_), Some(Said::Answered(..))) => Contact::Error,
             (Outcome::Stale(_), _) => Contact::Unreachable,
             (_, Some(Said::Confirmed(bodies))) if bodies.contains(&text) => return Ok(()),
