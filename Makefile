@@ -8,7 +8,7 @@ PYTHON_FOLDER := $(TARGET)/test-python
 PYTHON_STAMP := $(PYTHON_FOLDER)/installed
 BROWSER_STAMP := tests/browser/node_modules/.package-lock.json
 
-.PHONY: help dev build test lint bench
+.PHONY: help dev build test soak lint bench
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -30,6 +30,11 @@ test: ## Run all tests (TESTS=name for some), installing what they need
 	else \
 		TIDEGATE_PYTHON=$(PYTHON_FOLDER)/bin/python cargo test --locked --workspace --no-fail-fast $(TESTS); \
 	fi
+
+soak: ## Kill a process in the midst of writing to disk, ROUNDS times (1000)
+	TIDEGATE_SOAK_ROUNDS=$(or $(ROUNDS),1000) cargo test --locked -p tidegate-store --test volume killed
+	cargo build --locked -p tidegate-cli
+	TIDEGATE_SOAK_ROUNDS=$(or $(ROUNDS),1000) cargo test --locked -p tidegate-tests --test integration disk::killed
 
 lint: ## Check format, lints, licences and sources of dependencies
 	@tools/install lint

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import pathlib
 import re
 import subprocess
 
 from servers import Failed
 
+HERE = pathlib.Path(__file__).resolve().parent
 SLACK_SECONDS = 30  # a load tool that has not ended so long after its time is killed
 
 
@@ -110,3 +112,55 @@ def parse_loadtest(text):
     return Load(requests=report["requests"], requests_per_second=report["requests_per_second"],
                 errors=report["failed"], body_bytes=report["body_bytes"],
                 fields=dict(report["first_response"]["fields"]))
+
+
+@dataclasses.dataclass
+class Many:
+    """Requests over HTTP/1.1 for many objects of one size: PREFIX/0, PREFIX/1, and so on."""
+
+    prefix: str
+    size: int
+    count: int
+    connections: int
+
+
+@dataclasses.dataclass
+class Answers:
+    """What wrk saw of them."""
+
+    requests: int
+    seconds: float
+    p50_us: float
+    p99_us: float
+
+    @property
+    def requests_per_second(self):
+        return self.requests / self.seconds
+
+
+def random_ones(many, server, seconds, seed):
+    """Asks for them in random order for some seconds."""
+    return ask_many(many, server, seconds, ["random", str(seed), "0"])
+
+
+def each_once(many, server, requests, seed, most_seconds):
+    """Asks for so many of them, none twice."""
+    return ask_many(many, server, most_seconds, ["once", str(seed), str(requests)])
+
+
+def ask_many(many, server, seconds, how):
+    # The kernel ends it when the benchmark dies without cleaning up.
+    words = ["setpriv", "--pdeathsig", "TERM", "wrk", "-t1", f"-c{many.connections}", f"-d{seconds}s", "--timeout",
+             "10s", "-s", str(HERE / "many.lua"), server.url("http1", "/"), "--", many.prefix, str(many.count), *how]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + SLACK_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failed("wrk did not end")
+    try:
+        seen = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise Failed(f"wrk ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-500:]}")
+    load = Load(requests=seen["requests"], requests_per_second=0, errors=seen["errors"] + seen["bad_status"],
+                body_bytes=seen["bytes"], fields={})
+    check(Case("http1", many.prefix, many.size, many.connections, 1), load)
+    return Answers(seen["requests"], seen["seconds"], seen["p50_us"], seen["p99_us"])

@@ -10,7 +10,7 @@ import subprocess
 # Program, Debian's package.
 TOOLS = {"nginx": "nginx", "haproxy": "haproxy", "caddy": "caddy", "varnishd": "varnish",
          "traffic_server": "trafficserver", "wrk": "wrk", "h2load": "nghttp2-client",
-         "openssl": "openssl", "taskset": "util-linux", "setpriv": "util-linux"}
+         "openssl": "openssl", "taskset": "util-linux", "setpriv": "util-linux", "chrt": "util-linux"}
 
 
 def missing(programs):

@@ -19,10 +19,14 @@ class QuietServer(http.server.ThreadingHTTPServer):
 
 
 class Origin:
-    """Serves `files` (path to bytes) on a loopback port, and can write them to a folder for a file server."""
+    """Serves `files` (path to bytes) on a loopback port, and can write them to a folder for a file server.
 
-    def __init__(self, files):
+    `fields` gives more response fields for a path.
+    """
+
+    def __init__(self, files, fields=lambda path: {}):
         self.files = files
+        self.fields = fields
         self.requests = 0
         self._lock = threading.Lock()
         self._server = QuietServer(("127.0.0.1", 0), self._handler())
@@ -46,6 +50,9 @@ class Origin:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 60
+            # A response leaves in one piece: in two the second one would wait for the first one's acknowledgement.
+            wbufsize = 64 * 1024
+            disable_nagle_algorithm = True
 
             def do_GET(self):
                 body = origin.files.get(self.path)
@@ -58,6 +65,8 @@ class Origin:
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Cache-Control", f"public, max-age={FRESH_SECONDS}")
                 self.send_header("ETag", f'"{len(body)}"')
+                for name, value in origin.fields(self.path).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 if self.command == "GET":
                     self.wfile.write(body)

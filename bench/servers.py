@@ -20,11 +20,24 @@ HERE = pathlib.Path(__file__).resolve().parent
 HOST = "localhost"  # the name in the certificate, and one that every load tool can resolve
 START_SECONDS = 15
 STOP_SECONDS = 5
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
     """A measurement, or what it needs, did not work; the text says why."""
+
+
+class Certificate:
+    """One ECDSA P-256 certificate for every server."""
+
+    def __init__(self, folder):
+        self.file, self.key = folder / "certificate.pem", folder / "key.pem"
+        done = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-keyout", self.key, "-out", self.file, "-days", "2", "-subj", "/CN=localhost",
+             "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+            capture_output=True, text=True, timeout=30)
+        if done.returncode != 0:
+            raise Failed(f"openssl could not make a certificate: {done.stderr}")
 
 
 class Server:
@@ -104,7 +117,7 @@ class Server:
         """User and system time of the process and its children, dead threads included."""
         if self.process.poll() is not None:
             raise Failed(f"{self.name} has ended: {self.last_words()}")
-        return sum(process_ticks(pid) for pid in process_tree(self.process.pid)) / CLOCK_TICKS
+        return sum(process_nanoseconds(pid) for pid in process_tree(self.process.pid)) / 1e9
 
     def fetch(self, protocol, path):
         """One GET over HTTP/1.1: status, fields, body length, TLS version and cipher."""
@@ -133,10 +146,12 @@ class Nginx(Server):
     """nginx's proxy_cache; its files lie in the page cache, and stay open."""
 
     name, program, package = "nginx", "nginx", "nginx"
+    capacity, open_files = "256m", 1000
 
     def command(self):
         user = "user root;" if os.geteuid() == 0 else ""
-        values = {"user": user, "http": self.http_port, "https": self.https_port, "origin": self.origin_port,
+        values = {"user": user, "capacity": self.capacity, "open_files": self.open_files,
+                  "http": self.http_port, "https": self.https_port, "origin": self.origin_port,
                   "folder": self.folder, "certificate": self.certificate.file, "key": self.certificate.key}
         configuration = write_template(self.folder, "nginx.conf", values)
         return [self.program, "-p", str(self.folder), "-e", "stderr", "-c", str(configuration)]
@@ -191,18 +206,20 @@ class TrafficServer(Server):
     """Apache Traffic Server with its memory cache in front of a file."""
 
     name, program, package = "Traffic Server", "traffic_server", "trafficserver"
+    capacity, memory, disk_threads = "256M", 268435456, 1
 
     def command(self):
         for name in ("configuration", "cache", "state", "log"):
             (self.folder / name).mkdir()
         files = self.folder / "configuration"
         # It refuses to run as root by name; `#-1` leaves the user as it is.
-        values = {"user": "#-1", "http": self.http_port, "https": self.https_port}
+        values = {"user": "#-1", "http": self.http_port, "https": self.https_port,
+                  "memory": self.memory, "disk_threads": self.disk_threads}
         write_template(self.folder, "trafficserver.config", values).rename(files / "records.config")
         (files / "remap.config").write_text(f"map / http://127.0.0.1:{self.origin_port}/\n")
         (files / "ssl_multicert.config").write_text(
             f"dest_ip=* ssl_cert_name={self.certificate.file} ssl_key_name={self.certificate.key}\n")
-        (files / "storage.config").write_text(f"{self.folder / 'cache'} 256M\n")
+        (files / "storage.config").write_text(f"{self.folder / 'cache'} {self.capacity}\n")
         (files / "ip_allow.yaml").write_text(
             "ip_allow: [{ apply: in, ip_addrs: 127.0.0.1, action: allow, methods: ALL }]\n")
         for name in ("plugin.config", "cache.config", "hosting.config", "parent.config", "volume.config",
@@ -267,6 +284,7 @@ class Tidegate(Server):
     """One edge node."""
 
     protocols = ("http1", "http1-tls", "http2", "http3")
+    cache = "{}"  # the node's, as YAML in one line
 
     def __init__(self, name, program, *others):
         super().__init__(*others)
@@ -275,7 +293,7 @@ class Tidegate(Server):
 
     def command(self):
         values = {"http": self.http_port, "https": self.https_port, "admin": self.admin_port,
-                  "origin": self.origin_port, "host": HOST,
+                  "origin": self.origin_port, "host": HOST, "cache": self.cache,
                   "certificate": self.certificate.file, "key": self.certificate.key}
         configuration = write_template(self.folder, "tidegate.yaml", values)
         return [self.program, "edge", "--config", str(configuration)]
@@ -343,6 +361,10 @@ def process_fields(pid):
         return None
 
 
-def process_ticks(pid):
-    fields = process_fields(pid)
-    return int(fields[11]) + int(fields[12]) if fields else 0
+def process_nanoseconds(pid):
+    """What the kernel's scheduler has counted for all threads, dead ones included."""
+    try:
+        # The number of the clock that counts a process' time, as clock_getcpuclockid(3) gives it.
+        return time.clock_gettime_ns((~pid << 3) | 2)
+    except OSError:
+        return 0

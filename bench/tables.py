@@ -34,6 +34,12 @@ def ratio(dividend, divisor):
     return dividend / divisor if divisor else None
 
 
+def spread(values, form):
+    """Median, and least and most in brackets."""
+    median, least, most = (form.format(value) for value in (statistics.median(values), min(values), max(values)))
+    return f"{median} ({least}–{most})"
+
+
 def markdown(machine, options, versions, rows):
     base = rows[0]["server"] if rows else "the first"
     lines = [
@@ -54,17 +60,16 @@ def table_row(row):
         words = row["failed"].replace("\n", " ").replace("|", "/")[:300]
         return f"| {row['case']} | {row['server']} | failed: {words} | | | | | |"
     summary = row["summary"]
-    def spread(name, form, scale=1):
-        values = [form.format(summary[name][key] * scale) for key in ("median", "min", "max")]
-        return f"{values[0]} ({values[1]}–{values[2]})"
+    def three(name, form):
+        return spread(list(summary[name].values()), form)
     def times(name):
         return f"{row[name]:.2f}" if row.get(name) else "–"
     small = summary["cpu_microseconds_per_request"]["median"] < 100
     cells = [
         row["case"], row["server"],
-        spread("cpu_microseconds_per_request", "{:.2f}" if small else "{:.0f}"),
-        spread("cpu_seconds_per_gibibyte", "{:.3f}") if row["bytes"] >= BULK_BYTES else "–",
-        spread("requests_per_second", "{:,.0f}"),
+        three("cpu_microseconds_per_request", "{:.2f}" if small else "{:.0f}"),
+        three("cpu_seconds_per_gibibyte", "{:.3f}") if row["bytes"] >= BULK_BYTES else "–",
+        three("requests_per_second", "{:,.0f}"),
         "{:.0f} %".format(summary["server_busy"]["median"] * 100),
         times("cpu_ratio"), times("rate_ratio"),
     ]

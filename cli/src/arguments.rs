@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{cache, completions, config, dev, edge, origin, warm};
+use crate::{cache, completions, config, dev, edge, origin, purge, warm};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Cache(cache::CacheArguments),
     /// Have a node fetch a URL, or all that a playlist lists, before anybody asks.
     Warm(warm::WarmArguments),
+    /// Have a node forget what it has stored.
+    Purge(purge::PurgeArguments),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArguments),
 }

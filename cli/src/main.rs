@@ -16,6 +16,7 @@ mod open_files;
 mod origin;
 mod output;
 mod parent;
+mod purge;
 mod warm;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
         Command::Warm(arguments) => warm::run(&arguments),
+        Command::Purge(arguments) => purge::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -1,6 +1,6 @@
 //! What a change of configuration means for a running node.
 
-use crate::model::{AdminListener, Listener, ListenerProtocol, Model, PlaintextMode};
+use crate::model::{AdminListener, Listener, ListenerProtocol, Model, Node, PlaintextMode};
 
 /// What differs and cannot take effect while the node runs, a line each with both values; empty when a reload is enough.
 /// Listeners, threads and the cache's memory are made once at the start.
@@ -17,9 +17,24 @@ pub fn restart_required(old: &Model, new: &Model) -> Vec<String> {
         ("workers", old.workers.to_string(), new.workers.to_string()),
         ("fill_workers", old.fill_workers.to_string(), new.fill_workers.to_string()),
         ("cache.capacity", old.cache.capacity.to_string(), new.cache.capacity.to_string()),
+        ("cache.disk.devices", devices(old), devices(new)),
+        ("cache.disk.read_timeout", read_timeout(old), read_timeout(new)),
     ];
-    let changed = fields.into_iter().filter(|(_, old, new)| old != new);
+    let changed = fields.into_iter().filter(|(_, old, new)| old != new && (!old.is_empty() && !new.is_empty()));
     changed.map(|(field, old, new)| format!("node.{field}: {old} is in force, {new} needs a restart")).collect()
+}
+
+/// Directories and what each may take. A directory that is given up is not cleared.
+fn devices(node: &Node) -> String {
+    let devices = node.cache.disk.iter().flat_map(|disk| &disk.devices);
+    let texts: Vec<String> =
+        devices.map(|device| format!("{} ({})", device.directory.display(), device.capacity)).collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+}
+
+/// Nothing to speak of where there is no disk: that is said of the devices.
+fn read_timeout(node: &Node) -> String {
+    node.cache.disk.as_ref().map_or_else(String::new, |disk| format!("{} ms", disk.read_timeout.as_millis()))
 }
 
 /// Addresses with what is spoken there, in an order that does not depend on the file's. What plaintext does with a
@@ -105,6 +120,18 @@ mod tests {
                 "node.cache.capacity: 256MiB is in force, 1GiB needs a restart",
             ],
         );
+        let disk = |fields: &str| format!("cache: {{disk: {{{fields}}}}}\n");
+        let one = "devices: [{directory: /a, capacity: 64MiB}]";
+        check(
+            &disk(&format!("{one}, read_timeout: 50ms")),
+            &disk("devices: [{directory: /a, capacity: 65MiB}]"),
+            &[
+                "node.cache.disk.devices: /a (64MiB) is in force, /a (65MiB) needs a restart",
+                "node.cache.disk.read_timeout: 50 ms is in force, 1000 ms needs a restart",
+            ],
+        );
+        check("", &disk(one), &["node.cache.disk.devices: none is in force, /a (64MiB) needs a restart"]);
+        check(&disk(one), &disk(&format!("{one}, min_lifetime: 5s")), &[]);
         let other = "kind: node\nname: eu-2\npop: eu-a\nworkers: 3\nfill_workers: 2\n";
         assert_eq!(
             restart_required(&model(NODE), &model(other)),

@@ -92,6 +92,22 @@ fn node_says_whom_it_trusts_and_asks() {
 }
 
 #[test]
+fn disk_tier_arrives() {
+    let cache =
+        |fields: &str| model(&format!("kind: node\nname: eu-1\npop: eu-a\ncache: {fields}\n{PLACES}")).node.cache;
+    assert_eq!(cache("{capacity: 64MiB}").disk, None);
+    let disk =
+        cache("{disk: {devices: [{directory: /a, capacity: 64MiB}, {directory: b, capacity: 2GiB}]}}").disk.unwrap();
+    let devices: Vec<_> = disk.devices.iter().map(|device| (device.directory.clone(), device.capacity)).collect();
+    assert_eq!(devices, [("/a".into(), ByteSize::mib(64)), ("b".into(), ByteSize::mib(2048))]);
+    assert_eq!((disk.min_lifetime, disk.read_timeout), (Duration::from_secs(60), Duration::from_secs(1)));
+    let device = "devices: [{directory: a, capacity: 64MiB}]";
+    let disk = cache(&format!("{{disk: {{{device}, min_lifetime: 0s, read_timeout: 20ms}}}}")).disk.unwrap();
+    assert_eq!((disk.min_lifetime, disk.read_timeout), (Duration::ZERO, Duration::from_millis(20)));
+    assert!(disk.shares.is_empty());
+}
+
+#[test]
 fn places_of_clients_arrive() {
     let geo = model(&format!(
         "{NODE}{PLACES}---\nkind: geo\nname: g\ndatabases: [city.mmdb]\noverrides:\n  - {{networks: [127.0.1.0/24], \
@@ -299,6 +315,15 @@ fn times_of_errors_and_of_stale_answers_arrive() {
 }
 
 #[test]
+fn fields_of_tags_arrive() {
+    let names = |found: &CachePolicy| found.tags.fields.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let usual = policy("enabled: true\n");
+    assert_eq!((names(&usual), usual.tags.expose), (vec!["surrogate-key".to_owned(), "cache-tag".to_owned()], false));
+    let found = policy("tags: {fields: [xkey], expose: true}\n");
+    assert_eq!((names(&found), found.tags.expose), (vec!["xkey".to_owned()], true));
+}
+
+#[test]
 fn delivery_of_media_arrives() {
     let found = policy(
         "slices: {threshold: 4MiB, size: 4MiB}\ncompression: {codings: [br, zstd], min: 1KiB, max: 2KiB}\nprefetch: \
@@ -335,4 +360,17 @@ fn cross_origin_sharing_arrives() {
         (cors.headers.as_slice(), cors.max_age),
         (&[http::HeaderName::from_static("x-a")][..], Duration::from_secs(7200))
     );
+}
+
+#[test]
+fn shares_of_the_disk_tier_arrive() {
+    let text = format!(
+        "kind: node\nname: eu-1\npop: eu-a\ncache: {{disk: {{devices: [{{directory: /a, capacity: 64MiB}}], shares: \
+         [{{site: s, floor: 20%, ceiling: 40%}}, {{site: t}}]}}}}\n{PLACES}---\n{{kind: site, name: s, hosts: [a.example], \
+         routes: [{{name: r, redirect: {{location: /}}}}]}}\n---\n{{kind: site, name: t, hosts: [b.example], routes: [{{name: r, \
+         redirect: {{location: /}}}}]}}\n"
+    );
+    let disk = model(&text).node.cache.disk.unwrap();
+    let shares: Vec<_> = disk.shares.iter().map(|(site, share)| (site.as_str(), share.floor, share.ceiling)).collect();
+    assert_eq!(shares, [("s", 20, 40), ("t", 0, 100)]);
 }

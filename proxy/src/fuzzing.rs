@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tidegate_config::model::Limits;
 
+pub use crate::cache::engine::fuzz_stored_head as stored_head;
 pub use crate::cache::rules::fuzzing::{cache_control, dates, entity_tags, ranges, vary};
 use crate::client_identity;
 use crate::cmcd::{self, Cmcd};
@@ -23,7 +24,7 @@ use crate::routing::{CanonicalHost, CanonicalPath};
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("canonical_form", canonical_form),
     ("proxy_protocol", proxy_protocol),
     ("forwarded", forwarded),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("vary", vary),
     ("dates", dates),
     ("entity_tags", entity_tags),
+    ("stored_head", stored_head),
 ];
 
 /// The canonical form of a canonical form is itself.

@@ -16,7 +16,8 @@ Examples:
   tidegate cache explain 'https://media.example/a?v=1' --node http://127.0.0.1:9000 \\
     --field 'Accept-Language: de' --client 192.0.2.7 --output json
 
-Nothing is fetched for it, and nothing that is stored changes. For another machine's node add --token-file.";
+Nothing is fetched for it, and nothing that is stored changes; what is on disk alone is read, and is in
+memory then. For another machine's node add --token-file.";
 
 /// What `tidegate cache explain` takes.
 #[derive(Debug, Args)]

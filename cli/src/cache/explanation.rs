@@ -26,24 +26,30 @@ pub(super) fn to_text(answer: &Value) -> String {
     found
         .push(("not canonical", (answer["canonical"] == false).then(|| "so that it never fills the cache".to_owned())));
     found.push(("now", Some(format!("{}: {}", plain(&decision["action"]), plain(&decision["why"])))));
-    found.push(("stored", Some(stored(&answer["stored"]))));
+    found.push(("stored", Some(stored(&answer["stored"], answer["on_disk"] == true))));
     found.extend(details(&answer["stored"]));
+    found.push(("purged", purged(&answer["purged"])));
     found.push(("not stored", not_stored(&answer["not_stored"])));
     lines(&found)
 }
 
-fn stored(stored: &Value) -> String {
+fn stored(stored: &Value, on_disk: bool) -> String {
     if stored.is_null() {
         return "nothing".to_owned();
     }
+    let tier = match stored["tier"].as_str() {
+        Some("memory") if on_disk => "in memory and on disk",
+        Some("memory") => "in memory",
+        _ => "on disk",
+    };
     let fresh_for = stored["fresh_for"].as_i64().unwrap_or(0);
     let freshness = match fresh_for {
         1.. => format!("fresh for {fresh_for} s"),
         _ => format!("stale for {} s", -fresh_for),
     };
     let length = stored["length"].as_u64().map_or("unknown length".to_owned(), |length| format!("{length} bytes"));
-    let (tier, status, age) = (plain(&stored["tier"]), &stored["status"], &stored["age"]);
-    format!("in {tier}: {status}, {length}, {age} s old, {freshness}")
+    let (status, age) = (&stored["status"], &stored["age"]);
+    format!("{tier}: {status}, {length}, {age} s old, {freshness}")
 }
 
 fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
@@ -51,13 +57,12 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         return Vec::new();
     }
     let (freshness, stale) = (&stored["freshness"], &stored["stale"]);
-    let lifetime = format!("{} s by {}", freshness["lifetime"], plain(&freshness["source"]));
+    let lifetime = format!("{} by {}", seconds(&freshness["lifetime"]), plain(&freshness["source"]));
     let allowed = if stale["must_revalidate"] == true {
         "never".to_owned()
     } else {
-        let if_error =
-            if stale["if_error"].is_null() { "unsaid".to_owned() } else { format!("{} s", stale["if_error"]) };
-        format!("{} s while it is revalidated; when the origin fails: {if_error}", stale["while_revalidate"])
+        let if_error = if stale["if_error"].is_null() { "unsaid".to_owned() } else { seconds(&stale["if_error"]) };
+        format!("{} while it is revalidated; when the origin fails: {if_error}", seconds(&stale["while_revalidate"]))
     };
     let vary = stored["vary"].as_array().filter(|vary| !vary.is_empty()).map(|vary| {
         let field = |field: &Value| match &field["value"] {
@@ -66,8 +71,7 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         };
         vary.iter().map(field).collect::<Vec<_>>().join(", ")
     });
-    let tags = stored["tags"].as_array().filter(|tags| !tags.is_empty());
-    let tags = tags.map(|tags| tags.iter().map(plain).collect::<Vec<_>>().join(", "));
+    let tags = (stored["tags"] != 0).then(|| text(&stored["tags"])).flatten();
     let slices = &stored["slices"];
     let slices = (!slices.is_null()).then(|| format!("{} of {}", slices["stored"], slices["all"]));
     vec![
@@ -78,9 +82,20 @@ fn details(stored: &Value) -> Vec<(&'static str, Option<String>)> {
         ("modified", text(&stored["last_modified"])),
         ("content type", text(&stored["content_type"])),
         ("tags", tags),
+        ("pinned", (stored["pinned"] == true).then(|| "whatever else wants its room".to_owned())),
+        ("generation", text(&stored["generation"])),
         ("slices", slices),
         ("origin", text(&stored["origin"])),
     ]
+}
+
+fn seconds(value: &Value) -> String {
+    format!("{:.1} s", value.as_f64().unwrap_or(0.0))
+}
+
+fn purged(purged: &Value) -> Option<String> {
+    let (scope, mode) = (purged["scope"].as_str()?, purged["mode"].as_str()?);
+    Some(format!("what was stored, by generation {}, {} ({mode})", purged["generation"], scope.replace('_', " ")))
 }
 
 fn not_stored(note: &Value) -> Option<String> {
@@ -117,19 +132,19 @@ mod tests {
             "key": { "resource": "https://a.test/b", "parts": ["country DE"], "shared_as": null },
             "fill_target": "/b",
             "stored": {
-                "tier": "memory", "status": 200, "length": 5, "age": 3, "fresh_for": 57, "tags": [], "slices": null,
-                "freshness": { "lifetime": 60.0, "source": "max-age" },
+                "tier": "memory", "status": 200, "length": 5, "age": 3, "fresh_for": 57, "tags": 0, "pinned": true, "slices": null,
+                "freshness": { "lifetime": 60.04321, "source": "max-age" },
                 "stale": { "while_revalidate": 0.0, "if_error": null, "must_revalidate": false },
                 "vary": [{ "field": "accept-language", "value": "de" }], "etag": "\"\u{1b}[1m\"",
             },
-            "decision": { "action": "serve", "why": "it is fresh" }, "not_stored": null,
+            "decision": { "action": "serve", "why": "it is fresh" }, "not_stored": null, "on_disk": true,
         });
         assert_eq!(
             to_text(&answer),
             "site           s\nroute          r\norigin pool    p\ncache policy   c\nkey            https://a.test/b\n               \
-             country DE\na fill sends   /b\nnow            serve: it is fresh\nstored         in memory: 200, 5 bytes, 3 s \
+             country DE\na fill sends   /b\nnow            serve: it is fresh\nstored         in memory and on disk: 200, 5 bytes, 3 s \
              old, fresh for 57 s\nfreshness      60.0 s by max-age\nstale answers  0.0 s while it is revalidated; when the \
-             origin fails: unsaid\nvaries by      accept-language: de\nentity tag     \"\u{fffd}[1m\""
+             origin fails: unsaid\nvaries by      accept-language: de\nentity tag     \"\u{fffd}[1m\"\npinned         whatever else wants its room"
         );
     }
 

@@ -45,8 +45,8 @@ fn crates_depend_downwards_only() {
         assert_eq!(uses_pingora, member == "proxy", "{member}: only proxy knows Pingora");
     };
     check("cli", &["certs", "config", "origin", "proxy"]);
-    check("proxy", &["certs", "config", "steering"]);
-    for leaf in ["certs", "config", "origin", "steering", "loadtest"] {
+    check("proxy", &["certs", "config", "steering", "store"]);
+    for leaf in ["certs", "config", "origin", "steering", "store", "loadtest"] {
         check(leaf, &[]);
     }
 }
@@ -102,7 +102,7 @@ fn the_rules_of_caching_and_steering_ask_no_clock() {
 
 #[test]
 fn the_architecture_names_only_what_exists() {
-    let folders = ["certs", "cli", "config", "loadtest", "origin", "proxy", "steering", "tests"];
+    let folders = ["certs", "cli", "config", "loadtest", "origin", "proxy", "steering", "store", "tests"];
     let source: String = folders
         .iter()
         .flat_map(|folder| rust_files(&root().join(folder), 0))

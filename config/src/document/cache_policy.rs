@@ -50,6 +50,9 @@ pub struct CachePolicyDocument {
     /// `public`), `never`, or `strip` (stored without the field). Default: `when_explicit`.
     #[serde(default)]
     pub set_cookie: SetCookieField,
+    /// Where responses have the tags that they are purged by.
+    #[serde(default)]
+    pub tags: TagFields,
     /// Storage of large objects in slices, so that a seek costs what it needs. Default: the sizes below; `null` means
     /// that what is too large for the memory tier is not stored.
     #[serde(default = "slices")]
@@ -84,6 +87,24 @@ pub struct StaleFields {
     /// When the origin fails (RFC 5861 section 4), up to `7d`. Default: `null`: an hour where no origin can be reached,
     /// nothing where one answers with an error.
     pub if_error: Option<DurationText>,
+}
+
+/// Where responses have the tags that they are purged by (`tidegate purge tag`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TagFields {
+    /// Response fields with tags: separated by spaces in `Surrogate-Key` and `xkey`, by commas in all others, as those have
+    /// it who came up with them. At most 8. Default: `[Surrogate-Key, Cache-Tag]`.
+    pub fields: Vec<String>,
+    /// Whether clients get these fields, as a cache in front of this node would need them. Default: `false`: they are
+    /// between the origin and its caches.
+    pub expose: bool,
+}
+
+impl Default for TagFields {
+    fn default() -> Self {
+        Self { fields: vec!["Surrogate-Key".to_owned(), "Cache-Tag".to_owned()], expose: false }
+    }
 }
 
 /// What becomes of responses with Set-Cookie.
@@ -146,6 +167,7 @@ impl CachePolicyDocument {
             negative: StatusTimes::default(),
             stale: StaleFields::default(),
             set_cookie: SetCookieField::default(),
+            tags: TagFields::default(),
             slices: slices(),
             compression: compression(),
             prefetch: None,

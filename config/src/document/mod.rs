@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cache_key::{KeyFields, QueryField};
-pub use cache_policy::{CachePolicyDocument, MediaFields, SetCookieField, StaleFields};
+pub use cache_policy::{CachePolicyDocument, MediaFields, SetCookieField, StaleFields, TagFields};
 pub use certificate::CertificateDocument;
 pub use failover::{HedgeDelayField, HedgingFields, OrderField, OriginLimitFields, RetryFields, StickyField};
 pub use geo::{GeoDocument, GeoOverrideFields};
@@ -34,8 +34,8 @@ pub use media_delivery::{
 };
 pub use negative::StatusTimes;
 pub use node::{
-    AccessLogField, AdminFields, CacheFields, LimitFields, ListenerFields, NodeDocument, PlaintextField, ProtocolField,
-    ProxyProtocolFields,
+    AccessLogField, AdminFields, CacheFields, DeviceFields, DiskFields, LimitFields, ListenerFields, NodeDocument,
+    PlaintextField, ProtocolField, ProxyProtocolFields, ShareFields,
 };
 pub use origin::{
     ClientCertificateFields, CredentialsField, DiscoveryField, HttpVersionField, NameSourceField, OriginFields,

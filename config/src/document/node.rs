@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shares::PercentText;
 use super::units::{ByteSizeText, DurationText};
 use crate::units::ByteSize;
 
@@ -202,6 +203,69 @@ pub struct CacheFields {
     pub fill_window: ByteSizeText,
     /// Fills at the same time, 1 to 65536. Default: 1024.
     pub fills: u32,
+    /// What is stored on disk beneath that, and outlives a restart. Default: nothing.
+    pub disk: Option<DiskFields>,
+}
+
+/// Disk tier of the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskFields {
+    /// Where it is kept, 1 to 64 directories, each on a device of its own: what fails with one is fetched anew, the others
+    /// go on.
+    pub devices: Vec<DeviceFields>,
+    /// What is of use for less than this is not written, `0s` to `365d`: segments of live streams would be written, never
+    /// read, and wear the device. Uses of what is stale count where the origin states them. Default: `60s`.
+    #[serde(default = "min_lifetime")]
+    pub min_lifetime: DurationText,
+    /// How long a request waits for a device before it goes on without, `10ms` to `1m`. Default: `1s`.
+    #[serde(default = "read_timeout")]
+    pub read_timeout: DurationText,
+    /// How much of all directories together sites have for sure, and at most; at most 1000 sites, each once. Default: every
+    /// site has what it fills. Takes effect with a reload.
+    #[serde(default)]
+    pub shares: Vec<ShareFields>,
+}
+
+/// A site's share of the disk tier, in percent of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareFields {
+    /// Name of the site.
+    pub site: String,
+    /// While it has less than this, what it has stays though nobody reads it, `0%` to `100%`; those of all sites together
+    /// are at most 100%. Default: `0%`.
+    #[serde(default = "nothing")]
+    pub floor: PercentText,
+    /// When it has this, nothing more of it is stored, `1%` to `100%`, at least the floor. Default: `100%`.
+    #[serde(default = "whole")]
+    pub ceiling: PercentText,
+}
+
+fn nothing() -> PercentText {
+    PercentText(0)
+}
+
+fn whole() -> PercentText {
+    PercentText(100)
+}
+
+/// A directory of the disk tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceFields {
+    /// The directory, which this node has to itself. It is made where its parent exists.
+    pub directory: PathBuf,
+    /// Bytes that everything in it may take together, `64MiB` to `1048576GiB`. Never exceeded.
+    pub capacity: ByteSizeText,
+}
+
+fn min_lifetime() -> DurationText {
+    DurationText::seconds(60)
+}
+
+fn read_timeout() -> DurationText {
+    DurationText::seconds(1)
 }
 
 impl Default for CacheFields {
@@ -211,6 +275,7 @@ impl Default for CacheFields {
             max_object: None,
             fill_window: ByteSizeText(ByteSize::mib(4)),
             fills: 1024,
+            disk: None,
         }
     }
 }

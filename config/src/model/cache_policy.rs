@@ -35,6 +35,8 @@ pub struct CachePolicy {
     pub stale: StaleRules,
     /// What becomes of responses with Set-Cookie.
     pub set_cookie: SetCookieRule,
+    /// Where responses have the tags that they are purged by.
+    pub tags: TagRules,
     /// Storage in slices; absent means that what is too large for the memory tier is not stored.
     pub slices: Option<SliceRules>,
     /// Compression; none when absent.
@@ -56,6 +58,23 @@ pub struct StaleRules {
     /// When the origin fails (RFC 5861 section 4); absent means an hour for an origin that cannot be reached and
     /// nothing for one that answers with an error.
     pub if_error: Option<Duration>,
+}
+
+/// Where responses have the tags that they are purged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TagRules {
+    /// Response fields with tags (default `Surrogate-Key`, `Cache-Tag`).
+    pub fields: Vec<http::HeaderName>,
+    /// Whether clients get these fields (default no).
+    pub expose: bool,
+}
+
+impl Default for TagRules {
+    fn default() -> Self {
+        let fields = ["surrogate-key", "cache-tag"].map(http::HeaderName::from_static).to_vec();
+        Self { fields, expose: false }
+    }
 }
 
 /// What becomes of responses with Set-Cookie (RFC 9111 section 7.3).
@@ -106,6 +125,7 @@ impl CachePolicy {
             negative: Vec::new(),
             stale: StaleRules::default(),
             set_cookie: SetCookieRule::default(),
+            tags: TagRules::default(),
             slices: None,
             compression: None,
             prefetch: None,

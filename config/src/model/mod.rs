@@ -17,12 +17,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cache_key::{KeyRules, QueryRule};
-pub use cache_policy::{CachePolicy, MediaDefaults, SetCookieRule, StaleRules};
+pub use cache_policy::{CachePolicy, MediaDefaults, SetCookieRule, StaleRules, TagRules};
 pub use failover::{HedgeDelay, Hedging, OriginLimits, OriginOrder, RetryPolicy, StickyKey};
 pub use geo::{Continent, CountryCode, Geo, GeoOverride};
 pub use health::{HealthCheck, HttpProbe, OutlierEjection, Probe};
 pub use media_delivery::{BlockingReload, CmcdRules, Coding, CompressionRules, CorsRules, PrefetchRules, SliceRules};
-pub use node::{AccessLog, AdminListener, CacheMemory, Limits, Listener, ListenerProtocol, Node, PlaintextMode};
+pub use node::{
+    AccessLog, AdminListener, CacheDevice, CacheDisk, CacheMemory, DiskShare, Limits, Listener, ListenerProtocol, Node,
+    PlaintextMode,
+};
 pub use origin_pool::{
     Credentials, Discovery, HostPolicy, HttpVersion, Origin, OriginDuty, OriginPool, OriginTls, ProxyProtocolVersion,
     ServerNamePolicy, Timeouts,

@@ -1,12 +1,13 @@
 //! The node document: where this node listens, what it may use, and every bound it keeps.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::ids::{NodeName, PopName, RegionName};
+use crate::ids::{NodeName, PopName, RegionName, SiteName};
 use crate::units::ByteSize;
 
 /// One edge node.
@@ -137,6 +138,40 @@ pub struct CacheMemory {
     pub fill_window: ByteSize,
     /// Fills at the same time (default 1,024).
     pub fills: usize,
+    /// What is stored on disk beneath it, where anything is.
+    pub disk: Option<CacheDisk>,
+}
+
+/// Disk tier of the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheDisk {
+    /// Where it is kept; never none.
+    pub devices: Vec<CacheDevice>,
+    /// What is of use for less than this is not written (default a minute).
+    pub min_lifetime: Duration,
+    /// How long a request waits for a device (default a second).
+    pub read_timeout: Duration,
+    /// Shares of sites; others have neither floor nor ceiling.
+    pub shares: BTreeMap<SiteName, DiskShare>,
+}
+
+/// A site's share of the disk tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskShare {
+    /// What stays though nobody reads it, in percent of the tier.
+    pub floor: u8,
+    /// What is the most, in percent of the tier.
+    pub ceiling: u8,
+}
+
+/// A directory of the disk tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheDevice {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Bytes that it may take.
+    pub capacity: ByteSize,
 }
 
 /// Where the access log goes.

@@ -13,7 +13,7 @@ use super::names::parse_name;
 use super::range::{check_duration, check_length};
 use crate::document::{CachePolicyDocument, DurationText, MediaFields, SetCookieField, StatusTimes};
 use crate::ids::CachePolicyName;
-use crate::model::{CachePolicy, MediaDefaults, SetCookieRule, StaleRules};
+use crate::model::{CachePolicy, MediaDefaults, SetCookieRule, StaleRules, TagRules};
 use crate::source::{Place, Report};
 
 /// Freshness that no origin asked for: up to a year, the longest that caches of the field honour.
@@ -31,6 +31,9 @@ const ANSWERS_TO_ONE_REQUEST: [u16; 4] = [401, 407, 412, 416];
 /// Each is looked for in every response that is stored.
 const MAX_TARGETED_FIELDS: usize = 8;
 
+/// Likewise.
+const MAX_TAG_FIELDS: usize = 8;
+
 /// A policy as written.
 pub(super) fn cache_policy(
     document: &CachePolicyDocument,
@@ -42,7 +45,8 @@ pub(super) fn cache_policy(
         check_media(fields, &place.field("media"), report);
     }
     check_freshness(document.heuristic_max, &place.field("heuristic_max"), report);
-    check_targeted_fields(&document.targeted_fields, &place.field("targeted_fields"), report);
+    check_fields(&document.targeted_fields, MAX_TARGETED_FIELDS, &place.field("targeted_fields"), report);
+    check_fields(&document.tags.fields, MAX_TAG_FIELDS, &place.field("tags").field("fields"), report);
     check_key(&document.key, &place.field("key"), report);
     check_negative(&document.negative, &place.field("negative"), report);
     let stale = place.field("stale");
@@ -86,6 +90,10 @@ pub(super) fn convert(document: &CachePolicyDocument) -> Option<CachePolicy> {
             SetCookieField::Never => SetCookieRule::Never,
             SetCookieField::Strip => SetCookieRule::Strip,
         },
+        tags: TagRules {
+            fields: document.tags.fields.iter().filter_map(|text| text.parse().ok()).collect(),
+            expose: document.tags.expose,
+        },
         slices: document.slices.as_ref().map(convert_slices),
         compression: document.compression.as_ref().map(convert_compression),
         prefetch: document.prefetch.as_ref().map(convert_prefetch),
@@ -126,8 +134,8 @@ fn check_stale(value: DurationText, place: &Place<'_>, report: &mut Report) {
     check_duration(value, DurationText::millis(0)..=MOST_STALE, place, report);
 }
 
-fn check_targeted_fields(texts: &[String], list: &Place<'_>, report: &mut Report) {
-    if !check_length(texts.len(), MAX_TARGETED_FIELDS, list, report) {
+fn check_fields(texts: &[String], most: usize, list: &Place<'_>, report: &mut Report) {
+    if !check_length(texts.len(), most, list, report) {
         return;
     }
     let mut fields: Vec<HeaderName> = Vec::new();

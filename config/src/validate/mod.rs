@@ -2,6 +2,7 @@
 //!
 //! Owns what makes sense. It goes on after every problem, and says nothing of what `read` already complained about.
 
+mod cache_disk;
 mod cache_key;
 mod cache_policy;
 mod certificate;

@@ -8,7 +8,7 @@ use super::names::{Names, parse_name};
 use super::networks::{networks, some_networks};
 use super::origin_pool::check_host_and_port;
 use super::range::{check_duration, check_length, check_number, check_size};
-use super::{Documents, Written, certificate};
+use super::{Documents, Written, cache_disk, certificate};
 use crate::document::{
     AccessLogField, AdminFields, ByteSizeText, CacheFields, DurationText, LimitFields, ListenerFields, NodeDocument,
     PlaintextField, ProtocolField,
@@ -61,7 +61,7 @@ pub(super) fn node(
     let (workers, fill_workers) = workers(document, place, report);
     let grace = DurationText::millis(0)..=DurationText::hours(24);
     let node_limits = limits(&document.limits, &place.field("limits"), report);
-    let cache = cache(&document.cache, &place.field("cache"), report);
+    let cache = cache(&document.cache, &place.field("cache"), names, report);
     let grace = check_duration(document.grace, grace, &place.field("grace"), report);
     let access_log = access_log(document, &place.field("access_log"), report);
     let proxies = place.field("trusted_proxies");
@@ -249,7 +249,7 @@ fn limits(fields: &LimitFields, place: &Place<'_>, report: &mut Report) -> Limit
     }
 }
 
-fn cache(fields: &CacheFields, place: &Place<'_>, report: &mut Report) -> CacheMemory {
+fn cache(fields: &CacheFields, place: &Place<'_>, names: &Names<'_>, report: &mut Report) -> CacheMemory {
     let range = ByteSize::mib(1)..=ByteSize::mib(16 * 1024 * 1024);
     let capacity = check_size(fields.capacity, range, &place.field("capacity"), report);
     let quarter = ByteSize(capacity.0 / 4);
@@ -269,6 +269,7 @@ fn cache(fields: &CacheFields, place: &Place<'_>, report: &mut Report) -> CacheM
         max_object,
         fill_window: check_size(fields.fill_window, window, &place.field("fill_window"), report),
         fills: check_number(fields.fills, 1..=65_536, &place.field("fills"), report) as usize,
+        disk: fields.disk.as_ref().map(|fields| cache_disk::disk(fields, &place.field("disk"), names, report)),
     }
 }
 

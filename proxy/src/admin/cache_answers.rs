@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -31,22 +33,29 @@ pub struct CacheQuestion {
 /// Whoever can answer it.
 pub trait ExplainsCache: Send + Sync {
     /// The answer, or what is wrong with the question.
-    fn explain(&self, question: &CacheQuestion) -> Result<Value, String>;
+    fn explain(&self, question: &CacheQuestion) -> BoxFuture<'static, Result<Value, String>>;
 }
 
 /// `GET /cache/explain?url=URL`, with `method=`, `field=Name: value` (several) and `client=ADDRESS`, all percent-encoded.
-pub(super) fn explain(state: &AdminState, call: &Call<'_>) -> Answer {
+pub(super) fn explain(state: &AdminState, call: &Call<'_>) -> BoxFuture<'static, Answer> {
     let Some(explainer) = state.cache.get() else {
-        return answer::error(StatusCode::SERVICE_UNAVAILABLE, "not_started", "no configuration is in force yet");
+        let message = "no configuration is in force yet";
+        return ready(answer::error(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)).boxed();
     };
-    let answered = question(call.query.unwrap_or_default()).and_then(|question| explainer.explain(&question));
-    match answered {
-        Ok(value) => answer::json_value(StatusCode::OK, &value),
-        Err(message) => answer::error(StatusCode::BAD_REQUEST, "invalid_query", &message),
+    let refused = |message: String| answer::error(StatusCode::BAD_REQUEST, "invalid_query", &message);
+    match question(call.query.unwrap_or_default()) {
+        Ok(question) => {
+            let told = move |told: Result<Value, String>| match told {
+                Ok(value) => answer::json_value(StatusCode::OK, &value),
+                Err(message) => refused(message),
+            };
+            explainer.explain(&question).map(told).boxed()
+        }
+        Err(message) => ready(refused(message)).boxed(),
     }
 }
 
-fn question(query: &str) -> Result<CacheQuestion, String> {
+pub(super) fn question(query: &str) -> Result<CacheQuestion, String> {
     let mut question = CacheQuestion::default();
     for argument in query.split('&').filter(|argument| !argument.is_empty()) {
         let (name, value) = argument.split_once('=').unwrap_or((argument, ""));

@@ -1,16 +1,21 @@
 //! The table of the operator's routes and what each does. A new one is one line in [`ROUTES`] and one function.
 //!
-//! Handlers answer at once: what takes long is started here and shown in `/status`.
+//! Handlers answer at once: what takes long is started here and shown in `/status`. A purge waits until it is durable, and
+//! what is stored is looked at on other threads.
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::cache_answers;
+use super::content_answers;
 use super::geo_answers;
 use super::kill_switch_answers;
 use super::lifecycle::{DrainPhase, LifecycleState};
+use super::pin_answers;
+use super::purge_answers;
 use super::server::AdminState;
 use super::warm_answers;
 
@@ -26,26 +31,47 @@ struct Route {
     method: Method,
     /// The path, or with `/*` at its end all below it.
     path: &'static str,
-    handler: fn(&AdminState, &Call<'_>) -> Answer,
+    handler: Handler,
 }
 
-const ROUTES: [Route; 16] = [
-    Route { method: Method::GET, path: "/metrics", handler: metrics },
-    Route { method: Method::GET, path: "/live", handler: live },
-    Route { method: Method::GET, path: "/ready", handler: ready },
-    Route { method: Method::GET, path: "/status", handler: status },
-    Route { method: Method::GET, path: "/origins", handler: origins },
-    Route { method: Method::GET, path: "/geo", handler: geo_answers::geo },
-    Route { method: Method::GET, path: "/cache/explain", handler: cache_answers::explain },
-    Route { method: Method::POST, path: "/drain", handler: drain },
-    Route { method: Method::POST, path: "/undrain", handler: undrain },
-    Route { method: Method::GET, path: "/kill-switches", handler: kill_switch_answers::list },
-    Route { method: Method::POST, path: "/kill-switches", handler: kill_switch_answers::switch_on },
-    Route { method: Method::DELETE, path: "/kill-switches/*", handler: kill_switch_answers::switch_off },
-    Route { method: Method::POST, path: "/cache/warm", handler: warm_answers::begin },
-    Route { method: Method::GET, path: "/cache/warm/*", handler: warm_answers::show },
-    Route { method: Method::DELETE, path: "/cache/warm/*", handler: warm_answers::cancel },
-    Route { method: Method::GET, path: "/", handler: index },
+/// What comes of a call.
+pub(super) enum Reply {
+    Now(Answer),
+    Later(BoxFuture<'static, Answer>),
+}
+
+enum Handler {
+    /// It answers at once.
+    Now(fn(&AdminState, &Call<'_>) -> Answer),
+    /// It answers when something is done that others do not wait for.
+    Later(fn(&AdminState, &Call<'_>) -> BoxFuture<'static, Answer>),
+}
+use Handler::{Later, Now};
+
+const ROUTES: [Route; 23] = [
+    Route { method: Method::GET, path: "/metrics", handler: Now(metrics) },
+    Route { method: Method::GET, path: "/live", handler: Now(live) },
+    Route { method: Method::GET, path: "/ready", handler: Now(ready) },
+    Route { method: Method::GET, path: "/status", handler: Now(status) },
+    Route { method: Method::GET, path: "/origins", handler: Now(origins) },
+    Route { method: Method::GET, path: "/geo", handler: Now(geo_answers::geo) },
+    Route { method: Method::GET, path: "/cache/explain", handler: Later(cache_answers::explain) },
+    Route { method: Method::GET, path: "/cache/stats", handler: Later(content_answers::stats) },
+    Route { method: Method::GET, path: "/cache/entries", handler: Later(content_answers::list) },
+    Route { method: Method::GET, path: "/cache/pins", handler: Now(pin_answers::list) },
+    Route { method: Method::POST, path: "/cache/pins", handler: Later(pin_answers::pin) },
+    Route { method: Method::DELETE, path: "/cache/pins", handler: Later(pin_answers::unpin) },
+    Route { method: Method::POST, path: "/drain", handler: Now(drain) },
+    Route { method: Method::POST, path: "/undrain", handler: Now(undrain) },
+    Route { method: Method::GET, path: "/kill-switches", handler: Now(kill_switch_answers::list) },
+    Route { method: Method::POST, path: "/kill-switches", handler: Now(kill_switch_answers::switch_on) },
+    Route { method: Method::DELETE, path: "/kill-switches/*", handler: Now(kill_switch_answers::switch_off) },
+    Route { method: Method::POST, path: "/cache/warm", handler: Now(warm_answers::begin) },
+    Route { method: Method::GET, path: "/cache/warm/*", handler: Now(warm_answers::show) },
+    Route { method: Method::DELETE, path: "/cache/warm/*", handler: Now(warm_answers::cancel) },
+    Route { method: Method::POST, path: "/cache/purge", handler: Later(purge_answers::purge) },
+    Route { method: Method::GET, path: "/cache/purges", handler: Now(purge_answers::list) },
+    Route { method: Method::GET, path: "/", handler: Now(index) },
 ];
 
 impl Route {
@@ -58,16 +84,18 @@ impl Route {
 }
 
 /// Answers a call. HEAD is answered as GET; the server leaves the body out.
-pub(super) fn dispatch(state: &AdminState, call: &Call<'_>) -> Answer {
+pub(super) fn dispatch(state: &AdminState, call: &Call<'_>) -> Reply {
     let method = if call.method == Method::HEAD { &Method::GET } else { call.method };
     let mut on_path = ROUTES.iter().filter(|route| route.takes(call.path)).peekable();
     if on_path.peek().is_none() {
-        return answer::error(StatusCode::NOT_FOUND, "not_found", "no such path; GET / lists those there are");
+        let message = "no such path; GET / lists those there are";
+        return Reply::Now(answer::error(StatusCode::NOT_FOUND, "not_found", message));
     }
     let allowed: Vec<&str> = on_path.clone().map(|route| route.method.as_str()).collect();
     match on_path.find(|route| route.method == *method) {
-        Some(route) => (route.handler)(state, call),
-        None => answer::method_not_allowed(&allowed.join(", ")),
+        Some(Route { handler: Now(handler), .. }) => Reply::Now(handler(state, call)),
+        Some(Route { handler: Later(handler), .. }) => Reply::Later(handler(state, call)),
+        None => Reply::Now(answer::method_not_allowed(&allowed.join(", "))),
     }
 }
 

@@ -21,8 +21,11 @@ use tokio::task::JoinSet;
 use super::access::{Ends, check_access};
 use super::answer::{self, Answer};
 use super::cache_answers::ExplainsCache;
+use super::content_answers::ShowsContents;
 use super::lifecycle::Lifecycle;
-use super::routes::{Call, dispatch};
+use super::pin_answers::PinsCache;
+use super::purge_answers::PurgesCache;
+use super::routes::{Call, Reply, dispatch};
 use super::token::AdminToken;
 use crate::geo::GeoLocator;
 use crate::kill_switch::KillSwitches;
@@ -77,6 +80,12 @@ pub struct AdminState {
     pub debug_token: Arc<ArcSwapOption<AdminToken>>,
     /// Whoever knows how the cache sees a URL; set once the node is put together.
     pub cache: OnceLock<Arc<dyn ExplainsCache>>,
+    /// Whoever purges; set once the node is put together.
+    pub purger: OnceLock<Arc<dyn PurgesCache>>,
+    /// Whoever knows what is stored; set once the node is put together.
+    pub contents: OnceLock<Arc<dyn ShowsContents>>,
+    /// Whoever pins what is stored; set once the node is put together.
+    pub pins: OnceLock<Arc<dyn PinsCache>>,
 }
 
 /// Serves until `stop` is true, then gives answers under way a moment.
@@ -161,10 +170,13 @@ async fn respond(state: &AdminState, request: Request<Incoming>, ends: Ends) -> 
         Err(answer) => return answer,
     };
     let call = Call { path: head.uri.path(), query: head.uri.query(), method: &head.method, body };
-    let answer = dispatch(state, &call);
+    let answer = match dispatch(state, &call) {
+        Reply::Now(answer) => answer,
+        Reply::Later(answer) => answer.await,
+    };
     if head.method != Method::GET && head.method != Method::HEAD {
         log::info!(
-            peer:% = ends.peer, method = head.method.as_str(), target:% = head.uri, status = answer.status().as_u16();
+            peer:% = ends.peer, method = head.method.as_str(), path = head.uri.path(), status = answer.status().as_u16();
             "the operator's request was handled"
         );
     }

@@ -10,7 +10,6 @@ mod parts;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use tidegate_config::model::{CachePolicy, KeyRules};
@@ -54,6 +53,13 @@ impl Target<'_> {
     fn directives(&self, policy: &CachePolicy) -> Directives {
         Directives::of(policy.blocking_reload.is_some(), self.path)
     }
+}
+
+/// Whether queries of a path name states of one resource: playlists, where blocking reloads are on. What changes one of
+/// these has changed it for all who ask for a state of it.
+#[must_use]
+pub fn has_many_states(policy: &CachePolicy, path: &str) -> bool {
+    Directives::of(policy.blocking_reload.is_some(), path) == Directives::Count
 }
 
 impl CacheKey {
@@ -108,29 +114,26 @@ impl CacheKey {
         key
     }
 
-    /// The key with the parts that the rules ask for. The epoch is that of the resource: what was stored before its
-    /// last invalidation, under whichever parts, is out of reach.
+    /// The key with the parts that the rules ask for.
     #[must_use]
-    pub fn with_parts(&self, rules: &KeyRules, sources: &PartSources<'_>, epoch: u64) -> Self {
+    pub fn with_parts(&self, rules: &KeyRules, sources: &PartSources<'_>) -> Self {
         let mut text = self.resource().to_owned();
         parts::write(rules, sources, &mut text);
-        self.extended(text, epoch)
+        Self { resource: self.resource, text: text.into() }
     }
 
     /// The key that stands for all whose queries differ in nothing that counts by `No-Vary-Search`: `rule` and `query`
     /// are the texts of both. Its resource is the whole of it.
     #[must_use]
-    pub fn modulo_search(&self, rule: &str, query: &str, epoch: u64) -> Self {
+    pub fn modulo_search(&self, rule: &str, query: &str) -> Self {
         let text = format!("{}{}\nsearch {rule}?{query}", self.without_query(), self.parts());
-        let key = self.extended(text, epoch);
-        Self { resource: key.text.len(), ..key }
+        Self { resource: text.len(), text: text.into() }
     }
 
-    fn extended(&self, mut text: String, epoch: u64) -> Self {
-        if write!(text, "\nepoch {epoch}").is_err() {
-            log::warn!("a key without its epoch");
-        }
-        Self { resource: self.resource, text: text.into() }
+    /// The key with this text, of which so many bytes name the resource; nothing where they cannot.
+    #[must_use]
+    pub fn of_text(text: &str, resource: usize) -> Option<Self> {
+        text.is_char_boundary(resource).then(|| Self { text: text.into(), resource })
     }
 
     /// The key as text.
@@ -240,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn invalidated_resource_is_that_of_all_its_parts_and_a_new_epoch_reaches_none_of_them() {
+    fn resource_is_that_of_all_its_parts() {
         let mut policy = policy();
         policy.key.headers = vec![http::HeaderName::from_static("x-a")];
         let resource = CacheKey::by(&policy, &target("v"));
         let fields = |value| http::HeaderMap::from_iter([(http::HeaderName::from_static("x-a"), value)]);
-        let with = |value, epoch| {
+        let with = |value| {
             let fields = fields(http::HeaderValue::from_static(value));
-            resource.with_parts(&policy.key, &PartSources { fields: &fields, country: None }, epoch)
+            resource.with_parts(&policy.key, &PartSources { fields: &fields, country: None })
         };
-        let keys = [with("1", 0), with("2", 0), with("1", 1)];
+        let keys = [with("1"), with("2"), with("")];
         for (number, key) in keys.iter().enumerate() {
             assert_eq!((key.resource(), key.has_parts()), (resource.as_str(), true));
             assert!(!keys[number + 1..].contains(key) && *key != resource, "{key:?}");

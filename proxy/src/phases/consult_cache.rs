@@ -55,7 +55,7 @@ pub(super) async fn consult_cache(
 ) -> Result<Flow> {
     let Some(matched) = &context.route else { return Ok(Flow::Continue) };
     let request = session.req_header();
-    let key = cache_key(proxy, &Asked::of(request), context, matched);
+    let key = cache_key(&Asked::of(request), context, matched);
     if context.cache.passage.is_some() {
         // Kept from the cache by a kill switch; what it changes at the origin still makes stored responses invalid.
         context.cache.key = Some(key);

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::cache::engine::{Answer, Lookup, NotStoredNote, Object};
+use crate::cache::engine::{Answer, Lookup, NotStoredNote, Object, Outcome};
 use crate::edge_proxy::EdgeProxy;
 
 /// The field of requests, with the token, and of responses.
@@ -32,7 +32,7 @@ pub(super) fn told_of(
         return None;
     }
     let object = match answered {
-        Answer::Object { object, .. } => Some(&**object),
+        Answer::Object { object, outcome, .. } => Some((&**object, tier(object, *outcome))),
         Answer::Pass(_) | Answer::GatewayTimeout | Answer::Failed(_) => None,
     };
     Some(told(proxy, lookup, object, SystemTime::now()))
@@ -45,16 +45,25 @@ fn may_be_told(proxy: &EdgeProxy, fields: &HeaderMap) -> bool {
     proxy.debug_token.load().as_ref().is_some_and(|token| token.is(shown.as_bytes()))
 }
 
+/// Where an object was found, or is put.
+fn tier(object: &Object, outcome: Outcome) -> &'static str {
+    match outcome {
+        _ if !is_kept(object) => "none",
+        Outcome::HitOnDisk => "disk",
+        _ => "memory",
+    }
+}
+
 /// What is told of an answer from the cache, or of a request that goes past it: a dictionary (RFC 9651 section 3.2).
-fn told(proxy: &EdgeProxy, lookup: &Lookup<'_>, object: Option<&Object>, now: SystemTime) -> HeaderValue {
+fn told(proxy: &EdgeProxy, lookup: &Lookup<'_>, object: Option<(&Object, &str)>, now: SystemTime) -> HeaderValue {
     let mut text = format!("key={}, policy={}", quoted(lookup.key.as_str()), quoted(lookup.policy.name.as_str()));
-    if let Some(object) = object {
+    if let Some((object, tier)) = object {
         let times = &object.meta.times;
-        let tier = if is_kept(object) { "memory" } else { "none" };
         let (source, age, ttl) = (times.source.label(), times.age_seconds(now), times.ttl(now));
         text.push_str(&format!(", freshness={source}, lifetime={}, age={age}", times.lifetime.as_secs()));
-        text.push_str(&format!(", ttl={ttl}, tier={tier}"));
+        text.push_str(&format!(", ttl={ttl}, tier={tier}, generation={}", object.provenance.born));
     }
+    let object = object.map(|(object, _)| object);
     // What is stored by now says more than why something was not before it.
     let is_newer = |note: &NotStoredNote| {
         !object.is_some_and(|object| is_kept(object) && note.at < object.meta.times.response_time)

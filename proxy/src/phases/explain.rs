@@ -1,6 +1,7 @@
 //! Says to operators how the cache sees a URL: route, key and its parts, what is stored, and what a request would come to.
 //!
-//! It asks what a request asks, by the same functions, and answers nobody but operators; nothing is fetched for it.
+//! It asks what a request asks, by the same functions, and answers nobody but operators; nothing is fetched for it. What is
+//! on disk alone is read, and comes into memory by that.
 
 mod report;
 
@@ -8,8 +9,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
+use tidegate_config::model::CachePolicy;
 
 use super::cache_key::{cache_key, selecting_fields};
 use super::enforce_kill_switches::is_touched;
@@ -25,7 +29,7 @@ use crate::request_context::{MatchedRoute, RequestContext};
 pub(crate) struct Explainer(pub(crate) Arc<EdgeProxy>);
 
 /// A question, understood.
-struct Understood {
+pub(super) struct Understood {
     uri: Uri,
     scheme: Scheme,
     method: Method,
@@ -34,40 +38,84 @@ struct Understood {
 }
 
 impl ExplainsCache for Explainer {
-    fn explain(&self, question: &CacheQuestion) -> Result<Value, String> {
-        let Understood { uri, scheme, method, fields, client } = understand(question)?;
-        let proxy = &*self.0;
-        let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
-        context.client.scheme = scheme;
-        context.client.address = client;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes();
-        let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-        let asked = Asked {
-            method: &method,
-            raw_target: target,
-            target,
-            authority,
-            scheme: Some(scheme.as_str()),
-            fields: &fields,
-        };
-        let verdict = find(&asked, &mut context);
-        Ok(match verdict {
-            Verdict::Route(matched) | Verdict::Preflight(matched) => explain(proxy, &asked, &context, &matched),
-            Verdict::Refuse(status) => json!({ "answered_by": "node", "status": status.as_u16() }),
-            Verdict::Redirect(location) => json!({ "answered_by": "node", "status": 308, "location": location }),
-        })
+    fn explain(&self, question: &CacheQuestion) -> BoxFuture<'static, Result<Value, String>> {
+        let (proxy, understood) = (Arc::clone(&self.0), understand(question));
+        async move {
+            let understood = understood?;
+            let (mut context, asked) = (understood.context(&proxy), understood.asked());
+            let verdict = find(&asked, &mut context);
+            Ok(match verdict {
+                Verdict::Route(matched) | Verdict::Preflight(matched) => {
+                    explain(&proxy, &asked, &context, &matched).await
+                }
+                Verdict::Refuse(status) => json!({ "answered_by": "node", "status": status.as_u16() }),
+                Verdict::Redirect(location) => json!({ "answered_by": "node", "status": 308, "location": location }),
+            })
+        }
+        .boxed()
     }
 }
 
-fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> Value {
+impl Understood {
+    fn context(&self, proxy: &EdgeProxy) -> RequestContext {
+        let mut context = RequestContext::new(proxy.snapshot.load_full(), proxy.request_ids.next_id());
+        context.client.scheme = self.scheme;
+        context.client.address = self.client;
+        context
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let target = self.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes();
+        Asked {
+            method: &self.method,
+            raw_target: target,
+            target,
+            authority: self.uri.authority().map(|authority| authority.as_str().as_bytes()),
+            scheme: Some(self.scheme.as_str()),
+            fields: &self.fields,
+        }
+    }
+}
+
+/// What a request asks the cache.
+pub(super) struct AskedOfCache {
+    key: CacheKey,
+    fields: HeaderMap,
+    facts: RequestFacts,
+    policy: Arc<CachePolicy>,
+    path: String,
+}
+
+impl AskedOfCache {
+    pub(super) fn lookup(&self) -> Lookup<'_> {
+        let Self { key, fields, facts, policy, path } = self;
+        Lookup { key, facts, fields, policy, path, may_fill: false }
+    }
+}
+
+/// What such a request would ask the cache; nothing where it would not.
+pub(super) fn ask(proxy: &EdgeProxy, understood: &Understood) -> Option<AskedOfCache> {
+    let (mut context, asked) = (understood.context(proxy), understood.asked());
+    let Verdict::Route(matched) = find(&asked, &mut context) else { return None };
+    let policy = Arc::clone(&matched.route.cache_policy);
+    Some(AskedOfCache {
+        key: cache_key(&asked, &context, &matched),
+        fields: selecting_fields(&policy.key, asked.fields).into_owned(),
+        facts: RequestFacts::new(asked.method, asked.fields),
+        policy,
+        path: matched.path.to_string(),
+    })
+}
+
+async fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, matched: &MatchedRoute) -> Value {
     let policy = &matched.route.cache_policy;
-    let key = cache_key(proxy, asked, context, matched);
+    let key = cache_key(asked, context, matched);
     let fields = selecting_fields(&policy.key, asked.fields);
     let facts = RequestFacts::new(asked.method, asked.fields);
     let may_fill = matched.path_as_sent;
     let lookup = Lookup { key: &key, facts: &facts, fields: &fields, policy, path: &matched.path, may_fill };
     let now = SystemTime::now();
-    let found = proxy.cache.explain(&lookup, now);
+    let found = proxy.cache.explain(&lookup, now).await;
     let pool = matched.route.pool(matched.pool).map(|pool| pool.name.to_string());
     let sent = CacheKey::sent_target(policy, &matched.path, asked.target);
     json!({
@@ -82,12 +130,15 @@ fn explain(proxy: &EdgeProxy, asked: &Asked<'_>, context: &RequestContext, match
         "fill_target": String::from_utf8_lossy(&sent),
         "stored": found.object.as_ref().map(|object| report::stored(object, &found, &fields, now)),
         "decision": report::decision(found.decision, &found),
+        "on_disk": found.on_disk,
         "fill_in_flight": found.fill_in_flight,
+        "purge_generation": found.generation.0,
+        "purged": found.purged.map(|(purged, mode)| report::purged(purged, mode)),
         "not_stored": found.not_stored.map(|note| report::not_stored(&note, now)),
     })
 }
 
-fn understand(question: &CacheQuestion) -> Result<Understood, String> {
+pub(super) fn understand(question: &CacheQuestion) -> Result<Understood, String> {
     let not_a_url = || format!("{:?} is not a URL such as https://media.example/film.mp4", question.url);
     let uri: Uri = question.url.parse().map_err(|_| not_a_url())?;
     let scheme = match uri.scheme_str() {

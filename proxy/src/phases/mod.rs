@@ -3,7 +3,9 @@
 
 mod admit_response_head;
 mod answer_options;
+mod cache_contents;
 mod cache_key;
+mod cache_pins;
 mod choose_origin;
 mod consult_cache;
 mod debug_field;
@@ -20,6 +22,7 @@ mod own_request;
 mod player_fields;
 mod prefetch_next;
 mod prepare_origin_request;
+mod purge_cache;
 mod record_outcome;
 mod relay_interim;
 mod respond_error;
@@ -37,12 +40,15 @@ use self::match_route::Asked;
 use crate::edge_proxy::EdgeProxy;
 use crate::request_context::RequestContext;
 
+pub(crate) use cache_contents::Contents;
+pub(crate) use cache_pins::{Pins, PinsOf};
 pub(crate) use choose_origin::choose_origin;
 pub(crate) use explain::Explainer;
 pub(crate) use handle_origin_failure::{connection_failed, exchange_failed, judge_response, response_ended};
 pub(crate) use player_fields::keep_pace_of_passed;
 pub(crate) use prefetch_next::Seen;
 pub(crate) use prepare_origin_request::{await_request_body, count_request_body, prepare_origin_request};
+pub(crate) use purge_cache::Purger;
 pub(crate) use record_outcome::{SharedAccessLog, record_outcome};
 pub(crate) use respond_error::{replace_error, respond_error};
 use retry_after::retry_after;

@@ -3,12 +3,13 @@
 
 use http::{Method, header};
 use pingora_http::{RequestHeader, ResponseHeader};
+use tidegate_config::model::CachePolicy;
 
 use super::cache_key::{is_sent_as_a_fill, selecting_fields};
 use super::consult_cache::NOT_SHAREABLE;
 use super::match_route::query;
-use crate::cache::engine::Lookup;
-use crate::cache::key::{CacheKey, Target};
+use crate::cache::engine::{Change, Lookup};
+use crate::cache::key::{CacheKey, Target, has_many_states};
 use crate::cache::rules::cache_status::{ForwardReason, Outcome};
 use crate::cache::rules::invalidation::{further_targets, invalidates};
 use crate::cache::rules::request_facts::RequestFacts;
@@ -68,9 +69,12 @@ fn invalidate_changed(proxy: &EdgeProxy, request: &RequestHeader, head: &Respons
     let authority = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(host);
     // Whichever route or pool others have it from.
     let forget = |path: &str, query: Option<&[u8]>| {
-        for (partition, policy) in matched.site.stored_under(path) {
-            proxy.cache.invalidate(&CacheKey::by(policy, &Target { partition, scheme, host, path, query }));
-        }
+        let change = |(partition, policy): (_, &CachePolicy)| Change {
+            key: CacheKey::by(policy, &Target { partition, scheme, host, path, query }),
+            any_query: has_many_states(policy, path),
+            site: policy.key.host.as_deref().unwrap_or_else(|| matched.site.name_of(host)).to_owned(),
+        };
+        proxy.cache.invalidate_all(&matched.site.stored_under(path).map(change).collect::<Vec<_>>());
     };
     forget(&matched.path, query(origin_form(request)));
     for target in further_targets(scheme.as_str(), authority, &matched.path, &head.headers) {

@@ -85,7 +85,7 @@ impl OwnRequest {
         if !matched.path_as_sent {
             return Err(NotAsked::NotCanonical);
         }
-        let key = cache_key(proxy, &asked, &context, &matched);
+        let key = cache_key(&asked, &context, &matched);
         let facts = RequestFacts::new(&header.method, &header.headers);
         Ok(Self { header, context, matched, key, facts })
     }

@@ -80,7 +80,7 @@ impl FreshHit {
             return None;
         }
         matched.route.pool(matched.pool)?; // else this node answers by itself, whatever is stored
-        let key = cache_key(proxy, asked, &context, &matched);
+        let key = cache_key(asked, &context, &matched);
         let rules = &matched.route.cache_policy.key;
         let selecting = match preamble.takes_away {
             true => selecting_fields(rules, asked.fields),

@@ -53,7 +53,7 @@ pub(super) async fn serve_object(session: &mut Session, context: &mut RequestCon
     context.cache.outcome = outcome_label(outcome);
     context.cache.at_live_edge = object.meta.at_live_edge;
     context.cache.filled_by = match outcome {
-        Outcome::Hit | Outcome::Stale(_) => None, // no origin was asked for this request
+        Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(_) => None, // no origin was asked for this request
         Outcome::Miss { .. } | Outcome::Revalidated { .. } | Outcome::Unshared(_) => object.origin.clone(),
     };
     let request = session.req_header();
@@ -282,7 +282,7 @@ pub(super) fn truncated(error: crate::cache::engine::BodyError) -> Box<Error> {
 
 fn outcome_label(outcome: Outcome) -> CacheOutcome {
     match outcome {
-        Outcome::Hit => CacheOutcome::Hit,
+        Outcome::Hit | Outcome::HitOnDisk => CacheOutcome::Hit,
         Outcome::Stale(_) => CacheOutcome::Stale,
         Outcome::Revalidated { .. } => CacheOutcome::Revalidated,
         Outcome::Miss { collapsed: true, .. } => CacheOutcome::Collapsed,
@@ -295,6 +295,7 @@ pub(super) fn status_member(object: &Object, outcome: Outcome, now: SystemTime) 
     let forward = |reason, status, stored, collapsed| StatusOutcome::Forward { reason, status, stored, collapsed };
     match outcome {
         Outcome::Hit => Member { outcome: StatusOutcome::Hit, ttl, detail: None },
+        Outcome::HitOnDisk => Member { outcome: StatusOutcome::Hit, ttl, detail: Some("disk") },
         Outcome::Stale(why) => Member::stale(why, object.meta.times.ttl(now)),
         Outcome::Revalidated { collapsed } => {
             let status = Some(StatusCode::NOT_MODIFIED);

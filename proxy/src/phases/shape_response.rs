@@ -306,6 +306,15 @@ fn note_origin_response(head: &ResponseHeader, context: &RequestContext) {
     fill.notes.close_delimited.store(!framed && !bodiless, Ordering::Relaxed);
 }
 
+/// Tags are for caches; a response that passes one says nothing to clients that a stored one does not.
+fn withhold_tags(head: &mut ResponseHeader, context: &RequestContext) {
+    let Some(matched) = &context.route else { return };
+    let rules = &matched.route.cache_policy.tags;
+    if !rules.expose {
+        rules.fields.iter().for_each(|name| head.take(name));
+    }
+}
+
 /// Shapes a response that passes from an origin to a client.
 pub(crate) fn shape_passed_response(
     proxy: &EdgeProxy,
@@ -332,6 +341,7 @@ pub(crate) fn shape_passed_response(
     }
     context.response.first_byte = Some(Instant::now());
     take_note(proxy, session.req_header(), head, context);
+    withhold_tags(head, context);
     if let Some(member) = &context.cache.passage {
         head.append_header(CACHE_STATUS, member.to_value())?;
     }

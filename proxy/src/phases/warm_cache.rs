@@ -107,7 +107,7 @@ async fn read(path: &str, object: &Arc<Object>, mut reader: Reader, outcome: Out
     let status = object.meta.status;
     let warmed = match outcome {
         _ if !status.is_success() => Warmed::Failed(format!("{} by the origin", status.as_u16())),
-        Outcome::Hit | Outcome::Stale(_) => Warmed::Present,
+        Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(_) => Warmed::Present,
         Outcome::Miss { .. } if object.body.is_windowed() => Warmed::Failed(TOO_LARGE.to_owned()),
         Outcome::Miss { stored: Ok(()), .. } | Outcome::Revalidated { .. } => Warmed::Fetched(total),
         Outcome::Miss { .. } => Warmed::Failed(TOO_LARGE.to_owned()),

@@ -192,6 +192,21 @@ impl SiteEntry {
         if allowed.is_empty() { RouteMatch::NotFound } else { RouteMatch::MethodNotAllowed(allowed) }
     }
 
+    /// The name of this site that takes a host: the host itself, a domain that it is below, or nothing where the site takes
+    /// whichever host, or this one no more.
+    #[must_use]
+    pub fn name_of<'t>(&'t self, host: &'t str) -> &'t str {
+        let names = self.site.hosts.iter().filter_map(|pattern| match pattern {
+            HostPattern::Exact(own) => (own == host).then_some(host),
+            HostPattern::Wildcard(suffix) => {
+                let is_below = host.strip_suffix(suffix.as_str()).is_some_and(|label| label.ends_with('.'));
+                is_below.then_some(suffix.as_str())
+            }
+            HostPattern::Any => Some(""),
+        });
+        names.max_by_key(|name| name.len()).unwrap_or_default()
+    }
+
     /// Every place of the cache where something of this path may be stored, with the policy that makes its keys.
     pub fn stored_under(&self, path: &str) -> impl Iterator<Item = (Option<&str>, &CachePolicy)> {
         let on_path = self.routes.iter().filter(move |entry| takes_path(&entry.route.path, path));

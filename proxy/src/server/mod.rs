@@ -21,14 +21,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{AdminState, Lifecycle};
+use crate::cache::disk::{DiskStore, HotList};
 use crate::cache::engine::CacheEngine;
+use crate::cache::purge::Purges;
 use crate::edge_application::EdgeApplication;
 use crate::edge_proxy::{EdgeProxy, Pipeline};
 use crate::kill_switch::KillSwitches;
 use crate::listener::{ConnectionLimit, ConnectionObserver};
 use crate::origin::{FillRequest, Resolver, SubrequestFetcher};
-use crate::phases::Explainer;
 use crate::phases::Warming;
+use crate::phases::{Contents, Explainer, Pins, PinsOf, Purger};
 use crate::prefetch::Prefetcher;
 use crate::route_actions::MirrorSender;
 use crate::telemetry::{AccessLog, CacheUsage, Metrics, RequestIdSource};
@@ -57,6 +59,9 @@ const SWITCH_SWEEP: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log may take to reach the disk.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
+/// How long what is queued for disks may take at least to get there, however little is left of the grace: 64 MiB for each.
+const DISK_FLUSH: Duration = Duration::from_secs(3);
+
 /// Runs an edge node from these files until it is told to stop (SIGTERM, SIGINT).
 ///
 /// # Errors
@@ -83,6 +88,31 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
         .map_err(|source| StartError::Threads { name, source })
 }
 
+/// The purges that what is on disk has outlived, or not. Waits for devices to be opened: what they have is of no use before.
+fn open_purges(disk: Option<&DiskStore>, fills: &Runtime, metrics: &Metrics) -> Arc<Purges> {
+    let metrics = metrics.purges().clone();
+    match disk {
+        Some(disk) => fills.block_on(Purges::open(disk.purge_log(), fills.handle(), metrics)),
+        None => Purges::in_memory(metrics),
+    }
+}
+
+/// Has the operator's listener know what it is asked about the cache, and what it is told to do with it.
+fn give_operators(admin: &AdminState, proxy: &Arc<EdgeProxy>, disk: Option<&Arc<DiskStore>>, fills: &Runtime) {
+    let pins = Pins::new(Arc::clone(proxy), disk.cloned());
+    fills.spawn(Arc::clone(&pins).run());
+    let contents = Contents { proxy: Arc::clone(proxy), disk: disk.cloned() };
+    let known = [
+        admin.cache.set(Arc::new(Explainer(Arc::clone(proxy)))).is_ok(),
+        admin.purger.set(Arc::new(Purger(Arc::clone(proxy)))).is_ok(),
+        admin.contents.set(Arc::new(contents)).is_ok(),
+        admin.pins.set(Arc::new(PinsOf(pins))).is_ok(),
+    ];
+    if known.contains(&false) {
+        log::warn!("the operator's listener knows a cache already; it goes on showing that one");
+    }
+}
+
 /// A node put together, not serving yet.
 struct Node {
     application: Arc<EdgeApplication>,
@@ -90,6 +120,9 @@ struct Node {
     metrics: Arc<Metrics>,
     admin: Arc<AdminState>,
     reloader: Reloader,
+    disk: Option<Arc<DiskStore>>,
+    hot_list: Option<Arc<HotList<FillRequest>>>,
+    cache: Arc<CacheEngine<FillRequest>>,
 }
 
 impl Node {
@@ -113,6 +146,9 @@ impl Node {
             token: ArcSwapOption::empty(),
             debug_token: Arc::default(),
             cache: OnceLock::new(),
+            purger: OnceLock::new(),
+            contents: OnceLock::new(),
+            pins: OnceLock::new(),
             kill_switches: Arc::clone(&kill_switches),
             warm: WarmJobs::new(fills.handle().clone()),
             geo: ArcSwapOption::empty(),
@@ -125,8 +161,14 @@ impl Node {
         let resolver = Resolver::new(&model.node.resolvers, fills.handle().clone(), metrics.resolver().clone());
         let log = Arc::clone(&access_log);
         let reloader = Reloader::start(files, model, Arc::clone(&metrics), Arc::clone(&admin), log, resolver.clone())?;
+        let disk = model.node.cache.disk.as_ref().map(|disk| Arc::new(DiskStore::open(disk, &metrics)));
+        let purges = open_purges(disk.as_deref(), fills, &metrics);
         let cache: Arc<CacheEngine<FillRequest>> =
-            CacheEngine::new(&model.node.cache, fills.handle().clone(), Arc::clone(&metrics));
+            CacheEngine::new(&model.node.cache, Arc::clone(&purges), fills.handle().clone(), Arc::clone(&metrics));
+        if let Some(disk) = &disk {
+            disk.set_purges(purges);
+            cache.set_disk(disk.tier(), disk.min_lifetime());
+        }
         let capacity = model.node.cache.capacity.0;
         let figures = Arc::clone(&cache);
         metrics.cache().read_usage_from(move || {
@@ -147,9 +189,7 @@ impl Node {
             request_ids: RequestIdSource::new(),
             lifecycle: Arc::clone(&lifecycle),
         });
-        if admin.cache.set(Arc::new(Explainer(Arc::clone(&proxy)))).is_err() {
-            log::warn!("the operator's listener knows a cache already; it goes on showing that one");
-        }
+        give_operators(&admin, &proxy, disk.as_ref(), fills);
         let pipeline = Pipeline(Arc::clone(&proxy));
         let pipeline: Arc<HttpProxy<Pipeline>> = Arc::new(http_proxy(&Arc::new(pingora_settings(model)), pipeline));
         let for_fills: Arc<HttpProxy<Pipeline>> = Arc::clone(&pipeline);
@@ -157,8 +197,11 @@ impl Node {
         proxy.mirror.set_fetcher(fetcher.clone());
         admin.warm.set_asker(Arc::new(Warming(Arc::downgrade(&proxy))));
         cache.set_fetcher(fetcher);
+        let engine = Arc::clone(&cache);
+        let hot_list = disk.as_ref().map(|disk| HotList::new(Arc::clone(&cache), disk));
+        hot_list.iter().for_each(|hot_list| drop(fills.spawn(Arc::clone(hot_list).run())));
         let application = Arc::new(EdgeApplication::new(proxy, pipeline));
-        Ok(Self { application, lifecycle, metrics, admin, reloader })
+        Ok(Self { application, lifecycle, metrics, admin, reloader, hot_list, disk, cache: engine })
     }
 
     /// Serves until a signal says stop, then lets requests in flight finish within the grace.
@@ -185,14 +228,31 @@ impl Node {
         log::info!(node = model.node.name.as_str(), workers = model.node.workers; "serving");
         self.until_stopped(&mut signals).await;
         self.lifecycle.stop();
-        let grace = self.reloader.grace();
+        let (grace, stopped) = (self.reloader.grace(), Instant::now());
         if tokio::time::timeout(grace, serving.ended()).await.is_err() {
             log::warn!("{} s of grace are over; connections that are left are cut", grace.as_secs());
+        }
+        if let Some(hot_list) = &self.hot_list {
+            drop(tokio::time::timeout(DISK_FLUSH, hot_list.save()).await);
+        }
+        if let Some(disk) = &self.disk {
+            // Behind all requests: what they stored is written as well.
+            disk.close(grace.saturating_sub(stopped.elapsed()).max(DISK_FLUSH)).await;
         }
         stop_admin.send_replace(true);
         self.reloader.flush_access_log(LOG_FLUSH);
         log::info!("stopped");
         Ok(())
+    }
+
+    /// What changes of the disk tier while the node runs.
+    fn apply_disk_rules(&self) {
+        if let Some(disk) = &self.reloader.snapshot().load().model().node.cache.disk {
+            self.cache.set_min_lifetime_on_disk(disk.min_lifetime);
+            if let Some(store) = &self.disk {
+                store.configure(disk);
+            }
+        }
     }
 
     async fn until_stopped(&mut self, signals: &mut Signals) {
@@ -206,12 +266,15 @@ impl Node {
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hangup.recv() => {
                     tokio::task::block_in_place(|| self.reloader.reload("SIGHUP"));
+                    self.apply_disk_rules();
                     self.reloader.refresh_databases();
                 }
                 _ = sweep.tick() => self.admin.kill_switches.sweep(SystemTime::now()),
                 _ = check.tick() => {
                     tokio::task::block_in_place(|| self.reloader.reload_if_files_changed());
+                    self.apply_disk_rules();
                     self.reloader.refresh_databases();
+                    self.cache.forget_idle_walks();
                 }
             }
         }

@@ -15,7 +15,7 @@ use crate::origin::{Access, OriginError};
 /// Where the secret fields of an origin stand, by name.
 const SECRET_FIELDS: &str = "credentials.fields.";
 
-/// Reads every file that the model names (certificates, token, what origins are shown, databases) and says of each why it
+/// Reads every file that the model names (certificates, token, what origins are shown, databases), looks at directories of the disk tier, and says of each why it
 /// is of no use. Changes nothing but the process's provider of cryptography.
 #[must_use]
 pub fn examine_files(model: &Model) -> Vec<FileProblem> {
@@ -24,7 +24,34 @@ pub fn examine_files(model: &Model) -> Vec<FileProblem> {
     problems.extend(of_tokens(model));
     problems.extend(model.origin_pools.values().flat_map(|pool| of_origins(pool)));
     problems.extend(of_databases(model));
+    problems.extend(of_directories(model));
     problems
+}
+
+/// Directories of the disk tier. Nothing is made or locked: a node may be running with them.
+fn of_directories(model: &Model) -> impl Iterator<Item = FileProblem> {
+    let devices = model.node.cache.disk.iter().flat_map(|disk| &disk.devices).enumerate();
+    devices.filter_map(|(index, device)| {
+        let why = unusable(&device.directory)?;
+        let steps = ["cache", "disk", "devices", &index.to_string(), "directory"].map(str::to_owned).to_vec();
+        let found = format!("{}: {why}", device.directory.display());
+        let expected = "a directory that can be read and written, or a new one in a directory that is there".to_owned();
+        Some(FileProblem { kind: "node", name: Some(model.node.name.to_string()), steps, found, expected })
+    })
+}
+
+/// Why a directory is of no use; nothing where it is, as far as can be seen without writing.
+fn unusable(directory: &Path) -> Option<String> {
+    match std::fs::metadata(directory) {
+        Ok(known) if !known.is_dir() => Some("is no directory".to_owned()),
+        Ok(known) if known.permissions().readonly() => Some("may not be written".to_owned()),
+        Ok(_) => std::fs::read_dir(directory).err().map(|error| error.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            (!parent.is_dir()).then(|| format!("{} is no directory", parent.display()))
+        }
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn of_certificate(certificate: &Certificate) -> Vec<FileProblem> {

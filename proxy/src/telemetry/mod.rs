@@ -11,11 +11,11 @@ mod trace_context;
 
 pub use access_log::{AccessLog, AccessRecord, AttemptWord, BoundedText};
 pub use metrics::{
-    AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, CompressionOutcome, EvictionCause, FillInFlight,
-    FillMetrics, FillOutcome, GeoDatabaseFigures, GeoFigures, GeoMetrics, HedgeOutcome, KillSwitchMetrics,
-    LookupOutcome, Metrics, MirrorOutcome, MissReason, OriginMetrics, OriginOutcome, PoolMetrics, PrefetchOutcome,
-    ProbeOutcome, Rejection, ReloadOutcome, RequestFigures, ResolverMetrics, ResumeOutcome, RetryReason, SiteMetrics,
-    StatusClass, WaiterGuard,
+    AccessLogCounters, CacheMetrics, CacheOutcome, CacheUsage, CompressionOutcome, DEVICE_AWAY, DiskEvictionCause,
+    DiskMetrics, DiskUsage, EvictionCause, FillInFlight, FillMetrics, FillOutcome, GeoDatabaseFigures, GeoFigures,
+    GeoMetrics, HedgeOutcome, KillSwitchMetrics, LookupOutcome, Metrics, MirrorOutcome, MissReason, OriginMetrics,
+    OriginOutcome, PoolMetrics, PrefetchOutcome, ProbeOutcome, PurgeMetrics, Rejection, ReloadOutcome, RequestFigures,
+    ResolverMetrics, ResumeOutcome, RetryReason, SiteMetrics, StatusClass, WaiterGuard,
 };
 pub use process_log::init as init_process_log;
 pub use request_id::{RequestId, RequestIdSource};

@@ -124,6 +124,9 @@ pub struct EdgeConfig {
     pub more_documents: Vec<String>,
     /// Further files in the configuration's directory: names and contents.
     pub files: Vec<(String, String)>,
+    /// A shell script that starts it in file systems of its own: `$1` is the configuration's directory, what follows is the
+    /// command, to be executed in the place of the shell.
+    pub started_by: Option<String>,
 }
 
 impl EdgeConfig {
@@ -158,6 +161,7 @@ impl EdgeConfig {
             route: Vec::new(),
             more_documents: Vec::new(),
             files: Vec::new(),
+            started_by: None,
         }
     }
 
@@ -171,6 +175,25 @@ impl EdgeConfig {
     #[must_use]
     pub fn node_yaml(mut self, text: &str) -> Self {
         self.node.extend(dedented(text));
+        self
+    }
+
+    /// Gives it a directory on disk beneath its memory, of 64 MiB, to which everything is written that is of use at all.
+    #[must_use]
+    pub fn on_disk(self) -> Self {
+        self.on_disks(&["disk"], "64MiB")
+    }
+
+    /// The same with these directories, each of this size.
+    #[must_use]
+    pub fn on_disks(mut self, directories: &[&str], capacity: &str) -> Self {
+        self.cache.push("disk:".to_owned());
+        self.cache.push("  min_lifetime: 0s".to_owned());
+        // Nothing is to depend on how busy the machine is that tests run on.
+        self.cache.push("  read_timeout: 30s".to_owned());
+        self.cache.push("  devices:".to_owned());
+        let device = |directory: &&str| format!("    - {{ directory: \"{directory}\", capacity: {capacity} }}");
+        self.cache.extend(directories.iter().map(device));
         self
     }
 
@@ -245,6 +268,21 @@ impl EdgeConfig {
     #[must_use]
     pub fn extra_documents(mut self, text: &str) -> Self {
         self.more_documents.push(dedented(text).join("\n"));
+        self
+    }
+
+    /// Mounts a file system in memory, of this size, at `disk` in its directory, for it alone.
+    #[must_use]
+    pub fn on_a_file_system_of(mut self, size: &str) -> Self {
+        let mount = format!("mkdir -p \"$1/disk\" && mount -t tmpfs -o size={size},mode=700 tidegate \"$1/disk\"");
+        self.started_by = Some(format!("{mount} && shift && exec \"$@\""));
+        self
+    }
+
+    /// Has a shell script run before it starts, where it sees its files: `$1` is the configuration's directory.
+    #[must_use]
+    pub fn prepared_by(mut self, script: &str) -> Self {
+        self.started_by = self.started_by.map(|before| before.replace("&& shift", &format!("&& {script} && shift")));
         self
     }
 

@@ -1,5 +1,7 @@
 //! The edge's process: started, watched, signalled, and killed when dropped.
 
+mod disks;
+
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::client::{Client, Protocol, RawConnection, Request, Response, ServerId
 
 /// How long an edge may take until it is ready; a debug build takes well under a second on an idle machine.
 const START: Duration = Duration::from_secs(10);
+/// How long it may take to stop: what is queued for disks is written.
+const STOP: Duration = Duration::from_secs(20);
 /// Between two looks at something that cannot be awaited: files and processes of others.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -27,6 +31,7 @@ pub struct Edge {
     certificate: IssuedCertificate,
     directory: TempDir,
     preamble: Vec<u8>,
+    started_by: Option<String>,
 }
 
 impl Edge {
@@ -42,9 +47,9 @@ impl Edge {
         let file = directory.path().join("edge.yaml");
         fs::write(&file, config.documents(place)).expect("the test's directory can be written");
         write_files(directory.path(), config);
-        let child = spawn(directory.path(), &file);
-        let preamble = config.preamble.clone();
-        let mut edge = Self { child, place, authority, certificate, directory, preamble };
+        let (preamble, started_by) = (config.preamble.clone(), config.started_by.clone());
+        let child = spawn(directory.path(), &file, started_by.as_deref());
+        let mut edge = Self { child, place, authority, certificate, directory, preamble, started_by };
         edge.await_ready().await;
         edge
     }
@@ -226,6 +231,46 @@ impl Edge {
         self.directory.path().join(name)
     }
 
+    /// Stops it in good order and starts it again, with what is in its directory and at the same ports. Standard error
+    /// begins anew.
+    ///
+    /// # Panics
+    /// When it does not stop, or does not start again.
+    pub async fn restart(&mut self) {
+        self.sigterm();
+        let status = self.wait_exit(STOP).await;
+        assert!(status.success(), "the edge stopped with {status}:\n{}", self.stderr());
+        self.start_again().await;
+    }
+
+    /// Stops it in good order, has something done to its files, and starts it again.
+    ///
+    /// # Panics
+    /// When it does not stop, or does not start again.
+    pub async fn restart_after(&mut self, harm: impl FnOnce(&Self)) {
+        self.sigterm();
+        let status = self.wait_exit(STOP).await;
+        assert!(status.success(), "the edge stopped with {status}:\n{}", self.stderr());
+        harm(self);
+        self.start_again().await;
+    }
+
+    /// Kills it, as `kill -9` does, and starts it again.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().expect("the edge runs");
+        let _status = self.child.wait().expect("a child can be waited for");
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
+        self.child = spawn(self.directory.path(), &self.file("edge.yaml"), self.started_by.as_deref());
+        self.await_ready().await;
+        self.until_disks_work().await;
+    }
+
     /// SIGHUP: take the configuration again.
     pub fn sighup(&self) {
         self.signal(Signal::HUP);
@@ -310,9 +355,20 @@ impl Drop for Edge {
     }
 }
 
-fn spawn(directory: &Path, file: &Path) -> Child {
+fn spawn(directory: &Path, file: &Path, started_by: Option<&str>) -> Child {
     let stderr = File::create(directory.join("stderr")).expect("the test's directory can be written");
-    Command::new(tidegate_binary())
+    let mut command = match started_by {
+        None => Command::new(tidegate_binary()),
+        Some(script) => {
+            let mut shell = Command::new("unshare");
+            if !rustix::process::geteuid().is_root() {
+                shell.args(["--user", "--map-root-user"]);
+            }
+            shell.args(["--mount", "sh", "-c", script, "sh"]).arg(directory).arg(tidegate_binary());
+            shell
+        }
+    };
+    command
         .args(["edge", "--config"])
         .arg(file)
         .stdin(Stdio::null())

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its shared parts as well")]
 
 mod browser;
+mod cache_contents;
 mod cache_explain;
 mod cache_keys;
+mod cache_operations;
 mod cache_rules;
 mod curl;
 mod delivery;
+mod disk;
 mod error_bodies;
 mod failover;
 mod fills;
@@ -23,6 +26,7 @@ mod live;
 mod metrics;
 mod origin_side;
 mod origins;
+mod purges;
 mod python;
 mod route_actions;
 mod slices;

@@ -36,6 +36,9 @@ async fn start() -> Running {
         token: ArcSwapOption::empty(),
         debug_token: Arc::default(),
         cache: OnceLock::new(),
+        purger: OnceLock::new(),
+        contents: OnceLock::new(),
+        pins: OnceLock::new(),
         kill_switches: Arc::new(KillSwitches::new(metrics.kill_switches().clone())),
         warm: WarmJobs::new(tokio::runtime::Handle::current()),
     });

@@ -39,7 +39,11 @@ impl<R: FetchRequest> CacheEngine<R> {
         if refused || self.recollection.recent_failure(&found.key).is_some() {
             return Ahead::Unwanted;
         }
-        if self.fills.get(&found.key).is_some() {
+        if self.fill_of(&found.key).is_some() {
+            return Ahead::There;
+        }
+        // Whoever asks for it then finds it in memory; what turns out to be stale by then is renewed.
+        if stored.is_none() && self.raise_in_background(&found.key) {
             return Ahead::There;
         }
         if self.budget.is_half_taken() || !self.budget.may_fetch_ahead(make_request().site()) {

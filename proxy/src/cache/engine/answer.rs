@@ -45,6 +45,8 @@ impl Lookup<'_> {
 pub enum Outcome {
     /// Stored and fresh.
     Hit,
+    /// The same, and read from disk for this request, or for others that asked at the time.
+    HitOnDisk,
     /// Stored and stale, and served all the same.
     Stale(WhyStale),
     /// Fetched for this request.
@@ -107,7 +109,7 @@ impl Answer {
     pub fn miss_reason(&self) -> Option<MissReason> {
         match self {
             Self::Object { outcome, .. } => match outcome {
-                Outcome::Hit | Outcome::Stale(_) => None,
+                Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(_) => None,
                 Outcome::Miss { stored: Err(NotStored::TooLarge), .. } => Some(MissReason::Oversize),
                 Outcome::Miss { reason, .. } => Some(reason_of_fetch(*reason)),
                 Outcome::Revalidated { .. } => Some(MissReason::Stale),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::answer::{Answer, Lookup, Outcome, Passage};
 use super::clock;
+use super::disk::Looked;
 use super::fetch::FetchRequest;
 use super::fill_task::Starter;
 use super::interim::{Hearing, InterimHead};
@@ -13,7 +14,7 @@ use super::memory::FullKey;
 use super::object::Object;
 use super::recollection::Mark;
 use super::waiting::{Heard, Waiting};
-use super::{CacheEngine, Joined, usable_stale};
+use super::{CacheEngine, Joined};
 use crate::cache::rules::conditional::is_wanted_version;
 use crate::cache::rules::decide::{
     Decision, FetchReason, Freshness, OriginFailure, WhyStale, decide, decide_other_version,
@@ -66,10 +67,13 @@ impl<R: FetchRequest> CacheEngine<R> {
         for _ in 0..MAX_HOPS {
             let waiting = match hearing.waiting.take() {
                 Some(waiting) => waiting,
-                None => match self.find_or_join(lookup, make_request) {
-                    Ok(waiting) => waiting,
-                    Err(answer) => return ControlFlow::Break(answer),
-                },
+                None => {
+                    let looked = self.look(lookup).await;
+                    match self.find_or_join(lookup, looked, make_request) {
+                        Ok(waiting) => waiting,
+                        Err(answer) => return ControlFlow::Break(answer),
+                    }
+                }
             };
             match self.wait_for(lookup, waiting, hearing).await {
                 Heard::Interim(heads) => return ControlFlow::Continue(heads),
@@ -84,15 +88,16 @@ impl<R: FetchRequest> CacheEngine<R> {
     fn find_or_join(
         self: &Arc<Self>,
         lookup: &Lookup<'_>,
+        looked: Looked,
         make_request: &(impl Fn() -> R + Sync),
     ) -> Result<Waiting, Answer> {
-        let found = self.find(lookup);
+        let Looked { found, hit } = looked;
         let stored = found.object.as_ref().map(|object| &object.meta);
         let decision = decide(lookup.facts, stored, clock::now(), lookup.policy);
         let (reason, stored) = match (decision, found.object) {
             (Decision::Pass(reason), _) => return Err(Answer::Pass(Passage::Rule(reason))),
             (Decision::GatewayTimeout, _) => return Err(Answer::GatewayTimeout),
-            (Decision::Serve(Freshness::Fresh), Some(object)) => return Err(Answer::served(object, Outcome::Hit)),
+            (Decision::Serve(Freshness::Fresh), Some(object)) => return Err(Answer::served(object, hit)),
             (Decision::Serve(Freshness::StaleAccepted), Some(object)) => {
                 return Err(Answer::served(object, Outcome::Stale(WhyStale::Accepted)));
             }
@@ -133,20 +138,21 @@ impl<R: FetchRequest> CacheEngine<R> {
             _ => {}
         }
         if let Some(failure) = self.recollection.recent_failure(key)
-            && let Some(stale) = usable_stale(lookup, stored.as_ref(), failure)
+            && let Some(stale) = self.usable_stale(lookup, stored.as_ref(), failure)
         {
             return Err(Answer::served(stale, Outcome::Stale(WhyStale::Unasked)));
         }
+        let since = self.purges.latest();
         match self.join(lookup, key, stored.as_ref(), Starter::Waits, make_request) {
             Joined::Fill(fill, part) => {
                 let place = match fill.held.then(|| self.live.admit_waiter()) {
                     Some(None) => return Err(Answer::Failed(too_many_waiters())),
                     place => place.flatten(),
                 };
-                Ok(Waiting::new(fill, part, reason, stored, place))
+                Ok(Waiting::new(fill, part, reason, stored, since, place))
             }
             Joined::Settled(object) => Err(Answer::served(object, Outcome::Hit)),
-            Joined::Refused(why) => Err(match usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
+            Joined::Refused(why) => Err(match self.usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable) {
                 Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Unasked)),
                 None => Answer::Failed(why),
             }),

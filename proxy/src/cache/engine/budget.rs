@@ -63,6 +63,11 @@ impl Budget {
         self.max_held / 2 / self.being_read.load(Ordering::Relaxed).max(1)
     }
 
+    /// Bytes that may be held at all.
+    pub(super) fn bound(&self) -> u64 {
+        self.max_held
+    }
+
     /// Bytes that fills may take beyond those that they hold.
     pub(super) fn free(&self) -> u64 {
         self.max_held.saturating_sub(self.held.load(Ordering::Acquire))

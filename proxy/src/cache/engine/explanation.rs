@@ -1,4 +1,5 @@
-//! What the engine knows of a request's key, for operators. Reads and changes nothing.
+//! What the engine knows of a request's key, for operators. Nothing is fetched for it, and nothing that is stored changes; what
+//! is on disk alone comes into memory, as for a request.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,11 +7,13 @@ use std::time::SystemTime;
 use http::StatusCode;
 
 use super::CacheEngine;
-use super::answer::Lookup;
+use super::answer::{Lookup, Outcome};
+use super::disk::Looked;
 use super::fetch::FetchRequest;
 use super::object::Object;
 use super::recollection::Mark;
 use super::slices::first_read;
+use crate::cache::purge::{Generation, Mode, Provenance, Purged, Tags};
 use crate::cache::rules::decide::{Decision, OriginFailure, decide};
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
@@ -48,6 +51,26 @@ pub enum Presence {
     Nothing,
 }
 
+/// Where a stored response was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundIn {
+    /// In memory.
+    Memory,
+    /// On disk alone.
+    Disk,
+}
+
+impl FoundIn {
+    /// The tier as a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+}
+
 /// All that the engine knows of a key.
 pub struct Explanation {
     /// The key under which a response would be looked for; another than the request's own where it is shared by
@@ -57,6 +80,10 @@ pub struct Explanation {
     pub vary: Option<VaryRule>,
     /// What is stored.
     pub object: Option<Arc<Object>>,
+    /// Where it was found.
+    pub tier: FoundIn,
+    /// Whether there may be something on disk, too.
+    pub on_disk: bool,
     /// Its slices, where it is stored so.
     pub slices: Option<SliceCounts>,
     /// Of these, the ones that this request reads first.
@@ -69,17 +96,32 @@ pub struct Explanation {
     pub oversize: bool,
     /// How the origin has just failed to renew it.
     pub failure: Option<OriginFailure>,
+    /// Whether an operator has pinned what is stored.
+    pub pinned: bool,
     /// Whether it is being fetched.
     pub fill_in_flight: bool,
     /// Why the last response that was not stored was not.
     pub not_stored: Option<NotStoredNote>,
+    /// The purge that what is stored has not outlived: it is gone now, or stale. Where nothing is stored, the latest one of
+    /// its place, whether anything was stored then or not.
+    pub purged: Option<(Purged, Mode)>,
+    /// The latest purge.
+    pub generation: Generation,
 }
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// What is known of this request's key, and what it would come to at `now`.
-    #[must_use]
-    pub fn explain(&self, lookup: &Lookup<'_>, now: SystemTime) -> Explanation {
-        let found = self.find(lookup);
+    pub async fn explain(self: &Arc<Self>, lookup: &Lookup<'_>, now: SystemTime) -> Explanation {
+        let stored = self.memory.find(lookup.key, lookup.fields).object;
+        let purged = stored.and_then(|object| self.purges.concerning(&object.provenance));
+        let Looked { found, hit } = self.look(lookup).await;
+        // What nobody knows the tags of any more, its place may tell of.
+        let of_place = || Provenance::new(lookup.key.clone(), Generation::default(), Tags::default());
+        let purged = match &found.object {
+            None => purged.or_else(|| self.purges.concerning(&of_place())),
+            Some(object) => purged.or_else(|| self.purges.concerning(&object.provenance)),
+        };
+        let tier = if hit == Outcome::HitOnDisk { FoundIn::Disk } else { FoundIn::Memory };
         let mark = self.recollection.marked(&found.key, lookup.audience());
         let object = found.object;
         let slices = object.as_ref().and_then(|object| Some((object, object.body.in_slices()?)));
@@ -91,8 +133,13 @@ impl<R: FetchRequest> CacheEngine<R> {
             unshareable: mark == Some(Mark::Unshareable),
             oversize: mark == Some(Mark::Oversize),
             failure: self.recollection.recent_failure(&found.key),
-            fill_in_flight: self.fills.get(&found.key).is_some(),
+            tier,
+            on_disk: self.memory.beneath().is_some_and(|beneath| beneath.may_have(&found.key)),
+            pinned: self.pinned.contains(&found.key),
+            fill_in_flight: self.fill_of(&found.key).is_some(),
             not_stored: self.not_stored(lookup),
+            purged,
+            generation: self.purges.latest(),
             key: found.key.primary.as_str().to_owned(),
             object,
         }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
@@ -17,6 +16,7 @@ use super::memory::FullKey;
 use super::object::Object;
 use super::recollection::Audience;
 use crate::cache::key::CacheKey;
+use crate::cache::purge::Provenance;
 use crate::cache::rules::decide::OriginFailure;
 use crate::cache::rules::interim;
 use crate::cache::rules::storability::NotStored;
@@ -71,17 +71,10 @@ struct Found {
     head: Head,
 }
 
-/// What the request asked for that a fill was started by.
-pub(super) struct AskedKey {
-    /// Its very own key.
-    pub(super) key: CacheKey,
-    /// Epoch of that at the time.
-    pub(super) epoch: u64,
-}
-
 /// One fill, seen by those who wait for it.
 pub(super) struct Fill {
-    pub(super) asked: AskedKey,
+    /// The very own key of the request that started it, and when it began; its tags nobody knows before its head.
+    pub(super) asked: Provenance,
     found: Mutex<Found>,
     /// Rung when the head is found.
     news: Bell,
@@ -96,13 +89,11 @@ pub(super) struct Fill {
     pub(super) audience: Audience,
     /// Whether its origin may hold it back.
     pub(super) held: bool,
-    /// Set when its key is invalidated while it runs: what it fetches is not stored.
-    outdated: AtomicBool,
 }
 
 impl Fill {
     /// A fill that has found nothing yet.
-    pub(super) fn new(asked: AskedKey, request_fields: HeaderMap, audience: Audience, held: bool) -> Arc<Self> {
+    pub(super) fn new(asked: Provenance, request_fields: HeaderMap, audience: Audience, held: bool) -> Arc<Self> {
         Arc::new(Self {
             asked,
             found: Mutex::new(Found { interim: InterimHeads::default(), head: Head::Pending }),
@@ -112,7 +103,6 @@ impl Fill {
             request_fields,
             audience,
             held,
-            outdated: AtomicBool::new(false),
         })
     }
 
@@ -156,9 +146,12 @@ impl Fill {
         matches!(self.found.lock().head, Head::Pending)
     }
 
-    /// Whether its key was invalidated while it runs.
-    pub(super) fn is_outdated(&self) -> bool {
-        self.outdated.load(Ordering::Acquire)
+    /// The response that everyone may read, once there is one.
+    pub(super) fn shared(&self) -> Option<Arc<Object>> {
+        match &self.found.lock().head {
+            Head::Ready { object, .. } => Some(Arc::clone(object)),
+            Head::Pending | Head::Unshared(_) | Head::Failed { .. } => None,
+        }
     }
 
     /// Waits for the head.
@@ -247,10 +240,16 @@ impl FillsInFlight {
         self.shard(&key.primary).lock().get(key).map(Arc::clone)
     }
 
-    /// Enters a fill unless the key has one, under one lock: `settle` looks once more whether one is needed.
-    pub(super) fn enter<T>(&self, key: &FullKey, fill: &Arc<Fill>, settle: impl FnOnce() -> Option<T>) -> Entered<T> {
+    /// Enters a fill unless the key has one that is of use, under one lock: `settle` looks once more whether one is needed.
+    pub(super) fn enter<T>(
+        &self,
+        key: &FullKey,
+        fill: &Arc<Fill>,
+        is_of_use: impl FnOnce(&Fill) -> bool,
+        settle: impl FnOnce() -> Option<T>,
+    ) -> Entered<T> {
         let mut shard = self.shard(&key.primary).lock();
-        if let Some(existing) = shard.get(key) {
+        if let Some(existing) = shard.get(key).filter(|existing| is_of_use(existing)) {
             return Entered::Existing(Arc::clone(existing));
         }
         if let Some(settled) = settle() {
@@ -268,18 +267,6 @@ impl FillsInFlight {
         }
     }
 
-    /// Forgets the fills of all variants of this key: who waits gets what they find, but nobody joins them any more
-    /// and nothing of it is stored.
-    pub(super) fn outdate(&self, key: &CacheKey) {
-        self.shard(key).lock().retain(|known, fill| {
-            let other = known.primary.resource() != key.resource();
-            if !other {
-                fill.outdated.store(true, Ordering::Release);
-            }
-            other
-        });
-    }
-
     /// Fills by key.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -291,13 +278,15 @@ impl FillsInFlight {
 mod tests {
     use super::*;
     use crate::cache::key::Scheme;
+    use crate::cache::purge::{Generation, Tags};
 
     fn key(path: &str, variant: &[u8]) -> FullKey {
         FullKey { primary: CacheKey::new(Scheme::Http, "a.test", path, None), variant: variant.into() }
     }
 
     fn fill() -> Arc<Fill> {
-        Fill::new(AskedKey { key: key("/", b"").primary, epoch: 0 }, HeaderMap::new(), Audience::Anyone, false)
+        let asked = Provenance::new(key("/", b"").primary, Generation::default(), Tags::default());
+        Fill::new(asked, HeaderMap::new(), Audience::Anyone, false)
     }
 
     fn nothing() -> Option<()> {
@@ -308,8 +297,10 @@ mod tests {
     fn second_fill_of_a_key_finds_the_first() {
         let fills = FillsInFlight::default();
         let (first, second) = (fill(), fill());
-        assert!(matches!(fills.enter(&key("/", b""), &first, nothing), Entered::New));
-        let Entered::Existing(found) = fills.enter(&key("/", b""), &second, nothing) else { panic!("two fills") };
+        assert!(matches!(fills.enter(&key("/", b""), &first, |_| true, nothing), Entered::New));
+        let Entered::Existing(found) = fills.enter(&key("/", b""), &second, |_| true, nothing) else {
+            panic!("two fills")
+        };
         assert!(Arc::ptr_eq(&found, &first));
         fills.remove(&key("/", b""), &second);
         assert_eq!(fills.len(), 1, "only the owner removes its entry");
@@ -320,24 +311,18 @@ mod tests {
     #[test]
     fn settled_key_gets_no_fill() {
         let fills = FillsInFlight::default();
-        assert!(matches!(fills.enter(&key("/", b""), &fill(), || Some(7)), Entered::Settled(7)));
+        assert!(matches!(fills.enter(&key("/", b""), &fill(), |_| true, || Some(7)), Entered::Settled(7)));
         assert_eq!(fills.len(), 0);
     }
 
     #[test]
-    fn outdating_a_key_reaches_all_its_variants_and_no_other_key() {
+    fn fill_that_is_of_no_use_any_more_makes_way_and_takes_nothing_with_it_when_it_ends() {
         let fills = FillsInFlight::default();
-        let entered: Vec<_> = [("/a", "1"), ("/a", "2"), ("/b", "1")]
-            .into_iter()
-            .map(|(path, variant)| {
-                let fill = fill();
-                assert!(matches!(fills.enter(&key(path, variant.as_bytes()), &fill, nothing), Entered::New));
-                fill
-            })
-            .collect();
-        fills.outdate(&key("/a", b"").primary);
-        assert_eq!(entered.iter().map(|fill| fill.is_outdated()).collect::<Vec<_>>(), [true, true, false]);
-        assert_eq!(fills.len(), 1);
+        let (first, second) = (fill(), fill());
+        assert!(matches!(fills.enter(&key("/", b""), &first, |_| true, nothing), Entered::New));
+        assert!(matches!(fills.enter(&key("/", b""), &second, |_| false, nothing), Entered::New));
+        fills.remove(&key("/", b""), &first);
+        assert!(Arc::ptr_eq(&fills.get(&key("/", b"")).unwrap(), &second));
     }
 
     #[tokio::test]

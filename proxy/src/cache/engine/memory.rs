@@ -3,28 +3,34 @@
 //! Owns what is stored and how keys vary. Eviction is moka's TinyLFU, which keeps objects asked for often against a
 //! scan of objects asked for once.
 
+mod pinned;
 mod shelf;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
-use moka::ops::compute::Op;
+use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::body::Body;
+use super::disk::{Beneath, fresh_number};
 use super::object::Object;
+use super::pins::NotPinned;
 use super::slices::Sliced;
 use crate::cache::key::CacheKey;
 use crate::cache::rules::vary::VaryRule;
 use crate::telemetry::{EvictionCause, Metrics};
 
-use shelf::Orphans;
-pub(super) use shelf::Shelf;
+use pinned::Pinned;
+pub(super) use shelf::{Deposited, Shelf};
+use shelf::{Depot, Orphans};
 
 /// A key together with the request fields that select one of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,13 +60,21 @@ enum Entry {
     Slice(Arc<Body>),
 }
 
+impl Entry {
+    fn is_other_than(&self, body: &Arc<Body>) -> bool {
+        matches!(self, Self::Stored(stored) if !Arc::ptr_eq(&stored.body, body))
+    }
+}
+
 /// How a key varies.
 #[derive(Clone)]
-struct Variation {
+pub(super) struct Variation {
     rule: VaryRule,
     /// Part of every variant's key: once the rule is forgotten, variants stored under it are out of reach for good,
     /// also when the same rule is learnt again.
     generation: u64,
+    /// Until when it is written on disk; zero where it is not.
+    written_until: Arc<AtomicU64>,
 }
 
 /// Selecting fields up to this many bytes stand in the key themselves, longer ones (a `Vary` on Cookie) as a digest.
@@ -70,7 +84,16 @@ const MAX_VARIANT_TEXT: usize = 96;
 const DIGEST_MARK: u8 = 0xff;
 
 impl Variation {
-    fn key(&self, primary: CacheKey, fields: &HeaderMap) -> FullKey {
+    fn new(rule: &VaryRule, generation: u64) -> Self {
+        Self { rule: rule.clone(), generation, written_until: Arc::default() }
+    }
+
+    /// One that is written on disk, until when it is of use.
+    pub(super) fn known(rule: VaryRule, generation: u64, expires: u64) -> Self {
+        Self { rule, generation, written_until: Arc::new(AtomicU64::new(expires)) }
+    }
+
+    pub(super) fn key(&self, primary: CacheKey, fields: &HeaderMap) -> FullKey {
         let mut variant = self.generation.to_be_bytes().to_vec();
         let prefix = variant.len();
         self.rule.write_variant_key(fields, &mut variant);
@@ -90,8 +113,14 @@ const VARIES_WEIGHT: usize = 512;
 /// Bytes that a slice is accounted for beside its own: its place in the index and the bookkeeping of its body.
 const SLICE_WEIGHT: u64 = 1024;
 
+/// Objects that are looked at without a pause.
+const LOOKED_AT_ONCE: usize = 1024;
+
 /// Share of the tier's capacity that heads of objects in slices may take beside it.
 const HEADS_SHARE: u64 = 64;
+
+/// The same for rules of how keys vary.
+const RULES_SHARE: u64 = 256;
 
 /// Largest accounted weight of one entry, moka's limit. Larger objects are never stored.
 pub(super) const MAX_WEIGHT: u32 = u32::MAX;
@@ -103,7 +132,13 @@ pub(super) struct MemoryTier {
     /// of its object would begin with nothing.
     heads: Cache<FullKey, Arc<Object>, ahash::RandomState>,
     orphans: Orphans,
+    /// How keys vary, by last use. Among the entries a rule may be turned away as any newcomer is; a fill that began new variants
+    /// each time would leave those on disk out of reach.
+    variations: Cache<FullKey, Variation, ahash::RandomState>,
+    pinned: Pinned,
     next_generation: AtomicU64,
+    /// What is stored on disk, where anything is.
+    beneath: OnceLock<Arc<Beneath>>,
 }
 
 /// Weighs entries whose weight has changed.
@@ -183,40 +218,101 @@ impl MemoryTier {
             })
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(ahash::RandomState::new());
-        Self { entries, heads, orphans: Orphans::default(), next_generation: AtomicU64::new(0) }
+        let variations = Cache::builder()
+            .max_capacity((capacity / RULES_SHARE).max(1 << 18))
+            .weigher(|key: &FullKey, _: &Variation| u32::try_from(VARIES_WEIGHT + key.weight()).unwrap_or(MAX_WEIGHT))
+            .eviction_policy(EvictionPolicy::lru())
+            .build_with_hasher(ahash::RandomState::new());
+        // Numbers of another run may be on disk.
+        let next_generation = AtomicU64::new(fresh_number());
+        let (orphans, pinned) = (Orphans::default(), Pinned::default());
+        Self { entries, heads, orphans, variations, pinned, next_generation, beneath: OnceLock::new() }
+    }
+
+    /// Says what lies beneath; once, before anything is stored.
+    pub(super) fn set_beneath(&self, beneath: Arc<Beneath>) {
+        if self.beneath.set(beneath).is_err() {
+            log::warn!("there is a store beneath memory already; the second one is not used");
+        }
+    }
+
+    /// What lies beneath, where anything does.
+    pub(super) fn beneath(&self) -> Option<&Arc<Beneath>> {
+        self.beneath.get()
+    }
+
+    /// What is stored under a key, or pinned.
+    fn entry(&self, key: &FullKey) -> Option<Entry> {
+        self.entries.get(key).or_else(|| self.pinned.get(key))
+    }
+
+    /// Has what is stored under this key, if it is this object, stay in memory, and how the key varies; unless all that is
+    /// pinned so would then be accounted for with more than `most` bytes.
+    pub(super) fn pin(&self, key: &FullKey, object: &Arc<Object>, most: u64) -> Result<(), NotPinned> {
+        if self.pinned.weight_without(key) + object.weight() > most {
+            return Err(NotPinned::TooMuchInMemory);
+        }
+        // In one step for others: what is forgotten or replaced meanwhile must not come back by this.
+        drop(self.entries.entry(key.clone()).and_compute_with(|entry| {
+            if let Some(Entry::Stored(known)) = entry.map(moka::Entry::into_value)
+                && Arc::ptr_eq(&known, object)
+            {
+                self.pinned.put(key, Entry::Stored(known));
+            }
+            Op::Nop
+        }));
+        let plain = FullKey::plain(key.primary.clone());
+        drop(self.entries.entry(plain.clone()).and_compute_with(|entry| {
+            if let Some(rule @ Entry::Varies(_)) = entry.map(moka::Entry::into_value) {
+                self.pinned.put(&plain, rule);
+            }
+            Op::Nop
+        }));
+        // It may have been evicted since it was found.
+        self.pinned.get(key).map(drop).ok_or(NotPinned::NotStored)
+    }
+
+    /// Lets all that is pinned go but these keys.
+    pub(super) fn keep_pinned(&self, keys: &HashSet<FullKey>) {
+        self.pinned.retain(keys);
     }
 
     /// What is stored for this key and these request fields.
     pub(super) fn find(&self, primary: &CacheKey, fields: &HeaderMap) -> Found {
         let plain = FullKey::plain(primary.clone());
-        match self.entries.get(&plain) {
+        match self.entry(&plain) {
             None | Some(Entry::Slice(_)) => {
                 let object = self.heads.get(&plain);
                 Found { key: plain, object, varies: false }
             }
             Some(Entry::Stored(object)) => Found { key: plain, object: Some(object), varies: false },
-            Some(Entry::Varies(variation)) => {
-                let key = variation.key(plain.primary, fields);
-                let object = match self.entries.get(&key) {
-                    Some(Entry::Stored(object)) => Some(object),
-                    _ => self.heads.get(&key),
-                };
-                Found { key, object, varies: true }
-            }
+            Some(Entry::Varies(variation)) => self.find_variant(variation.key(plain.primary, fields)),
         }
+    }
+
+    /// What is stored for one variant.
+    pub(super) fn find_variant(&self, key: FullKey) -> Found {
+        let object = match self.entry(&key) {
+            Some(Entry::Stored(object)) => Some(object),
+            _ => self.heads.get(&key),
+        };
+        Found { key, object, varies: true }
     }
 
     /// Where a response that varies like this, to a request with these fields, belongs.
     pub(super) fn place(&self, primary: &CacheKey, rule: &VaryRule, fields: &HeaderMap) -> Place {
         let plain = FullKey::plain(primary.clone());
         let VaryRule::Names(_) = rule else { return Place { key: plain, news: None } };
-        match self.entries.get(&plain) {
+        match self.entry(&plain) {
             Some(Entry::Varies(known)) if known.rule == *rule => {
                 Place { key: known.key(plain.primary, fields), news: None }
             }
             _ => {
+                if let Some(known) = self.variations.get(&plain).filter(|known| known.rule == *rule) {
+                    return Place { key: known.key(plain.primary, fields), news: Some(known) };
+                }
                 let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
-                let news = Variation { rule: rule.clone(), generation };
+                let news = Variation::new(rule, generation);
                 Place { key: news.key(plain.primary, fields), news: Some(news) }
             }
         }
@@ -226,6 +322,8 @@ impl MemoryTier {
     pub(super) fn learn(&self, place: &Place) {
         if let Some(news) = &place.news {
             let plain = FullKey::plain(place.key.primary.clone());
+            self.pinned.follow(&plain, || Entry::Varies(news.clone()));
+            self.variations.insert(plain.clone(), news.clone());
             self.entries.insert(plain, Entry::Varies(news.clone()));
         }
     }
@@ -234,13 +332,86 @@ impl MemoryTier {
     pub(super) fn store(&self, primary: &CacheKey, fields: &HeaderMap, object: Arc<Object>) {
         let place = self.place(primary, &object.meta.vary, fields);
         self.learn(&place);
+        if place.key.variant.is_empty() {
+            // It does not vary any more: what was stored of variants is older, and stays out of reach if it varies again.
+            self.variations.invalidate(&place.key);
+        }
+        if let Some(beneath) = self.beneath() {
+            self.discard_replaced(beneath, &place.key, &object.body);
+            self.keep_rule(beneath, &place, &object);
+            beneath.keep(&place.key, &object);
+        }
         object.body.forms.stored_at(&place.key);
         if object.body.in_slices().is_some() {
+            self.pinned.remove(&place.key, None);
             self.heads.insert(place.key.clone(), object);
             self.entries.invalidate(&place.key);
         } else {
             self.heads.invalidate(&place.key);
+            self.pinned.follow(&place.key, || Entry::Stored(Arc::clone(&object)));
             self.entries.insert(place.key, Entry::Stored(object));
+        }
+    }
+
+    /// Gives back the room on disk of what another body takes the place of, where its head alone would not.
+    fn discard_replaced(&self, beneath: &Beneath, key: &FullKey, body: &Arc<Body>) {
+        if let Some(Entry::Stored(old)) = self.entries.get(key).filter(|entry| entry.is_other_than(body)) {
+            beneath.discard_parts(key, &old.body);
+        }
+        let old = self.heads.get(key).filter(|old| !Arc::ptr_eq(&old.body, body));
+        if let Some(old) = old.as_ref().and_then(|old| old.body.in_slices())
+            && body.in_slices().is_none_or(|new| !new.is_same_version(old))
+        {
+            old.supersede();
+        }
+    }
+
+    /// Writes how the key of an object varies, unless it is written for long enough.
+    fn keep_rule(&self, beneath: &Beneath, place: &Place, object: &Object) {
+        let plain = FullKey::plain(place.key.primary.clone());
+        if plain == place.key {
+            return;
+        }
+        let known = match (&place.news, self.entries.get(&plain)) {
+            (Some(news), _) => news.clone(),
+            (None, Some(Entry::Varies(known))) => known,
+            (None, _) => return,
+        };
+        let Some(until) = beneath.worth(&object.meta.times) else {
+            if known.written_until.load(Ordering::Relaxed) == 0 {
+                // What is on disk is what was stored before the key varied like this: it is replaced.
+                beneath.forget(&plain);
+            }
+            return;
+        };
+        if known.written_until.load(Ordering::Relaxed) < until || !beneath.may_have(&plain) {
+            let of = (until, object.body.deposit.site());
+            let until = beneath.keep_rule(&plain, &known.rule, known.generation, of);
+            known.written_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what was just put there has found room.
+    pub(super) fn has_settled(&self, key: &FullKey) -> bool {
+        self.entries.run_pending_tasks();
+        self.entries.contains_key(key) || self.heads.contains_key(key)
+    }
+
+    /// Stores what comes from disk, unless something newer is there.
+    pub(super) fn promote(&self, key: &FullKey, object: &Arc<Object>) {
+        object.body.forms.stored_at(key);
+        if object.body.in_slices().is_some() {
+            self.heads.entry(key.clone()).or_insert_with(|| Arc::clone(object));
+        } else {
+            self.entries.entry(key.clone()).or_insert_with(|| Entry::Stored(Arc::clone(object)));
+        }
+    }
+
+    /// The same for how a key varies.
+    pub(super) fn promote_rule(&self, key: &FullKey, variation: &Variation) {
+        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry::Varies(variation.clone()));
+        if let Entry::Varies(known) = entry.into_value() {
+            self.variations.insert(key.clone(), known);
         }
     }
 
@@ -248,6 +419,8 @@ impl MemoryTier {
     pub(super) fn forget_version(&self, key: &FullKey, version: &Arc<Sliced>) {
         let stored = self.heads.get(key);
         if stored.is_some_and(|object| object.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version))) {
+            self.forget_beneath(key);
+            version.supersede();
             self.heads.invalidate(key);
         }
     }
@@ -261,8 +434,11 @@ impl MemoryTier {
     ) {
         let stored = self.heads.get(key);
         let stored = stored.filter(|it| it.body.in_slices().is_some_and(|sliced| Arc::ptr_eq(sliced, version)));
-        if let Some(object) = stored.and_then(|stored| renewed(&stored)) {
-            self.heads.insert(key.clone(), Arc::new(object));
+        if let Some(object) = stored.and_then(|stored| renewed(&stored)).map(Arc::new) {
+            if let Some(beneath) = self.beneath() {
+                beneath.renew_head(key, &object);
+            }
+            self.heads.insert(key.clone(), object);
         }
     }
 
@@ -273,10 +449,16 @@ impl MemoryTier {
 
     /// A place for the slices of a new version of an object.
     pub(super) fn shelf(&self, primary: &CacheKey) -> Shelf {
-        self.clear_away();
         let version = self.next_generation.fetch_add(1, Ordering::Relaxed);
+        self.shelf_of(primary, version)
+    }
+
+    /// The place for the slices of a known version.
+    pub(super) fn shelf_of(&self, primary: &CacheKey, version: u64) -> Shelf {
+        self.clear_away();
         let (entries, orphans) = (self.entries.clone(), Arc::clone(&self.orphans));
-        Shelf { entries, orphans, primary: primary.clone(), version, stored: Mutex::default() }
+        let beneath = self.beneath().cloned().map(Depot::new);
+        Shelf { entries, orphans, primary: primary.clone(), version, stored: Mutex::default(), depot: beneath }
     }
 
     /// Takes out slices of versions that nobody can ask for any more.
@@ -287,8 +469,90 @@ impl MemoryTier {
         }
     }
 
+    /// Forgets an object, if it is still the one that is stored.
+    pub(super) fn take_out(&self, key: &FullKey, object: &Arc<Object>) {
+        let is_it = |known: &Arc<Object>| Arc::ptr_eq(known, object);
+        let taken = if object.body.in_slices().is_some() {
+            let taken = self.heads.entry(key.clone()).and_compute_with(|entry| match entry {
+                Some(known) if is_it(known.value()) => Op::Remove,
+                _ => Op::Nop,
+            });
+            matches!(taken, CompResult::Removed(_))
+        } else {
+            let taken =
+                self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+                    Some(Entry::Stored(known)) if is_it(&known) => Op::Remove,
+                    _ => Op::Nop,
+                });
+            let was_pinned = self.pinned.remove(key, Some(object));
+            matches!(taken, CompResult::Removed(_)) || was_pinned
+        };
+        if taken {
+            self.forget_beneath(key);
+        }
+    }
+
+    /// All objects, those in slices as their heads. To look at them is no use of them.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (Arc<FullKey>, Arc<Object>)> {
+        let objects = self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Stored(object) => Some((key, object)),
+            Entry::Varies(_) | Entry::Slice(_) => None,
+        });
+        objects.chain(self.heads.iter())
+    }
+
+    /// Keys of which it is known how they vary.
+    pub(super) fn rules(&self) -> impl Iterator<Item = Arc<FullKey>> {
+        self.entries.iter().filter_map(|(key, entry)| matches!(entry, Entry::Varies(_)).then_some(key))
+    }
+
+    /// Whether anything is stored under a key; counts as no use of it.
+    pub(super) fn has(&self, key: &FullKey) -> bool {
+        self.entries.contains_key(key) || self.heads.contains_key(key)
+    }
+
+    /// The keys of all slices, and the bytes that each is accounted for beside its key.
+    pub(super) fn slices(&self) -> impl Iterator<Item = (Arc<FullKey>, u64)> {
+        self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Slice(body) => Some((key, body.length().unwrap_or(0) + SLICE_WEIGHT)),
+            Entry::Stored(_) | Entry::Varies(_) => None,
+        })
+    }
+
+    /// Forgets all objects of which this holds. Looks at all that are stored, and lets others have the processor in between.
+    pub(super) fn take_out_all(&self, is_gone: impl Fn(&Object) -> bool) {
+        for (number, (key, object)) in self.objects().enumerate() {
+            if is_gone(&object) {
+                self.take_out(&key, &object);
+            }
+            if number % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Puts an object in the place of another one, if that is still the one that is stored.
+    pub(super) fn exchange(&self, key: &FullKey, object: &Arc<Object>, by: &Arc<Object>) {
+        let is_it = |known: &Arc<Object>| Arc::ptr_eq(known, object);
+        if object.body.in_slices().is_some() {
+            drop(self.heads.entry(key.clone()).and_compute_with(|entry| match entry {
+                Some(known) if is_it(known.value()) => Op::Put(Arc::clone(by)),
+                _ => Op::Nop,
+            }));
+        } else {
+            drop(self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+                Some(Entry::Stored(known)) if is_it(&known) => Op::Put(Entry::Stored(Arc::clone(by))),
+                _ => Op::Nop,
+            }));
+            self.pinned.exchange(key, object, by);
+        }
+    }
+
     /// Forgets one variant.
     pub(super) fn remove(&self, key: &FullKey) {
+        self.forget_beneath(key);
+        self.pinned.remove(key, None);
+        self.variations.invalidate(key);
         self.entries.invalidate(key);
         self.heads.invalidate(key);
     }
@@ -296,8 +560,37 @@ impl MemoryTier {
     /// Forgets what is stored for a key. All variants get out of reach: their rule is gone with the plain entry.
     pub(super) fn invalidate(&self, primary: &CacheKey) {
         let plain = FullKey::plain(primary.clone());
+        self.forget_beneath(&plain);
+        self.pinned.remove(&plain, None);
+        self.variations.invalidate(&plain);
         self.entries.invalidate(&plain);
         self.heads.invalidate(&plain);
+    }
+
+    /// Forgets what is on disk of a place that has nothing in memory, and how its key varies where that is known there alone;
+    /// whether there may have been anything.
+    pub(super) fn forget_on_disk_alone(&self, key: &FullKey) -> bool {
+        let plain = FullKey::plain(key.primary.clone());
+        let beneath = self.beneath().filter(|beneath| beneath.may_have(key) || beneath.may_have(&plain));
+        if beneath.is_some() {
+            self.remove(key);
+            self.invalidate(&plain.primary);
+        }
+        beneath.is_some()
+    }
+
+    /// First of all: what is read from disk from now on must not bring it back.
+    fn forget_beneath(&self, key: &FullKey) {
+        if let Some(beneath) = self.beneath() {
+            beneath.forget(key);
+        }
+    }
+
+    /// Forgets everything that is in memory, and nothing on disk.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.entries.invalidate_all();
+        self.heads.invalidate_all();
     }
 
     /// Figures for metrics. Brings moka's pending bookkeeping up to date first.

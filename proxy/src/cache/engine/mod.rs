@@ -13,7 +13,8 @@ mod body;
 mod budget;
 mod clock;
 mod coded;
-mod epochs;
+mod contents;
+mod disk;
 mod explanation;
 mod fetch;
 mod fill_task;
@@ -24,15 +25,19 @@ mod interim;
 mod live;
 mod memory;
 mod object;
+mod pins;
+mod purging;
 mod recollection;
 mod search_rules;
 mod slices;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod warming;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use tidegate_config::model::{CacheMemory, Coding};
@@ -42,30 +47,42 @@ pub use ahead::Ahead;
 pub use answer::{Answer, Lookup, Outcome, Passage};
 pub use body::{Body, BodyError, Reader};
 pub use coded::Coded;
-pub use explanation::{Explanation, NotStoredNote, Presence, SliceCounts};
+pub use contents::{MemoryCursor, MemoryPage, SiteContents, StoredEntry, Wanted};
+pub use disk::fuzz_stored_head;
+pub use disk::{DiskRecord, DiskTier, Kind, NotTaken, Pinning, record_is_gone, site_tag};
+pub use explanation::{Explanation, FoundIn, NotStoredNote, Presence, SliceCounts};
 pub use fetch::{FetchError, FetchEvent, FetchRequest, FetchStream, Fetcher, InterimListener};
 pub use interim::{Hearing, InterimHead};
 pub use live::{HeldBack, Hold, KnownPlaylist};
 pub use memory::MemoryFigures;
 pub use object::Object;
+pub use pins::{NotPinned, Pin, PinnedIn};
+pub use purging::Change;
+pub use warming::{WarmUp, WarmUpEnd, hot_list_made_at};
 
 use super::key::CacheKey;
-use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide, may_serve_stale_on_error};
+use super::purge::{Provenance, Purges, Tags};
+use super::rules::decide::{Decision, Freshness, OriginFailure, Part, WhyStale, decide};
 use crate::telemetry::Metrics;
 use appraisal::{Appraisal, Told};
 use budget::Budget;
 use coded::Workshop;
-use epochs::Epochs;
+use contents::Contents;
+use disk::Beneath;
 use fill_task::{FillOrder, Guard, Starter};
-use fills::{AskedKey, Entered, Fill, FillsInFlight};
+use fills::{Entered, Fill, FillsInFlight};
 use held_places::Place;
 use live::{LivePlaylists, too_many_held};
 use memory::{Found, FullKey, MAX_WEIGHT, MemoryTier};
+use pins::PinnedKeys;
 use recollection::{Mark, Recollection};
 use search_rules::SearchRules;
 
 /// Bytes below moka's limit of an entry's weight that are left to fields, key and bookkeeping.
 const WEIGHT_MARGIN: u64 = 1 << 20;
+
+/// Part of the memory tier's capacity that bodies may take beside it which came from disk and found no room in it.
+const RAISED_SHARE: u64 = 4;
 
 /// What the engine may take.
 struct Bounds {
@@ -84,13 +101,17 @@ pub struct CacheEngine<R: FetchRequest> {
     bounds: Bounds,
     memory: MemoryTier,
     recollection: Recollection,
-    epochs: Epochs,
+    purges: Arc<Purges>,
+    /// Purges that memory is still to be given back for.
+    reclaims: AtomicU64,
     search_rules: SearchRules,
     fills: FillsInFlight,
     live: LivePlaylists,
     budget: Arc<Budget>,
     fetcher: OnceLock<Arc<dyn Fetcher<R>>>,
     workshop: Arc<Workshop>,
+    contents: Contents<Object>,
+    pinned: PinnedKeys,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
@@ -107,23 +128,29 @@ enum Joined {
 
 impl<R: FetchRequest> CacheEngine<R> {
     /// An empty engine whose fills run on `runtime`.
-    pub fn new(memory: &CacheMemory, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(memory: &CacheMemory, purges: Arc<Purges>, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         let bounds = Bounds {
             capacity: memory.capacity.0,
             max_object: memory.max_object.0.min(u64::from(MAX_WEIGHT) - WEIGHT_MARGIN),
             window: memory.fill_window.as_usize(),
             fills: memory.fills,
         };
-        Self::within(bounds, runtime, metrics)
+        Self::purged_by(purges, bounds, runtime, metrics)
     }
 
+    #[cfg(test)]
     fn within(bounds: Bounds, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
+        Self::purged_by(Purges::in_memory(metrics.purges().clone()), bounds, runtime, metrics)
+    }
+
+    fn purged_by(purges: Arc<Purges>, bounds: Bounds, runtime: Handle, metrics: Arc<Metrics>) -> Arc<Self> {
         // Bytes of fills count beside the tier itself; half its size bounds the sum.
         let growing = bounds.capacity / 2;
         let memory = MemoryTier::new(bounds.capacity, Arc::clone(&metrics));
         Arc::new(Self {
             recollection: Recollection::default(),
-            epochs: Epochs::default(),
+            purges,
+            reclaims: AtomicU64::new(0),
             search_rules: SearchRules::default(),
             fills: FillsInFlight::default(),
             live: LivePlaylists::default(),
@@ -131,6 +158,8 @@ impl<R: FetchRequest> CacheEngine<R> {
             workshop: Workshop::new(bounds.capacity, memory.scale(), runtime.clone(), Arc::clone(&metrics)),
             memory,
             bounds,
+            contents: Contents::default(),
+            pinned: PinnedKeys::default(),
             fetcher: OnceLock::new(),
             runtime,
             metrics,
@@ -144,36 +173,42 @@ impl<R: FetchRequest> CacheEngine<R> {
         }
     }
 
+    /// Says what is stored on disk, beneath memory; once, while the node is put together. What is of use for less than
+    /// `min_lifetime` is not written.
+    pub fn set_disk(&self, tier: Arc<dyn DiskTier>, min_lifetime: Duration) {
+        let most_held = self.bounds.capacity / RAISED_SHARE;
+        let beneath = Beneath::new(tier, self.lineage(), min_lifetime, most_held, self.runtime.clone());
+        self.memory.set_beneath(beneath);
+    }
+
+    /// From now on what is of use for less than this is not written on disk.
+    pub fn set_min_lifetime_on_disk(&self, min_lifetime: Duration) {
+        if let Some(beneath) = self.memory.beneath() {
+            beneath.set_min_lifetime(min_lifetime);
+        }
+    }
+
     /// Figures for metrics.
     #[must_use]
     pub fn figures(&self) -> MemoryFigures {
         self.memory.figures()
     }
 
-    /// Forgets what is stored for a key, as after an unsafe method (RFC 9111 section 4.4). What is being fetched for
-    /// it may be older than the change: it goes to those who wait for it, but nobody else, and is not stored.
-    pub fn invalidate(&self, key: &CacheKey) {
-        self.epochs.advance(key);
-        self.fills.outdate(key);
-        self.memory.invalidate(key);
-    }
-
-    /// The epoch that keys with parts of this resource have to name.
-    #[must_use]
-    pub fn epoch(&self, key: &CacheKey) -> u64 {
-        self.epochs.of(key)
-    }
-
     /// What is known of a request's key, or of the one that it shares with others by `No-Vary-Search`.
     fn find(&self, lookup: &Lookup<'_>) -> Found {
-        let found = self.memory.find(lookup.key, lookup.fields);
+        let found = self.unless_purged(self.memory.find(lookup.key, lookup.fields));
         if found.object.is_some() || found.varies || !lookup.policy.key.no_vary_search {
             return found;
         }
-        match self.search_rules.shared(lookup.key, self.epochs.of(lookup.key)) {
-            Some(shared) => self.memory.find(&shared, lookup.fields),
+        match self.shared_key(lookup) {
+            Some(shared) => self.unless_purged(self.memory.find(&shared, lookup.fields)),
             None => found,
         }
+    }
+
+    /// The key that a request shares with others by what is known of its path (`No-Vary-Search`).
+    fn shared_key(&self, lookup: &Lookup<'_>) -> Option<CacheKey> {
+        self.search_rules.shared(lookup.key)
     }
 
     /// Takes note of what an origin answered to a GET that passed because its like could not share: if that can be, the
@@ -211,7 +246,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         starter: Starter,
         make_request: &(impl Fn() -> R + Sync),
     ) -> Joined {
-        if let Some(fill) = self.fills.get(key) {
+        if let Some(fill) = self.fill_of(key) {
             return Joined::existing(fill);
         }
         let request = make_request();
@@ -227,9 +262,10 @@ impl<R: FetchRequest> CacheEngine<R> {
                 return Joined::Refused(why);
             }
         };
-        let asked = AskedKey { key: lookup.key.clone(), epoch: self.epochs.of(lookup.key) };
+        let asked = Provenance::new(lookup.key.clone(), self.purges.latest(), Tags::default());
         let fill = Fill::new(asked, request.fields().clone(), lookup.audience(), held);
-        match self.fills.enter(key, &fill, || self.stored(lookup, clock::now())) {
+        let is_of_use = |fill: &Fill| self.is_of_use(fill);
+        match self.fills.enter(key, &fill, is_of_use, || self.stored(lookup, clock::now())) {
             Entered::Existing(fill) => Joined::existing(fill),
             Entered::Settled(object) => Joined::Settled(object),
             Entered::New => {
@@ -259,7 +295,7 @@ impl<R: FetchRequest> CacheEngine<R> {
     #[must_use]
     pub fn stale_in_place(&self, lookup: &Lookup<'_>) -> Option<Answer> {
         let stored = self.find(lookup).object;
-        let stale = usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
+        let stale = self.usable_stale(lookup, stored.as_ref(), OriginFailure::Unreachable)?;
         if stale.body.in_slices().is_some_and(|sliced| !sliced.is_complete()) {
             return None; // the rest would have to be fetched
         }
@@ -274,7 +310,7 @@ impl<R: FetchRequest> CacheEngine<R> {
 
     /// The target duration of parts, where the one that is asked for was announced by a playlist.
     #[must_use]
-    pub fn hinted_part(&self, key: &CacheKey) -> Option<std::time::Duration> {
+    pub fn hinted_part(&self, key: &CacheKey) -> Option<Duration> {
         self.live.hinted(key)
     }
 
@@ -295,13 +331,6 @@ impl Joined {
         let part = if fill.is_pending() { Part::Early } else { Part::Late };
         Self::Fill(fill, part)
     }
-}
-
-/// What is stored, if this request may have it although it is stale, because the origin failed.
-fn usable_stale(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, failure: OriginFailure) -> Option<Arc<Object>> {
-    let stored = stored?;
-    may_serve_stale_on_error(lookup.facts, &stored.meta, failure, clock::now(), lookup.policy)
-        .then(|| Arc::clone(stored))
 }
 
 fn too_many_fills() -> FetchError {

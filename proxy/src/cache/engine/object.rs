@@ -6,6 +6,7 @@ use http::HeaderMap;
 use tidegate_config::ids::OriginName;
 
 use super::body::Body;
+use crate::cache::purge::Provenance;
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::storability::NotStored;
 
@@ -19,6 +20,8 @@ pub struct Object {
     pub not_stored: Option<NotStored>,
     /// Which origin it came from, or confirmed it last.
     pub origin: Option<OriginName>,
+    /// What purges look at.
+    pub provenance: Provenance,
 }
 
 /// What an entry costs beside its body and fields: the allocations of index, metadata and body bookkeeping, and what the
@@ -48,7 +51,9 @@ impl Object {
         let others = [self.body.trailers(), self.body.in_slices().map(|sliced| sliced.request_fields())];
         let others: usize = others.into_iter().flatten().map(section_weight).sum();
         let fields = texts + written + headers.capacity() * FIELD_PLACE + others;
-        self.body.length().unwrap_or(0) + self.body.forms.weight() + (fields + OVERHEAD) as u64
+        self.body.length().unwrap_or(0)
+            + self.body.forms.weight()
+            + (fields + self.provenance.tags.weight() + OVERHEAD) as u64
     }
 }
 

@@ -39,21 +39,34 @@ impl Default for SearchRules {
 
 impl SearchRules {
     /// The key that a request shares with others by what its path's responses have said last.
-    pub(super) fn shared(&self, own: &CacheKey, epoch: u64) -> Option<CacheKey> {
+    pub(super) fn shared(&self, own: &CacheKey) -> Option<CacheKey> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let rule = self.by_path.get(own.without_query())?;
-        Some(shared_key(own, &rule, epoch))
+        Some(shared_key(own, &rule))
+    }
+
+    /// Whether anything is known of the path.
+    pub(super) fn knows(&self, own: &CacheKey) -> bool {
+        self.any.load(Ordering::Acquire) && self.by_path.contains_key(own.without_query())
+    }
+
+    /// Learns what a response with these fields has said of the path, unless something is known of it.
+    pub(super) fn learn(&self, own: &CacheKey, fields: &HeaderMap) {
+        if let Some(rule) = SearchRule::from_headers(fields) {
+            self.by_path.entry(own.without_query().into()).or_insert_with(|| Arc::new(rule));
+            self.any.store(true, Ordering::Release);
+        }
     }
 
     /// Where a response with these fields belongs that was fetched for this key. What it says holds for its path from
     /// now on; also that it says nothing, where it is of success: errors seldom say what pages do.
-    pub(super) fn place(&self, own: &CacheKey, fields: &HeaderMap, success: bool, epoch: u64) -> CacheKey {
+    pub(super) fn place(&self, own: &CacheKey, fields: &HeaderMap, success: bool) -> CacheKey {
         let path = own.without_query();
         match SearchRule::from_headers(fields) {
             Some(rule) => {
-                let key = shared_key(own, &rule, epoch);
+                let key = shared_key(own, &rule);
                 if self.by_path.get(path).is_none_or(|known| *known != rule) {
                     self.by_path.insert(path.into(), Arc::new(rule));
                     self.any.store(true, Ordering::Release);
@@ -80,8 +93,8 @@ pub(super) fn is_for(fields: &HeaderMap, fetched: &CacheKey, asked: &CacheKey) -
     rule.is_some_and(|rule| counting(fetched, &rule) == counting(asked, &rule))
 }
 
-fn shared_key(own: &CacheKey, rule: &SearchRule, epoch: u64) -> CacheKey {
-    own.modulo_search(&rule.to_string(), &counting(own, rule), epoch)
+fn shared_key(own: &CacheKey, rule: &SearchRule) -> CacheKey {
+    own.modulo_search(&rule.to_string(), &counting(own, rule))
 }
 
 fn counting(key: &CacheKey, rule: &SearchRule) -> String {
@@ -107,26 +120,25 @@ mod tests {
     #[test]
     fn responses_lie_where_the_queries_look_that_they_are_for() {
         let rules = SearchRules::default();
-        assert_eq!(rules.shared(&key("utm=1"), 0), None);
-        let place = rules.place(&key("v=1&utm=1"), &fields("params=(\"utm\")"), true, 0);
-        assert_eq!(rules.shared(&key("utm=2&v=1"), 0), Some(place.clone()));
-        assert_ne!(rules.shared(&key("v=2"), 0), Some(place.clone()));
-        assert_ne!(rules.shared(&key("v=1"), 1), Some(place), "out of reach after an invalidation");
+        assert_eq!(rules.shared(&key("utm=1")), None);
+        let place = rules.place(&key("v=1&utm=1"), &fields("params=(\"utm\")"), true);
+        assert_eq!(rules.shared(&key("utm=2&v=1")), Some(place.clone()));
+        assert_ne!(rules.shared(&key("v=2")), Some(place.clone()));
         let other = CacheKey::new(Scheme::Https, "a.test", "/b", Some(b"v=1"));
-        assert_eq!(rules.shared(&other, 0), None);
+        assert_eq!(rules.shared(&other), None);
     }
 
     #[test]
     fn latest_word_of_a_path_counts_and_an_error_that_says_nothing_changes_nothing() {
         let rules = SearchRules::default();
-        let first = rules.place(&key("v=1"), &fields("params=(\"utm\")"), true, 0);
-        assert_eq!(rules.place(&key("v=3"), &HeaderMap::new(), false, 0), key("v=3"));
-        assert_eq!(rules.shared(&key("v=1"), 0), Some(first.clone()));
-        let second = rules.place(&key("v=1"), &fields("params"), true, 0);
-        assert_eq!(rules.shared(&key("v=1"), 0), Some(second.clone()));
+        let first = rules.place(&key("v=1"), &fields("params=(\"utm\")"), true);
+        assert_eq!(rules.place(&key("v=3"), &HeaderMap::new(), false), key("v=3"));
+        assert_eq!(rules.shared(&key("v=1")), Some(first.clone()));
+        let second = rules.place(&key("v=1"), &fields("params"), true);
+        assert_eq!(rules.shared(&key("v=1")), Some(second.clone()));
         assert_ne!(first, second);
-        assert_eq!(rules.place(&key("v=3"), &HeaderMap::new(), true, 0), key("v=3"));
-        assert_eq!(rules.shared(&key("v=1"), 0), None);
+        assert_eq!(rules.place(&key("v=3"), &HeaderMap::new(), true), key("v=3"));
+        assert_eq!(rules.shared(&key("v=1")), None);
     }
 
     #[test]
@@ -144,7 +156,7 @@ mod tests {
         let said = fields("params");
         for number in 0..40_000 {
             let key = CacheKey::new(Scheme::Https, "a.test", &format!("/{number}"), None);
-            rules.place(&key, &said, true, 0);
+            rules.place(&key, &said, true);
         }
         rules.by_path.run_pending_tasks();
         assert!(rules.by_path.weighted_size() <= CAPACITY);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::CacheEngine;
 use super::answer::{Answer, Lookup, Outcome, Passage};
 use super::budget::Admission;
 use super::clock;
@@ -12,7 +13,7 @@ use super::fills::{Fill, Head, News, Others};
 use super::interim::{Hearing, InterimHead};
 use super::object::Object;
 use super::search_rules::is_for;
-use super::{CacheEngine, usable_stale};
+use crate::cache::purge::Generation;
 use crate::cache::rules::decide::{FetchReason, OriginFailure, Part, WhyStale, may_read};
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::vary::VaryRule;
@@ -25,6 +26,8 @@ pub(super) struct Waiting {
     reason: FetchReason,
     /// What is stored, and stale.
     stored: Option<Arc<Object>>,
+    /// The latest purge when it came.
+    since: Generation,
     /// Its own among those who wait for what an origin holds back.
     _place: Option<Admission>,
 }
@@ -35,9 +38,10 @@ impl Waiting {
         part: Part,
         reason: FetchReason,
         stored: Option<Arc<Object>>,
+        since: Generation,
         place: Option<Admission>,
     ) -> Self {
-        Self { fill, part, reason, stored, _place: place }
+        Self { fill, part, reason, stored, since, _place: place }
     }
 }
 
@@ -77,7 +81,13 @@ impl<R: FetchRequest> CacheEngine<R> {
         };
         drop(guard);
         let answer = self.answer_by(lookup, &waiting, head);
-        answer.map(|answer| spared_an_error(lookup, waiting.stored.as_ref(), answer)).into()
+        answer.map(|answer| self.spared_an_error(lookup, waiting.stored.as_ref(), answer)).into()
+    }
+
+    /// Whether it came after something was purged that this turns out to be: only now are its tags known.
+    fn is_purged_for(&self, waiting: &Waiting, object: &Object) -> bool {
+        let Waiting { fill, part, since, .. } = waiting;
+        *part != Part::Starter && *since != fill.asked.born && !self.is_current(object)
     }
 
     /// What the head of a fill means for a request. `None` when what it fetches is not for this one: look again.
@@ -87,6 +97,9 @@ impl<R: FetchRequest> CacheEngine<R> {
         let collapsed = part != Part::Starter;
         match head {
             Head::Ready { object, revalidated, stored } => {
+                if self.is_purged_for(waiting, &object) {
+                    return None;
+                }
                 if let Some(refusal) = not_for(lookup, fill, part, &object) {
                     return refusal.into();
                 }
@@ -105,11 +118,27 @@ impl<R: FetchRequest> CacheEngine<R> {
                 Some(answer)
             }
             Head::Unshared(others) => unshared(lookup, fill, part, others),
-            Head::Failed { error, failure, stale } => Some(match usable_stale(lookup, stale.as_ref(), failure) {
+            Head::Failed { error, failure, stale } => Some(match self.usable_stale(lookup, stale.as_ref(), failure) {
                 Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(failure.status()))),
                 None => Answer::Failed(error),
             }),
             Head::Pending => Some(Answer::Pass(Passage::Late)),
+        }
+    }
+
+    /// In place of a server error what is stored, if this client itself accepts that (RFC 5861 section 4): a fill asks in
+    /// nobody's name and does not know of it.
+    fn spared_an_error(&self, lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: Answer) -> Answer {
+        let Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } = &answer else {
+            return answer;
+        };
+        let status = object.meta.status;
+        // What the origin has just confirmed is not stood in for by itself as it was before.
+        let is_other = |stored: &&Arc<Object>| !Arc::ptr_eq(&stored.body, &object.body);
+        let stale = stored.filter(is_other).filter(|_| status.is_server_error());
+        match self.usable_stale(lookup, stale, OriginFailure::Status(status)) {
+            Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
+            None => answer,
         }
     }
 }
@@ -164,21 +193,5 @@ fn same_variant(rule: &VaryRule, left: &HeaderMap, right: &HeaderMap) -> bool {
     match rule {
         VaryRule::Names(_) => rule.variant_key(left) == rule.variant_key(right),
         VaryRule::None | VaryRule::Any => true,
-    }
-}
-
-/// In place of a server error what is stored, if this client itself accepts that (RFC 5861 section 4): a fill asks in
-/// nobody's name and does not know of it.
-fn spared_an_error(lookup: &Lookup<'_>, stored: Option<&Arc<Object>>, answer: Answer) -> Answer {
-    let Answer::Object { object, outcome: Outcome::Miss { .. } | Outcome::Unshared(_), .. } = &answer else {
-        return answer;
-    };
-    let status = object.meta.status;
-    // What the origin has just confirmed is not stood in for by itself as it was before.
-    let is_other = |stored: &&Arc<Object>| !Arc::ptr_eq(&stored.body, &object.body);
-    let stale = stored.filter(is_other).filter(|_| status.is_server_error());
-    match usable_stale(lookup, stale, OriginFailure::Status(status)) {
-        Some(stale) => Answer::served(stale, Outcome::Stale(WhyStale::Failed(Some(status)))),
-        None => answer,
     }
 }

@@ -84,6 +84,12 @@ pub struct StoredTimes {
 }
 
 impl StoredTimes {
+    /// The same, but stale since a time; what was stale before that stays so.
+    #[must_use]
+    pub fn stale_since(self, since: SystemTime, now: SystemTime) -> Self {
+        Self { lifetime: self.lifetime.min(self.current_age(since.min(now))), ..self }
+    }
+
     /// Its age (RFC 9111 section 4.2.3); a clock that ran backwards counts as no time passed.
     #[must_use]
     pub fn current_age(&self, now: SystemTime) -> Duration {

@@ -8,9 +8,10 @@ use tidegate_config::model::{CachePolicy, SetCookieRule};
 
 use super::directives::ResponseDirectives;
 use super::{hop_by_hop, http_date};
+use crate::cache::purge::withhold_tags;
 
 /// Makes the fields of a response those that are stored: without hop-by-hop fields, without what only one client may
-/// have, without Age (the age lives in `StoredTimes`), and with a Date (RFC 9110 section 6.6.1). Call it after `assess`,
+/// have, without Age (the age lives in `StoredTimes`) and tags, and with a Date (RFC 9110 section 6.6.1). Call it after `assess`,
 /// which needs them all. What only the client may have whose request fetched the response comes back; it is empty for
 /// most.
 #[must_use = "fields for the one client that may have them"]
@@ -18,6 +19,7 @@ pub fn prepare(headers: &mut HeaderMap, response_time: SystemTime, policy: &Cach
     hop_by_hop::strip_from_response(headers);
     let withheld = withhold(headers, policy);
     headers.remove(header::AGE);
+    withhold_tags(headers, &policy.tags);
     let dated = headers.get(header::DATE).and_then(http_date::parse).is_some();
     if !dated {
         headers.insert(header::DATE, http_date::format(response_time));

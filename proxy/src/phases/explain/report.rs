@@ -7,14 +7,12 @@ use serde_json::{Value, json};
 
 use crate::cache::engine::{Explanation, NotStoredNote, Object};
 use crate::cache::key::CacheKey;
+use crate::cache::purge::{Mode, Purged, Tags};
 use crate::cache::rules::decide::{Decision, FetchReason, Freshness, OriginFailure, PassReason};
 use crate::cache::rules::vary::{VaryRule, normalised};
 
-/// Fields by which origins name groups of responses.
-const TAG_FIELDS: [&str; 2] = ["cache-tag", "surrogate-key"];
-
 pub(super) fn key(key: &CacheKey, found: &Explanation) -> Value {
-    let parts: Vec<&str> = key.parts().lines().filter(|part| !part.is_empty() && !part.starts_with("epoch ")).collect();
+    let parts: Vec<&str> = key.parts().lines().filter(|part| !part.is_empty()).collect();
     let shared = (found.key != key.as_str()).then(|| found.key.replace('\n', " "));
     json!({ "resource": key.resource(), "parts": parts, "shared_as": shared })
 }
@@ -24,7 +22,7 @@ pub(super) fn stored(object: &Object, found: &Explanation, fields: &HeaderMap, n
     let times = &meta.times;
     let field = |name: &str| meta.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     json!({
-        "tier": "memory",
+        "tier": found.tier.as_str(),
         "status": meta.status.as_u16(),
         "content_type": field("content-type"),
         "origin": object.origin.as_ref().map(ToString::to_string),
@@ -43,7 +41,12 @@ pub(super) fn stored(object: &Object, found: &Explanation, fields: &HeaderMap, n
         "last_modified": field("last-modified"),
         "length": object.body.length().or(meta.body_length),
         "weight": object.weight(),
-        "tags": TAG_FIELDS.iter().filter_map(|name| field(name)).collect::<Vec<_>>(),
+        "generation": object.provenance.born.0,
+        "tags": match &object.provenance.tags {
+            Tags::Listed(tags) => json!(tags.len()),
+            Tags::All => json!("all"),
+        },
+        "pinned": found.pinned,
         "slices": found.slices.map(|slices| json!({ "stored": slices.stored, "all": slices.all })),
     })
 }
@@ -98,6 +101,10 @@ fn pass_reason(reason: PassReason) -> &'static str {
         PassReason::Authorization => "the request carries Authorization, and what is stored may not answer such a one",
         PassReason::OtherVersion => "the request is about another version",
     }
+}
+
+pub(super) fn purged(purged: Purged, mode: Mode) -> Value {
+    json!({ "generation": purged.generation.0, "scope": purged.by.as_str(), "mode": mode.as_str() })
 }
 
 pub(super) fn not_stored(note: &NotStoredNote, now: SystemTime) -> Value {

@@ -1,5 +1,6 @@
 //! Figures of the cache and of fills.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use prometheus::{IntCounter, IntGauge};
@@ -54,6 +55,12 @@ impl CacheMetrics {
         if self.source.set(Box::new(source)).is_err() {
             log::warn!("the cache's usage has a source already");
         }
+    }
+
+    /// Objects that left the cache, by cause.
+    #[must_use]
+    pub fn evictions(&self) -> BTreeMap<&'static str, u64> {
+        EvictionCause::ALL.into_iter().map(|cause| (cause.label(), self.evictions[cause as usize].get())).collect()
     }
 
     /// Records a request that was not answered from store.

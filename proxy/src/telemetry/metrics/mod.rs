@@ -8,6 +8,8 @@ mod cache;
 mod cmcd;
 mod compression;
 mod connections;
+mod counted;
+mod disk;
 mod family;
 mod geo;
 mod kill_switch;
@@ -17,6 +19,7 @@ mod origin;
 mod pool;
 mod prefetch;
 mod process;
+mod purge;
 mod resolver;
 mod site;
 mod time_histogram;
@@ -33,6 +36,7 @@ use tidegate_config::model::{Coding, OriginPool};
 pub use cache::{CacheMetrics, CacheUsage, FillInFlight, FillMetrics, WaiterGuard};
 use compression::CompressionMetrics;
 use connections::ConnectionMetrics;
+pub use disk::{DEVICE_AWAY, DiskEvictionCause, DiskMetrics, DiskUsage};
 use family::Families;
 pub use geo::{GeoDatabaseFigures, GeoFigures, GeoMetrics};
 pub use kill_switch::KillSwitchMetrics;
@@ -48,6 +52,7 @@ use pool::PoolFamilies;
 pub use pool::PoolMetrics;
 use prefetch::PrefetchMetrics;
 use process::ProcessMetrics;
+pub use purge::PurgeMetrics;
 pub use resolver::ResolverMetrics;
 use site::SiteFamilies;
 pub use site::{RequestFigures, SiteMetrics};
@@ -81,12 +86,14 @@ pub struct Metrics {
     refresh_origins: ArcSwapOption<Refresh>,
     connections: ConnectionMetrics,
     cache: CacheMetrics,
+    disk: Arc<DiskMetrics>,
     fills: FillMetrics,
     geo: GeoMetrics,
     kill_switches: KillSwitchMetrics,
     compression: CompressionMetrics,
     mirror: MirrorMetrics,
     prefetch: PrefetchMetrics,
+    purges: PurgeMetrics,
     process: ProcessMetrics,
     resolver: ResolverMetrics,
     generation: IntGauge,
@@ -135,12 +142,14 @@ impl Metrics {
             pools: RwLock::default(),
             connections: ConnectionMetrics::register(&families),
             cache: CacheMetrics::register(&families),
+            disk: Arc::new(DiskMetrics::register(&families)),
             fills: FillMetrics::register(&families),
             geo: GeoMetrics::register(&families),
             kill_switches: KillSwitchMetrics::register(&families),
             compression: CompressionMetrics::register(&families),
             mirror: MirrorMetrics::register(&families),
             prefetch: PrefetchMetrics::register(&families),
+            purges: PurgeMetrics::register(&families),
             process: ProcessMetrics::register(&families),
             resolver: ResolverMetrics::register(&families),
             generation: families.gauge("tidegate_snapshot_generation", "Generation of the configuration in force."),
@@ -151,6 +160,12 @@ impl Metrics {
             },
             registry,
         })
+    }
+
+    /// Figures of purges.
+    #[must_use]
+    pub fn purges(&self) -> &PurgeMetrics {
+        &self.purges
     }
 
     /// The handles of a site, made when first asked for. Resolve them while a snapshot is built, not per request.
@@ -225,7 +240,13 @@ impl Metrics {
         self.refresh_origins.store(Some(Arc::new(Box::new(refresh))));
     }
 
-    /// Cache figures.
+    /// Figures of the disk tier.
+    #[must_use]
+    pub fn disk(&self) -> Arc<DiskMetrics> {
+        Arc::clone(&self.disk)
+    }
+
+    /// Figures of the memory tier.
     #[must_use]
     pub fn cache(&self) -> &CacheMetrics {
         &self.cache
@@ -294,11 +315,18 @@ impl Metrics {
         Generation(u64::try_from(self.generation.get()).unwrap_or_default())
     }
 
+    /// Requests that were answered for a site, by the cache's part in it.
+    #[must_use]
+    pub fn requests_by_cache(&self, site: &str) -> BTreeMap<String, u64> {
+        self.site_families.by_cache(site)
+    }
+
     /// Everything in the text exposition format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
         self.process.refresh();
         self.cache.refresh();
+        self.disk.refresh();
         if let Some(refresh) = &*self.refresh_origins.load() {
             refresh();
         }

@@ -1,5 +1,6 @@
 //! Request figures of one site.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use http::StatusCode;
 use prometheus::{IntCounter, IntCounterVec};
 
 use super::cmcd::{CmcdFamilies, CmcdMetrics};
+use super::counted::by_label;
 use super::family::Families;
 use super::labels::{CacheOutcome, StatusClass};
 use super::time_histogram::{Bounds, TimeHistogram, TimeHistograms};
@@ -84,6 +86,11 @@ impl SiteFamilies {
             response_bytes: families.counters("tidegate_response_bytes_total", "Response body bytes sent.", &SITE),
             cmcd: CmcdFamilies::register(families),
         }
+    }
+
+    /// Requests of a site, by the cache's part.
+    pub(super) fn by_cache(&self, site: &str) -> BTreeMap<String, u64> {
+        by_label(&self.requests, "cache", &[("site", site)])
     }
 
     fn transfer(&self, site: &str, protocol: Protocol) -> Transfer {

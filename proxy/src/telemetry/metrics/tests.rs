@@ -229,7 +229,9 @@ fn every_family_follows_the_naming_rules() {
     let metrics = Metrics::new("1");
     metrics.site_handles(&name(SiteName::parse, "demo")).record(&figures());
     metrics.origin_handles(&name(PoolName::parse, "films"), &name(OriginName::parse, "one")).connect_failed();
+    metrics.disk().begin(["/disk"].into_iter());
     let text = metrics.render();
+    assert!(text.contains("tidegate_disk_corrupt_records_total{device=\"/disk\"} 0"), "{text}");
     let families: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     assert!(families.len() > 20, "{families:?}");
     for family in families {

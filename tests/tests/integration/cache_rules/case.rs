@@ -24,6 +24,8 @@ pub(super) struct Case {
     pub(super) slices: bool,
     /// Whether it is about nothing else.
     pub(super) slices_alone: bool,
+    /// Whether the same is to hold when the node is started again between requests.
+    pub(super) restarts: bool,
 }
 
 /// One request and what comes of it.
@@ -99,6 +101,7 @@ impl Case {
             joins: true,
             slices: true,
             slices_alone: false,
+            restarts: true,
         }
     }
 
@@ -111,6 +114,12 @@ impl Case {
     /// The second request only comes after the first one's answer.
     pub(super) fn not_joined(mut self) -> Self {
         self.joins = false;
+        self
+    }
+
+    /// Only while the node runs: about what is remembered for seconds and of no use after a restart.
+    pub(super) fn not_restarted(mut self) -> Self {
+        self.restarts = false;
         self
     }
 

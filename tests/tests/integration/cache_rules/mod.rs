@@ -1,6 +1,6 @@
 //! Every rule of caching as it can be seen from outside: what the origin answers, what clients see, and what the origin
 //! is asked. Each case runs with its first answer in memory (by the short way and the long one), while that answer is
-//! still arriving, and with it in slices; each over HTTP/1.1, HTTP/2 and HTTP/3.
+//! still arriving, with it in slices, and with it on disk after the node was started again; each over HTTP/1.1, HTTP/2 and HTTP/3.
 //!
 //! A case is named by what is to be true and says where that is written. No case sleeps: what is to be old when it
 //! arrives says so by Age or Date.
@@ -96,6 +96,16 @@ async fn rules_hold_for_what_is_in_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_hold_for_what_is_still_arriving() {
     run::run(cases(), Mode::Joined).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_hold_for_what_is_on_disk_after_a_restart() {
+    run::run(cases(), Mode::Disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_hold_for_what_is_on_disk_in_slices_after_a_restart() {
+    run::run(cases(), Mode::SlicesOnDisk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,10 @@ pub(super) enum Mode {
     Joined,
     /// The answer to the first, in slices.
     Slices,
+    /// The answer to the first, on disk: the node was started again.
+    Disk,
+    /// The same in slices.
+    SlicesOnDisk,
 }
 
 impl Mode {
@@ -30,23 +34,34 @@ impl Mode {
             Self::Hit => "hit",
             Self::Joined => "joined",
             Self::Slices => "slices",
+            Self::Disk => "disk",
+            Self::SlicesOnDisk => "disk-slices",
         }
     }
 
     /// Length of bodies that tell versions.
     fn size(self) -> u64 {
         match self {
-            Self::Hit | Self::Joined => 3_001,
-            Self::Slices => 1_300_007,
+            Self::Hit | Self::Joined | Self::Disk => 3_001,
+            Self::Slices | Self::SlicesOnDisk => 1_300_007,
         }
+    }
+
+    pub(super) fn is_sliced(self) -> bool {
+        matches!(self, Self::Slices | Self::SlicesOnDisk)
+    }
+
+    pub(super) fn is_on_disk(self) -> bool {
+        matches!(self, Self::Disk | Self::SlicesOnDisk)
     }
 
     pub(super) fn takes(self, case: &Case) -> bool {
         match self {
-            Self::Hit | Self::Joined if case.slices_alone => false,
-            Self::Hit => true,
+            Self::Hit | Self::Joined | Self::Disk if case.slices_alone => false,
+            Self::Disk | Self::SlicesOnDisk if !case.restarts => false,
+            Self::Hit | Self::Disk => true,
             Self::Joined => case.joins && case.steps.len() > 1 && case.steps[0].way == Way::Fetched,
-            Self::Slices => case.slices && case.answers.iter().all(Answer::has_any_size),
+            Self::Slices | Self::SlicesOnDisk => case.slices && case.answers.iter().all(Answer::has_any_size),
         }
     }
 }
@@ -73,7 +88,7 @@ pub(super) struct State {
 impl<'a> Run<'a> {
     pub(super) fn new(case: &'a Case, protocol: Protocol, mode: Mode) -> Self {
         let host = format!("{}-{}.{HOST}", protocol.label(), mode.label());
-        let sliced = if mode == Mode::Slices { "-sliced" } else { "" };
+        let sliced = if mode.is_sliced() { "-sliced" } else { "" };
         let path = format!("/{}{sliced}/{}", case.policy.name(), case.name);
         Self { case, protocol, host, path, mode, state: Mutex::default() }
     }

@@ -24,6 +24,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// Large objects that one edge is given, so that none is pushed out of its memory.
 const BATCH: usize = 40;
 
+/// The same for its disk.
+const BATCH_ON_DISK: usize = 100;
+
 struct Runner {
     edge: Edge,
     origin: Origin,
@@ -42,7 +45,11 @@ pub(super) async fn run(cases: Vec<Case>, mode: Mode) {
         protocols.map(|protocol| Run::new(case, *protocol, mode))
     });
     let runs: Vec<Run<'_>> = runs.collect();
-    let batch = if mode == Mode::Slices { BATCH } else { runs.len() };
+    let batch = match mode {
+        Mode::Slices => BATCH,
+        Mode::SlicesOnDisk => BATCH_ON_DISK,
+        Mode::Hit | Mode::Joined | Mode::Disk => runs.len(),
+    };
     for runs in runs.chunks(batch.max(1)) {
         Runner::start(mode).await.play(runs).await;
     }
@@ -60,8 +67,8 @@ pub(super) async fn run(cases: Vec<Case>, mode: Mode) {
 /// All of them; large bodies go over one in turn, as what is in slices is served the same way by each.
 fn protocols(mode: Mode, number: usize) -> &'static [Protocol] {
     match mode {
-        Mode::Hit | Mode::Joined => &PROTOCOLS,
-        Mode::Slices => PROTOCOLS.chunks(1).nth(number % PROTOCOLS.len()).unwrap_or(&PROTOCOLS),
+        Mode::Hit | Mode::Joined | Mode::Disk => &PROTOCOLS,
+        Mode::Slices | Mode::SlicesOnDisk => PROTOCOLS.chunks(1).nth(number % PROTOCOLS.len()).unwrap_or(&PROTOCOLS),
     }
 }
 
@@ -71,15 +78,22 @@ impl Runner {
         // Failing and closing origins are part of cases, and each request is to be one at the origin.
         let pool = "attempts: 1\nlimits: {failures: 0%}\ntimeouts: {read: 5s}";
         let config = EdgeConfig::to(&origin).routes_yaml(&policies::routes()).pool_yaml(pool);
-        let edge = Edge::start(&config.extra_documents(&policies::documents())).await;
-        let mut clients = BTreeMap::new();
-        for protocol in PROTOCOLS {
-            clients.insert(protocol, edge.client(protocol).await);
-        }
-        Self { edge, origin, clients, mode }
+        let config = config.extra_documents(&policies::documents());
+        let config = if mode.is_on_disk() { config.on_disks(&["disk"], "512MiB") } else { config };
+        let edge = Edge::start(&config).await;
+        let mut runner = Self { edge, origin, clients: BTreeMap::new(), mode };
+        runner.connect().await;
+        runner
     }
 
-    async fn play(&self, runs: &[Run<'_>]) {
+    async fn connect(&mut self) {
+        for protocol in PROTOCOLS {
+            let client = self.edge.client(protocol).await;
+            self.clients.insert(protocol, client);
+        }
+    }
+
+    async fn play(&mut self, runs: &[Run<'_>]) {
         if self.mode == Mode::Joined {
             let joined = async |run: &Run<'_>| {
                 self.prepare(run);
@@ -89,6 +103,11 @@ impl Runner {
         }
         let steps = runs.iter().map(|run| run.case.steps.len()).max().unwrap_or(0);
         for step in 0..steps {
+            if step > 0 && self.mode.is_on_disk() {
+                self.clients.clear();
+                self.edge.restart().await;
+                self.connect().await;
+            }
             self.each(runs, async |run| {
                 if step == 0 {
                     self.prepare(run);

@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 /// Size of a block, and so the largest piece that one read hands out: bounds what a write to a client holds back.
 pub(super) const BLOCK: usize = 1 << 20;
 
+/// Bodies from this length on may keep the rest of a record of theirs: its head is no longer than this.
+const WORTH_ITS_RECORD: usize = 64 << 10;
+
 pub(super) struct Whole {
     /// All but the last have [`BLOCK`] bytes.
     pub(super) blocks: Box<[Bytes]>,
@@ -31,6 +34,23 @@ impl Whole {
         }
         if !current.is_empty() {
             blocks.push(current.freeze());
+        }
+        Self { blocks: blocks.into_boxed_slice(), length: total as u64 }
+    }
+
+    /// The pieces as they are, where they have their buffers nearly to themselves, as records that were read whole; copied
+    /// where they are short, or no blocks can be cut out of them.
+    pub(super) fn cut(pieces: Vec<Bytes>) -> Self {
+        let total: usize = pieces.iter().map(Bytes::len).sum();
+        let Some((_, all_but_last)) = pieces.split_last() else { return Self::gather(pieces) };
+        if total < WORTH_ITS_RECORD || all_but_last.iter().any(|piece| piece.len() % BLOCK != 0) {
+            return Self::gather(pieces);
+        }
+        let mut blocks = Vec::with_capacity(total.div_ceil(BLOCK));
+        for mut piece in pieces {
+            while !piece.is_empty() {
+                blocks.push(piece.split_to(piece.len().min(BLOCK)));
+            }
         }
         Self { blocks: blocks.into_boxed_slice(), length: total as u64 }
     }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::bell::Bell;
 use super::coded::Forms;
+use super::disk::Deposit;
 use blocks::Whole;
 use growth::{Growth, Keeping, Room};
 
@@ -60,6 +61,8 @@ pub struct Body {
     whole: OnceLock<Whole>,
     /// The same content in other codings.
     pub(super) forms: Forms,
+    /// What is known of its place on disk.
+    pub(super) deposit: Deposit,
     /// Trailer fields, set before the end.
     trailers: OnceLock<Box<HeaderMap>>,
     /// Of an object in slices: these have its bytes, and nothing above is used.
@@ -95,6 +98,7 @@ impl Body {
             next_reader: AtomicUsize::new(0),
             whole: OnceLock::new(),
             forms: Forms::new(),
+            deposit: Deposit::default(),
             trailers: OnceLock::new(),
             sliced,
         })
@@ -179,10 +183,19 @@ impl Body {
 
     /// Ends the body cleanly. A stored body is gathered into blocks, so that each later read is one slice.
     pub(super) fn finish(&self) {
+        self.finish_by(Whole::gather);
+    }
+
+    /// The same for a body that came in records, which were read whole: of these it keeps the buffers instead of copying them.
+    pub(super) fn finish_with_records(&self) {
+        self.finish_by(Whole::cut);
+    }
+
+    fn finish_by(&self, make_whole: fn(Vec<Bytes>) -> Whole) {
         let kept = self.growth.lock().complete();
         if let Some(pieces) = kept {
-            // Copies without holding the lock: until the whole is there, readers go on with the pieces.
-            if self.whole.set(Whole::gather(pieces)).is_ok() {
+            // Without holding the lock, as it may copy: until the whole is there, readers go on with the pieces.
+            if self.whole.set(make_whole(pieces)).is_ok() {
                 self.growth.lock().let_go_of_everything();
             }
         }

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 
 use super::super::body::{Body, Retention};
+use super::super::disk::site_tag;
 use super::super::explanation::NotStoredNote;
 use super::super::fetch::FetchRequest;
 use super::super::fills::{Head, Others};
@@ -19,9 +20,11 @@ use super::interest::Interest;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
 use crate::cache::key::CacheKey;
+use crate::cache::purge::{Provenance, Tags, tags_of, withhold_tags};
 use crate::cache::rules::arrival::{Subject, is_personal, supersedes};
 use crate::cache::rules::decide::{OriginFailure, StoredMeta};
 use crate::cache::rules::freshness::StoredTimes;
+use crate::cache::rules::no_vary_search::NO_VARY_SEARCH;
 use crate::cache::rules::storability::NotStored;
 use crate::cache::rules::{hop_by_hop, stored_fields, trailers};
 use crate::telemetry::FillOutcome;
@@ -48,14 +51,18 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let kept = self.keep(&response, length);
         let keeps = kept.is_ok();
         let body = if keeps { Body::growing() } else { Body::windowed(self.window(), Retention::WhileThereIsRoom) };
+        body.deposit.belongs_to(site_tag(self.order.request.site()));
         self.guard.body = Some(Arc::clone(&body));
         let mut fields = response.fields;
+        let tags = self.tags(&fields);
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         drop_odd_length(&mut fields, length);
         let mut meta = StoredMeta::new(response.status, fields, times, length);
         meta.at_live_edge = self.engine.live.is_at_edge(&self.guard.key.primary);
         self.announce_variant(&meta);
-        let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: None, origin: response.origin });
+        let provenance = self.provenance(&meta, tags);
+        let (origin, shared) = (response.origin, Arc::clone(&body));
+        let object = Arc::new(Object { meta, body: shared, not_stored: None, origin, provenance });
         self.keep_own(&object, withheld);
         self.fill.publish(Head::Ready { object: Arc::clone(&object), revalidated: false, stored: kept });
         let written = self.write(&body, arrival, keeps).await;
@@ -86,7 +93,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
             meta.headers.append(name, value.clone());
         }
         let (body, origin) = (Arc::clone(&shared.body), shared.origin.clone());
-        self.fill.keep_own(Arc::new(Object { meta, body, not_stored: shared.not_stored, origin }));
+        let (not_stored, provenance) = (shared.not_stored, shared.provenance.clone());
+        self.fill.keep_own(Arc::new(Object { meta, body, not_stored, origin, provenance }));
     }
 
     /// Keeps the body, or says why not. Memory for a declared length is reserved, any other reserves as it grows.
@@ -117,7 +125,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
 
     /// Requests for the variant that this response is find the fill from now on, and others start their own.
     pub(super) fn announce_variant(&mut self, meta: &StoredMeta) {
-        if self.fill.is_outdated() {
+        if !self.engine.is_of_use(self.fill) {
             return;
         }
         let primary = self.primary(meta);
@@ -154,10 +162,11 @@ impl<R: FetchRequest> FillTask<'_, R> {
         let length = arrival.length;
         let mut fields = response.fields;
         hop_by_hop::strip_from_response(&mut fields);
+        withhold_tags(&mut fields, &self.order.policy.tags);
         drop_odd_length(&mut fields, length);
         let meta = StoredMeta::new(response.status, fields, no_times(response.response_time), length);
-        let object = Object { meta, body: Arc::clone(&body), not_stored: Some(why), origin: response.origin };
-        let object = Arc::new(object);
+        let (provenance, origin) = (self.provenance(&meta, Tags::default()), response.origin);
+        let object = Arc::new(Object { meta, body: Arc::clone(&body), not_stored: Some(why), origin, provenance });
         self.fill.publish_unshared(Arc::clone(&object), others);
         let written = self.write(&body, arrival, false).await;
         self.close(written, &object);
@@ -252,7 +261,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
                 object.body.finish();
                 let meta = StoredMeta { body_length: object.body.length(), ..object.meta.clone() };
                 let (body, origin) = (Arc::clone(&object.body), object.origin.clone());
-                let object = self.finalized(Object { meta, body, not_stored: None, origin });
+                let provenance = object.provenance.clone();
+                let object = self.finalized(Object { meta, body, not_stored: None, origin, provenance });
                 self.store(Arc::clone(&object));
                 self.learn(&object);
                 FillOutcome::Stored
@@ -271,16 +281,46 @@ impl<R: FetchRequest> FillTask<'_, R> {
         };
     }
 
-    /// Stores, unless the key was invalidated meanwhile.
+    /// Stores, unless it was purged meanwhile. One that comes in between is seen by who finds it.
     pub(super) fn store(&self, object: Arc<Object>) {
-        if self.fill.is_outdated() {
+        if self.engine.is_gone(&object) {
             return;
         }
         let primary = self.primary(&object.meta);
-        self.engine.memory.store(&primary, &self.fill.request_fields, object);
-        if self.fill.is_outdated() {
-            self.engine.memory.invalidate(&primary); // it came in between
+        if !self.engine.is_current(&object) && self.may_be_older_than_stored(&primary, &object) {
+            return;
         }
+        if let Some(beneath) = self.engine.memory.beneath()
+            && self.order.policy.key.no_vary_search
+            && (object.meta.headers.contains_key(NO_VARY_SEARCH) || object.meta.status.is_success())
+        {
+            beneath.keep_search_rule(&primary, &object);
+        }
+        self.engine.memory.store(&primary, &self.fill.request_fields, object);
+    }
+
+    /// Whether a fill that began later, and did not join this one as something was purged in between, may have come to its
+    /// end before. What is on disk alone goes: nobody can say here which of the two is the older one.
+    fn may_be_older_than_stored(&self, primary: &CacheKey, object: &Object) -> bool {
+        let found = self.engine.memory.find(primary, &self.fill.request_fields);
+        match found.object {
+            Some(stored) => stored.provenance.born > object.provenance.born,
+            None => self.engine.memory.forget_on_disk_alone(&found.key),
+        }
+    }
+
+    /// The tags in these fields.
+    pub(super) fn tags(&self, fields: &HeaderMap) -> Tags {
+        let tags = tags_of(&self.engine.purges, fields, &self.order.policy.tags).unwrap_or_default();
+        if tags == Tags::All {
+            self.engine.metrics.purges().has_all_tags();
+        }
+        tags
+    }
+
+    /// What purges look at of a response of this fill.
+    pub(super) fn provenance(&self, meta: &StoredMeta, tags: Tags) -> Provenance {
+        Provenance::new(self.primary(meta), self.fill.asked.born, tags)
     }
 
     /// The key that a response belongs under: that of the request, or one that it shares with others by what the
@@ -290,7 +330,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
         if !self.order.policy.key.no_vary_search {
             return asked.key.clone();
         }
-        self.engine.search_rules.place(&asked.key, &meta.headers, meta.status.is_success(), asked.epoch)
+        self.engine.search_rules.place(&asked.key, &meta.headers, meta.status.is_success())
     }
 }
 

@@ -55,10 +55,10 @@ impl<R: FetchRequest> Guard<R> {
 
     /// Lets requests for this variant find the fill, too.
     pub(super) fn also_for(&mut self, variant: &FullKey) {
-        if *variant == self.key || self.fill.is_outdated() {
+        if *variant == self.key || !self.engine.is_of_use(&self.fill) {
             return;
         }
-        if let Entered::New = self.engine.fills.enter(variant, &self.fill, || None::<()>) {
+        if let Entered::New = self.engine.fills.enter(variant, &self.fill, |_| true, || None::<()>) {
             self.variant = Some(variant.clone());
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use http::{HeaderValue, StatusCode, header};
 
 use super::super::body::Body;
+use super::super::disk::site_tag;
 use super::super::fetch::FetchRequest;
 use super::super::fills::{Head, Others};
 use super::super::object::Object;
@@ -164,12 +165,15 @@ impl<R: FetchRequest> FillTask<'_, R> {
     ) {
         let Beginning { total, run } = beginning;
         let mut fields = response.fields;
+        let tags = self.tags(&fields);
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, Some(total));
         self.announce_variant(&meta);
         let key = self.engine.memory.place(&self.primary(&meta), &meta.vary, &self.fill.request_fields).key;
         let body = Body::sliced(Arc::clone(run.sliced()));
-        let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin });
+        body.deposit.belongs_to(site_tag(self.order.request.site()));
+        let provenance = self.provenance(&meta, tags);
+        let object = Arc::new(Object { meta, body, not_stored: None, origin: response.origin, provenance });
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
         self.fill.publish(Head::Ready { object, revalidated: false, stored: Ok(()) });

@@ -119,7 +119,8 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// What is sent: conditional when something stale is there to validate, and for a part where that is enough.
     fn request(&self) -> (R, bool, Option<PartAsked>) {
         let mut fields = self.order.request.fields().clone();
-        let stale = self.order.stale.as_ref();
+        // Purged between the look at it and the beginning of this fill, it must not be confirmed as of now.
+        let stale = self.order.stale.as_ref().filter(|stale| !self.engine.is_gone(stale));
         let validates = stale.is_some_and(|stale| add_validation(&mut fields, &stale.meta.headers));
         let part = self.part_asked();
         if let Some(part) = part {
@@ -170,6 +171,7 @@ impl<R: FetchRequest> FillTask<'_, R> {
     fn stale_may_stand_in(&self, failure: OriginFailure) -> bool {
         self.order.stale.as_ref().is_some_and(|stale| {
             may_serve_stale_on_error(&self.order.facts, &stale.meta, failure, clock::now(), &self.order.policy)
+                && !self.engine.is_gone(stale)
         })
     }
 

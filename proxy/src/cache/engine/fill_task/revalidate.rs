@@ -7,6 +7,7 @@ use super::super::fills::{Head, Others};
 use super::super::object::Object;
 use super::response::{Response, no_times};
 use super::{FillTask, Starter};
+use crate::cache::purge::{tags_of, withhold_tags};
 use crate::cache::rules::conditional::{confirms, freshen};
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::StoredTimes;
@@ -33,9 +34,16 @@ impl<R: FetchRequest> FillTask<'_, R> {
     /// The stored body with new metadata.
     fn renew(&self, stale: &Arc<Object>, response: Response, times: StoredTimes) {
         let mut fields = response.fields;
+        let tags = tags_of(&self.engine.purges, &fields, &self.order.policy.tags);
+        let all_told = self.order.policy.tags.fields.iter().all(|name| fields.contains_key(name));
         let withheld = stored_fields::prepare(&mut fields, response.response_time, &self.order.policy);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
-        let object = Object { meta, body: Arc::clone(&stale.body), not_stored: None, origin: response.origin };
+        // Of several fields one may have come and others not, which then stay as they are (RFC 9111 section 3.2).
+        let known = &stale.provenance.tags;
+        let tags = tags.map_or_else(|| known.clone(), |tags| if all_told { tags } else { tags.and(known) });
+        let provenance = self.provenance(&meta, tags);
+        let (body, origin) = (Arc::clone(&stale.body), response.origin);
+        let object = Object { meta, body, not_stored: None, origin, provenance };
         let object = self.finalized(object);
         self.keep_own(&object, withheld);
         self.store(Arc::clone(&object));
@@ -50,9 +58,12 @@ impl<R: FetchRequest> FillTask<'_, R> {
         self.guard.withdraw();
         let mut fields = response.fields;
         hop_by_hop::strip_from_response(&mut fields);
+        withhold_tags(&mut fields, &self.order.policy.tags);
         let times = no_times(response.response_time);
         let meta = StoredMeta::new(response.status, fields, times, stale.meta.body_length);
-        let object = Object { meta, body: Arc::clone(&stale.body), not_stored: Some(why), origin: response.origin };
+        let provenance = self.provenance(&meta, stale.provenance.tags.clone());
+        let (body, origin) = (Arc::clone(&stale.body), response.origin);
+        let object = Object { meta, body, not_stored: Some(why), origin, provenance };
         self.mark_unshareable(response.status);
         if self.order.starter == Starter::Waits {
             self.fill.publish_unshared(Arc::new(object), Others::Pass);

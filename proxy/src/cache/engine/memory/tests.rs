@@ -14,6 +14,7 @@ use super::super::body::Body;
 use super::super::coded::Workshop;
 use super::*;
 use crate::cache::key::Scheme;
+use crate::cache::purge::{Generation, Provenance, Tags};
 use crate::cache::rules::decide::StoredMeta;
 use crate::cache::rules::freshness::{FreshnessSource, StoredTimes};
 
@@ -33,10 +34,10 @@ fn object(vary: &str, length: usize) -> Arc<Object> {
     body.finish();
     let times = StoredTimes {
         response_time: SystemTime::UNIX_EPOCH,
-        corrected_initial_age: std::time::Duration::ZERO,
-        lifetime: std::time::Duration::from_secs(60),
+        corrected_initial_age: Duration::ZERO,
+        lifetime: Duration::from_secs(60),
         source: FreshnessSource::MaxAge,
-        stale_while_revalidate: std::time::Duration::ZERO,
+        stale_while_revalidate: Duration::ZERO,
         stale_if_error: None,
         must_revalidate: false,
         no_cache: false,
@@ -45,7 +46,8 @@ fn object(vary: &str, length: usize) -> Arc<Object> {
     };
     let headers = if vary.is_empty() { HeaderMap::new() } else { fields(&[("vary", vary)]) };
     let meta = StoredMeta::new(StatusCode::OK, headers, times, Some(length as u64));
-    Arc::new(Object { meta, body, not_stored: None, origin: None })
+    let provenance = Provenance::new(key("/"), Generation::default(), Tags::default());
+    Arc::new(Object { meta, body, not_stored: None, origin: None, provenance })
 }
 
 fn tier(capacity: u64) -> MemoryTier {

@@ -29,7 +29,7 @@ impl<R: FetchRequest> CacheEngine<R> {
         if !lookup.may_fill {
             return Some(Answer::Pass(Passage::OtherSpelling));
         }
-        let key = self.find(lookup).key;
+        let key = self.look(lookup).await.found.key;
         sliced.fetch_by(Arc::new(Fetching::new(self, lookup, key, make_request())));
         let Some(range) = first_read(lookup, &object) else { return Some(Answer::Object { object, reader, outcome }) };
         let complete = object.body.in_slices().is_some_and(|sliced| sliced.has(range));
@@ -72,7 +72,7 @@ pub(in crate::cache::engine) fn first_read(lookup: &Lookup<'_>, object: &Object)
 /// A hit of which something had to be fetched is none (RFC 9211 section 2.2, `partial`).
 fn partial(outcome: Outcome, collapsed: bool) -> Outcome {
     match outcome {
-        Outcome::Hit => Outcome::Miss { reason: FetchReason::Partial, collapsed, stored: Ok(()) },
+        Outcome::Hit | Outcome::HitOnDisk => Outcome::Miss { reason: FetchReason::Partial, collapsed, stored: Ok(()) },
         other => other,
     }
 }

@@ -18,7 +18,7 @@ use super::super::budget::Admission;
 use super::super::fetch::FetchRequest;
 use super::super::fill_task::{Response, facts_of_fill};
 use super::super::memory::FullKey;
-use super::run::{Next, Part, Run, Source};
+use super::run::{Next, Part, Provider, Run, Source};
 use super::{Sliced, moov};
 use crate::cache::rules::conditional::strip_preconditions;
 use crate::cache::rules::entity_tag::EntityTag;
@@ -252,7 +252,7 @@ impl<R: FetchRequest> Fetching<R> {
                 }
             }
             short_parts = 0;
-            run.complete(&body);
+            run.complete(&body, Provider::Origin);
             self.look_ahead(&run, &body);
         }
         source.end().await;

@@ -14,6 +14,7 @@ use super::super::fill_task::Response;
 use super::super::object::Object;
 use super::Sliced;
 use super::fetching::Fetching;
+use crate::cache::purge::tags_of;
 use crate::cache::rules::arrival::is_personal;
 use crate::cache::rules::conditional::{freshen, is_older};
 use crate::cache::rules::decide::StoredMeta;
@@ -39,10 +40,12 @@ impl<R: FetchRequest> Fetching<R> {
         let appraisal = Appraisal { facts: &self.facts, policy: &self.policy, path: &self.path };
         let told = Told { status: StatusCode::OK, fields: &fields, request_time, response_time };
         let times = appraisal.assess(&told, None).ok()?;
+        let tags = tags_of(&self.engine.purges, &fields, &self.policy.tags);
         // What is for one client only, that client gets from no slice.
         drop(stored_fields::prepare(&mut fields, response_time, &self.policy));
         let meta = StoredMeta::new(StatusCode::OK, fields, times, stored.meta.body_length);
         let (body, origin) = (Arc::clone(&stored.body), response.origin.clone());
-        (meta.vary == stored.meta.vary).then_some(Object { meta, body, not_stored: None, origin })
+        let provenance = stored.provenance.unchecked().and_tags(tags.as_ref());
+        (meta.vary == stored.meta.vary).then_some(Object { meta, body, not_stored: None, origin, provenance })
     }
 }

@@ -9,33 +9,43 @@ mod fetching;
 mod flights;
 mod freshening;
 mod moov;
+mod raise;
 mod reader;
 mod run;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use http::{HeaderMap, HeaderValue, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::body::{Body, Reader};
 use super::budget::{Admission, Budget, Keeper};
 use super::explanation::SliceCounts;
-use super::memory::Shelf;
+use super::memory::{FullKey, Shelf};
 use crate::cache::rules::entity_tag::EntityTag;
 use crate::cache::rules::range::ByteRange;
 use crate::cache::rules::slicing::Layout;
+use crate::cache::rules::vary::VaryRule;
 
+use super::disk::Laid;
 pub(super) use answer::first_read;
 pub(super) use fetching::Fetching;
 use flights::{Flights, LEAST_AHEAD, MOST_AHEAD, Place, Wish};
+use raise::Raise;
 pub(super) use reader::SlicedReader;
 pub(super) use run::{Part, Run};
 
 /// Slices of a range that are looked at for whether they are stored. A range of more is one that will be waited for
 /// anyhow.
 const MOST_LOOKED_AT: u64 = 64;
+
+/// What is written on disk of the request that an object was begun with, beside what selects its variant: what says which
+/// object is meant and in which form, and nothing of who asked.
+const KEPT_ON_DISK: [HeaderName; 5] =
+    [header::HOST, header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::ACCEPT_CHARSET];
 
 /// One version of an object in slices.
 pub(super) struct Sliced {
@@ -62,6 +72,8 @@ pub(super) struct Sliced {
 enum Opened {
     /// It is stored.
     Stored(Reader),
+    /// It is stored on disk, and comes into memory by this, which is now to be started.
+    Deposited(Raise, Reader),
     /// It is on its way.
     Arriving(Reader),
     /// It will be fetched by this run, which is now to be started.
@@ -112,6 +124,16 @@ impl Sliced {
         self.layout.total()
     }
 
+    /// The place of a slice.
+    pub(super) fn slice_key(&self, index: u64) -> FullKey {
+        self.shelf.key(index)
+    }
+
+    /// How many slices the whole has.
+    pub(super) fn count(&self) -> u64 {
+        self.layout.count()
+    }
+
     /// The fields of the request that it was begun with.
     pub(super) fn request_fields(&self) -> &HeaderMap {
         &self.fields
@@ -119,7 +141,8 @@ impl Sliced {
 
     /// How many slices are stored, and how many there are.
     pub(super) fn present(&self) -> SliceCounts {
-        SliceCounts { stored: self.shelf.count(), all: self.layout.count() }
+        let all = self.layout.count();
+        SliceCounts { stored: self.shelf.count_of(0..all), all }
     }
 
     /// The same of those that a range is in.
@@ -132,6 +155,35 @@ impl Sliced {
     /// How many slices are on their way.
     pub(super) fn arriving(&self) -> u64 {
         self.flights.lock().arriving()
+    }
+
+    /// Where its bytes are, for what is written of it on disk.
+    pub(super) fn laid(&self, vary: &VaryRule) -> Laid {
+        let (version, size) = (self.shelf.version(), self.layout.range(0).length());
+        let selects = |name: &HeaderName| matches!(vary, VaryRule::Names(names) if names.contains(name));
+        let is_kept = |name: &HeaderName| KEPT_ON_DISK.contains(name) || selects(name);
+        let fields = self.fields.iter().filter(|(name, _)| is_kept(name));
+        Laid::Slices { version, size, request: fields.map(|(name, value)| (name.clone(), value.clone())).collect() }
+    }
+
+    /// Nothing leads to it any more: what is on disk of it goes with its last reader.
+    pub(super) fn supersede(&self) {
+        self.shelf.supersede(self.layout.count());
+    }
+
+    /// Whether both have the same slices: one of them came from disk when the other was in use.
+    pub(super) fn is_same_version(&self, other: &Self) -> bool {
+        self.shelf.version() == other.shelf.version()
+    }
+
+    /// Until when slices on disk are of use, whose they are, and what purges look at.
+    pub(super) fn keep_until(&self, until: u64, site: u32, mark: Bytes) {
+        self.shelf.keep_until(until, site, mark);
+    }
+
+    /// Until when they are.
+    pub(super) fn kept_until(&self) -> u64 {
+        self.shelf.kept_until()
     }
 
     /// Whether all slices are stored; not known of very large objects, which counts as no.
@@ -170,6 +222,10 @@ impl Sliced {
         }
         if let Some(reader) = self.shelf.get(index).and_then(|body| body.reader(offset)) {
             return Opened::Stored(reader);
+        }
+        self.shelf.was_asked(index);
+        if let Some((raise, body)) = self.raise(&mut flights, index) {
+            return body.reader(offset).map_or(Opened::NoMemory, |reader| Opened::Deposited(raise, reader));
         }
         if self.is_gone() {
             return Opened::Gone;

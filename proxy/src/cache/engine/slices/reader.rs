@@ -220,6 +220,10 @@ impl SlicedReader {
                 self.sources.joined = true;
                 Ok(Some(reader))
             }
+            Opened::Deposited(raise, reader) => {
+                raise.start();
+                Ok(Some(reader))
+            }
             Opened::Missing(run, reader) => {
                 self.sources.fetched = true;
                 let Some(launcher) = &self.launcher else { return Err(BodyError::Truncated) };
@@ -245,6 +249,9 @@ impl SlicedReader {
             return;
         }
         self.looked_behind = Some(index);
+        if let Some(raise) = self.sliced.raise_ahead(index + 1, self.until) {
+            return raise.start();
+        }
         let Some(launcher) = &self.launcher else { return };
         if let Some((run, turn)) = self.sliced.prepare((index, self.number), self.until, self.pace()) {
             Arc::clone(launcher).launch(run, Some(turn));

@@ -58,6 +58,13 @@ impl Drop for Run {
     }
 }
 
+/// Where a slice came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    Origin,
+    Disk,
+}
+
 /// What a run finds of its next slice.
 enum Verdict {
     /// It is to be filled.
@@ -159,9 +166,17 @@ impl Run {
     }
 
     /// A slice has all its bytes.
-    pub(super) fn complete(&mut self, body: &Arc<Body>) {
-        body.finish();
-        self.sliced.shelf.put(self.next, Arc::clone(body));
+    pub(super) fn complete(&mut self, body: &Arc<Body>, by: Provider) {
+        match by {
+            Provider::Origin => {
+                body.finish();
+                self.sliced.shelf.put(self.next, Arc::clone(body));
+            }
+            Provider::Disk => {
+                body.finish_with_records();
+                self.sliced.shelf.put_back(self.next, Arc::clone(body));
+            }
+        }
         self.sliced.flights.lock().complete(self.next, self.sliced.layout);
         self.next += 1;
     }

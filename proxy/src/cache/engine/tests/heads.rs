@@ -1,6 +1,7 @@
 //! What the answer to a HEAD does to what is stored (RFC 9111 section 4.3.5).
 
 use super::*;
+use crate::cache::purge::{Mode, Scope};
 
 const STALE: &[&str] = &["cache-control: max-age=0", "etag: \"1\"", "content-length: 5", "x-version: 1"];
 
@@ -86,4 +87,18 @@ async fn head_speaks_of_its_own_variant_only() {
     rig.told_by_head(&ask, 200, &["cache-control: max-age=60", "vary: accept-language", "etag: \"new\""]);
     assert!(rig.stored("/a", &["accept-language: de"]).is_none());
     assert!(rig.stored("/a", &["accept-language: en"]).is_some());
+}
+
+#[tokio::test]
+async fn tags_that_a_head_tells_are_added_to_those_known() {
+    for tag in ["red", "blue", "green"] {
+        let rig = Rig::new();
+        rig.store(get("/a"), &[STALE, &["surrogate-key: red"]].concat(), "hello").await;
+        rig.told_by_head(&head("/a"), 200, &["cache-control: max-age=60", "etag: \"1\"", "surrogate-key: blue"]);
+        let stored = rig.ask(get("/a")).await.object();
+        assert_eq!(stored.outcome, Outcome::Hit);
+        assert!(!stored.object.meta.headers.contains_key("surrogate-key"));
+        rig.engine.purges().carry_out(&[Scope::Tag(tag.to_owned())], Mode::Hard, String::new(), 1, SystemTime::now());
+        assert_eq!(rig.engine.is_gone(&stored.object), tag != "green", "{tag}");
+    }
 }

@@ -155,7 +155,7 @@ async fn mark_counts_for_its_own_audience_in_explanations_and_ahead_of_players()
     for (ask, marked) in [(odd, true), (get("/a"), false)] {
         let (key, facts, policy) = (key("/a"), RequestFacts::new(&ask.method, &ask.fields), &rig.policy);
         let lookup = Lookup { key: &key, facts: &facts, fields: &ask.fields, policy, path: "/a", may_fill: true };
-        assert_eq!(rig.engine.explain(&lookup, SystemTime::now()).unshareable, marked, "{:?}", ask.fields);
+        assert_eq!(rig.engine.explain(&lookup, SystemTime::now()).await.unshareable, marked, "{:?}", ask.fields);
         if marked {
             let nothing = || -> TestRequest { panic!("it would be told the same") };
             assert_eq!(rig.engine.fetch_ahead(&lookup, nothing), Ahead::Unwanted);

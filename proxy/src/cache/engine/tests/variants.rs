@@ -98,3 +98,19 @@ async fn origin_that_varies_by_ever_other_fields_keeps_nobody_waiting_for_ever()
     }
     panic!("it still waits after {MAX_HOPS} fills of others");
 }
+
+#[tokio::test]
+async fn variants_from_before_a_response_that_did_not_vary_are_out_of_reach() {
+    let rig = Rig::new();
+    let varies = ["cache-control: max-age=600", "vary: accept-language"];
+    let speaks = |language: &str| get_with("/a", &[&format!("accept-language: {language}")]);
+    rig.store(speaks("de"), &varies, "older").await;
+    rig.store(speaks("fr"), &["cache-control: max-age=0"], "for all").await;
+    let asking = rig.waiting(speaks("fr"));
+    rig.accept().await.answer(200, &varies, "newer");
+    asking.await.object();
+    rig.idle().await;
+    let asking = rig.waiting(speaks("de"));
+    rig.accept().await.answer(200, &varies, "newest");
+    assert_eq!(asking.await.object().text().await.as_deref(), Ok("newest"));
+}

@@ -144,6 +144,38 @@ fn stored_bytes_do_not_pin_the_buffer_they_arrived_in() {
     assert!(!within.contains(&body.blocks()[0].as_ptr()), "the ten bytes must be a copy");
 }
 
+#[test]
+fn body_of_records_keeps_their_buffers_where_it_is_long_and_cut_in_blocks() {
+    for (lengths, kept) in [
+        (&[2 * BLOCK, BLOCK + 7][..], true),
+        (&[3 * BLOCK], true),
+        (&[64 << 10], true),
+        (&[(64 << 10) - 1], false),
+        (&[BLOCK + 1, BLOCK], false),
+        (&[], false),
+    ] {
+        let (body, mut total) = (Body::growing(), 0);
+        let mut buffers = Vec::new();
+        for length in lengths {
+            let record = piece(total - 5.min(total), 5.min(total as usize) + length);
+            buffers.push(record.as_ptr() as usize..record.as_ptr() as usize + record.len());
+            body.put(record.slice(record.len() - length..));
+            total += *length as u64;
+        }
+        body.finish_with_records();
+        assert_eq!(body.length(), Some(total), "{lengths:?}");
+        let (mut reader, mut at) = (body.reader(0).unwrap(), 0);
+        while let Some(bytes) = read(&mut reader, usize::MAX).unwrap().unwrap() {
+            assert!(bytes == piece(at, bytes.len()), "{lengths:?} at {at}");
+            assert!(bytes.len() == BLOCK || at + bytes.len() as u64 == total, "{lengths:?}: {} at {at}", bytes.len());
+            let is_within = buffers.iter().any(|buffer| buffer.contains(&(bytes.as_ptr() as usize)));
+            assert_eq!(is_within, kept, "{lengths:?} at {at}");
+            at += bytes.len() as u64;
+        }
+        assert_eq!(at, total, "{lengths:?}");
+    }
+}
+
 #[tokio::test]
 async fn window_waits_for_its_slowest_reader() {
     let body = Body::windowed(30, Retention::WhileThereIsRoom);

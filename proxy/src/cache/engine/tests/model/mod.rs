@@ -10,8 +10,10 @@ use std::time::UNIX_EPOCH;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
+use super::disk::above;
 use super::*;
 use crate::cache::engine::clock;
+use crate::cache::engine::disk::fake::FakeDisk;
 use crate::cache::rules::invalidation::invalidates;
 use histories::{Reply, Step, Value, step};
 use rfc::{Contact, Exchange as Known, Lines, Request, line};
@@ -34,13 +36,28 @@ struct History {
     known: Vec<Known>,
     heuristic: bool,
     bodies: usize,
+    disk: Option<Arc<FakeDisk>>,
 }
 
 impl History {
     fn new(heuristic: bool) -> Self {
         let mut rig = Rig::new();
         Arc::make_mut(&mut rig.policy).heuristic = heuristic;
-        Self { rig, now: START, known: Vec::new(), heuristic, bodies: 0 }
+        Self { rig, now: START, known: Vec::new(), heuristic, bodies: 0, disk: None }
+    }
+
+    /// From now on everything is on disk too.
+    fn above(mut self, disk: &Arc<FakeDisk>) -> Self {
+        self.disk = Some(Arc::clone(disk));
+        self.restart();
+        self
+    }
+
+    /// The node stops, and another one starts over what is on disk.
+    fn restart(&mut self) {
+        let Some(disk) = &self.disk else { return };
+        let policy = Arc::clone(&self.rig.policy);
+        self.rig = Rig { policy, ..above(disk) };
     }
 
     async fn play(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -218,7 +235,9 @@ impl History {
         let (outcome, object) = (got.outcome, Arc::clone(&got.object));
         let Ok(text) = got.text().await else { return Err(TestCaseError::fail("the body broke off")) };
         let contact = match (outcome, said.last()) {
-            (Outcome::Hit | Outcome::Stale(WhyStale::WhileRevalidate | WhyStale::Accepted), _) => Contact::None,
+            (Outcome::Hit | Outcome::HitOnDisk | Outcome::Stale(WhyStale::WhileRevalidate | WhyStale::Accepted), _) => {
+                Contact::None
+            }
             (Outcome::Stale(_), Some(Said::Answered(..))) => Contact::Error,
             (Outcome::Stale(_), _) => Contact::Unreachable,
             (_, Some(Said::Confirmed(bodies))) if bodies.contains(&text) => return Ok(()),
@@ -344,6 +363,23 @@ proptest! {
         runtime.block_on(async {
             let mut history = History::new(heuristic);
             for step in &steps {
+                history.play(step).await?;
+            }
+            Ok::<(), TestCaseError>(())
+        })?;
+    }
+
+    #[test]
+    fn the_same_holds_of_what_is_on_disk_after_any_restart(
+        heuristic in any::<bool>(), steps in prop::collection::vec((step(), any::<bool>()), 1..24),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut history = History::new(heuristic).above(&Arc::default());
+            for (step, restarts) in &steps {
+                if *restarts {
+                    history.restart();
+                }
                 history.play(step).await?;
             }
             Ok::<(), TestCaseError>(())

@@ -1,6 +1,7 @@
 //! Objects in slices: what they cost the origin, and that nothing of two versions is ever served as one.
 
 mod broken;
+mod disk;
 mod paced;
 mod random;
 mod seeking;

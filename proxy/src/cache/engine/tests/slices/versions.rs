@@ -1,6 +1,7 @@
 //! An object that changes: old readers are cut, new ones get the new version, revalidation keeps what is the same.
 
 use super::*;
+use crate::cache::purge::{Mode, Scope};
 
 #[tokio::test]
 async fn reader_of_a_version_that_is_gone_is_cut_and_the_next_gets_the_new_one() {
@@ -161,6 +162,22 @@ async fn part_that_comes_later_brings_nothing_that_is_not_stored() {
         assert!(!stored.meta.headers.contains_key(name), "{name}");
     }
     assert_eq!((stored.meta.status, before.meta.status), (StatusCode::OK, StatusCode::OK), "it is the whole's");
+}
+
+#[tokio::test]
+async fn tags_that_a_later_part_tells_are_added_to_those_known() {
+    for (tag, is_gone) in [("red", true), ("blue", true), ("green", false)] {
+        let rig = SliceRig::new(TOTAL);
+        rig.origin.says(&["surrogate-key: red"]);
+        rig.read("50000-50999").await;
+        rig.origin.says(&["surrogate-key: blue"]);
+        rig.read("70000-70999").await;
+        rig.idle().await;
+        let stored = rig.stored().unwrap();
+        assert!(!stored.meta.headers.contains_key("surrogate-key"));
+        rig.engine.purges().carry_out(&[Scope::Tag(tag.to_owned())], Mode::Hard, String::new(), 1, SystemTime::now());
+        assert_eq!(rig.engine.is_gone(&stored), is_gone, "{tag}");
+    }
 }
 
 /// RFC 9111 section 4.1: who was told apart by nothing until now would get what is for some.
