@@ -3,21 +3,22 @@
 //! Owns what is stored and how keys vary. Eviction is moka's TinyLFU, which keeps objects asked for often against a
 //! scan of objects asked for once.
 
+mod forgetting;
+mod keys;
+mod listing;
 mod pinned;
 mod shelf;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
-use moka::ops::compute::{CompResult, Op};
+use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
 use super::body::Body;
 use super::disk::{Beneath, fresh_number};
@@ -28,29 +29,10 @@ use crate::cache::key::CacheKey;
 use crate::cache::rules::vary::VaryRule;
 use crate::telemetry::{EvictionCause, Metrics};
 
+pub(super) use keys::{FullKey, Variation};
 use pinned::Pinned;
 pub(super) use shelf::{Deposited, Shelf};
 use shelf::{Depot, Orphans};
-
-/// A key together with the request fields that select one of its variants.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct FullKey {
-    /// Key of the resource.
-    pub(super) primary: CacheKey,
-    /// Selecting fields (RFC 9111 section 4.1); empty when the response does not vary.
-    pub(super) variant: Arc<[u8]>,
-}
-
-impl FullKey {
-    fn plain(primary: CacheKey) -> Self {
-        Self { primary, variant: Arc::default() }
-    }
-
-    /// Bytes that the key itself takes.
-    pub(super) fn weight(&self) -> usize {
-        self.primary.as_str().len() + self.variant.len()
-    }
-}
 
 #[derive(Clone)]
 enum Entry {
@@ -66,55 +48,11 @@ impl Entry {
     }
 }
 
-/// How a key varies.
-#[derive(Clone)]
-pub(super) struct Variation {
-    rule: VaryRule,
-    /// Part of every variant's key: once the rule is forgotten, variants stored under it are out of reach for good,
-    /// also when the same rule is learnt again.
-    generation: u64,
-    /// Until when it is written on disk; zero where it is not.
-    written_until: Arc<AtomicU64>,
-}
-
-/// Selecting fields up to this many bytes stand in the key themselves, longer ones (a `Vary` on Cookie) as a digest.
-const MAX_VARIANT_TEXT: usize = 96;
-
-/// Stands before a digest. No field name begins with it, so that a digest never equals a text.
-const DIGEST_MARK: u8 = 0xff;
-
-impl Variation {
-    fn new(rule: &VaryRule, generation: u64) -> Self {
-        Self { rule: rule.clone(), generation, written_until: Arc::default() }
-    }
-
-    /// One that is written on disk, until when it is of use.
-    pub(super) fn known(rule: VaryRule, generation: u64, expires: u64) -> Self {
-        Self { rule, generation, written_until: Arc::new(AtomicU64::new(expires)) }
-    }
-
-    pub(super) fn key(&self, primary: CacheKey, fields: &HeaderMap) -> FullKey {
-        let mut variant = self.generation.to_be_bytes().to_vec();
-        let prefix = variant.len();
-        self.rule.write_variant_key(fields, &mut variant);
-        if variant.len() > MAX_VARIANT_TEXT {
-            let digest = Sha256::digest(&variant[prefix..]);
-            variant.truncate(prefix);
-            variant.push(DIGEST_MARK);
-            variant.extend_from_slice(&digest);
-        }
-        FullKey { primary, variant: variant.into() }
-    }
-}
-
 /// Bytes an entry is accounted for that only says how a key varies.
 const VARIES_WEIGHT: usize = 512;
 
 /// Bytes that a slice is accounted for beside its own: its place in the index and the bookkeeping of its body.
 const SLICE_WEIGHT: u64 = 1024;
-
-/// Objects that are looked at without a pause.
-const LOOKED_AT_ONCE: usize = 1024;
 
 /// Share of the tier's capacity that heads of objects in slices may take beside it.
 const HEADS_SHARE: u64 = 64;
@@ -467,130 +405,6 @@ impl MemoryTier {
         for orphan in orphans {
             self.entries.invalidate(&orphan);
         }
-    }
-
-    /// Forgets an object, if it is still the one that is stored.
-    pub(super) fn take_out(&self, key: &FullKey, object: &Arc<Object>) {
-        let is_it = |known: &Arc<Object>| Arc::ptr_eq(known, object);
-        let taken = if object.body.in_slices().is_some() {
-            let taken = self.heads.entry(key.clone()).and_compute_with(|entry| match entry {
-                Some(known) if is_it(known.value()) => Op::Remove,
-                _ => Op::Nop,
-            });
-            matches!(taken, CompResult::Removed(_))
-        } else {
-            let taken =
-                self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
-                    Some(Entry::Stored(known)) if is_it(&known) => Op::Remove,
-                    _ => Op::Nop,
-                });
-            let was_pinned = self.pinned.remove(key, Some(object));
-            matches!(taken, CompResult::Removed(_)) || was_pinned
-        };
-        if taken {
-            self.forget_beneath(key);
-        }
-    }
-
-    /// All objects, those in slices as their heads. To look at them is no use of them.
-    pub(super) fn objects(&self) -> impl Iterator<Item = (Arc<FullKey>, Arc<Object>)> {
-        let objects = self.entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Stored(object) => Some((key, object)),
-            Entry::Varies(_) | Entry::Slice(_) => None,
-        });
-        objects.chain(self.heads.iter())
-    }
-
-    /// Keys of which it is known how they vary.
-    pub(super) fn rules(&self) -> impl Iterator<Item = Arc<FullKey>> {
-        self.entries.iter().filter_map(|(key, entry)| matches!(entry, Entry::Varies(_)).then_some(key))
-    }
-
-    /// Whether anything is stored under a key; counts as no use of it.
-    pub(super) fn has(&self, key: &FullKey) -> bool {
-        self.entries.contains_key(key) || self.heads.contains_key(key)
-    }
-
-    /// The keys of all slices, and the bytes that each is accounted for beside its key.
-    pub(super) fn slices(&self) -> impl Iterator<Item = (Arc<FullKey>, u64)> {
-        self.entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Slice(body) => Some((key, body.length().unwrap_or(0) + SLICE_WEIGHT)),
-            Entry::Stored(_) | Entry::Varies(_) => None,
-        })
-    }
-
-    /// Forgets all objects of which this holds. Looks at all that are stored, and lets others have the processor in between.
-    pub(super) fn take_out_all(&self, is_gone: impl Fn(&Object) -> bool) {
-        for (number, (key, object)) in self.objects().enumerate() {
-            if is_gone(&object) {
-                self.take_out(&key, &object);
-            }
-            if number % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1 {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-    }
-
-    /// Puts an object in the place of another one, if that is still the one that is stored.
-    pub(super) fn exchange(&self, key: &FullKey, object: &Arc<Object>, by: &Arc<Object>) {
-        let is_it = |known: &Arc<Object>| Arc::ptr_eq(known, object);
-        if object.body.in_slices().is_some() {
-            drop(self.heads.entry(key.clone()).and_compute_with(|entry| match entry {
-                Some(known) if is_it(known.value()) => Op::Put(Arc::clone(by)),
-                _ => Op::Nop,
-            }));
-        } else {
-            drop(self.entries.entry(key.clone()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
-                Some(Entry::Stored(known)) if is_it(&known) => Op::Put(Entry::Stored(Arc::clone(by))),
-                _ => Op::Nop,
-            }));
-            self.pinned.exchange(key, object, by);
-        }
-    }
-
-    /// Forgets one variant.
-    pub(super) fn remove(&self, key: &FullKey) {
-        self.forget_beneath(key);
-        self.pinned.remove(key, None);
-        self.variations.invalidate(key);
-        self.entries.invalidate(key);
-        self.heads.invalidate(key);
-    }
-
-    /// Forgets what is stored for a key. All variants get out of reach: their rule is gone with the plain entry.
-    pub(super) fn invalidate(&self, primary: &CacheKey) {
-        let plain = FullKey::plain(primary.clone());
-        self.forget_beneath(&plain);
-        self.pinned.remove(&plain, None);
-        self.variations.invalidate(&plain);
-        self.entries.invalidate(&plain);
-        self.heads.invalidate(&plain);
-    }
-
-    /// Forgets what is on disk of a place that has nothing in memory, and how its key varies where that is known there alone;
-    /// whether there may have been anything.
-    pub(super) fn forget_on_disk_alone(&self, key: &FullKey) -> bool {
-        let plain = FullKey::plain(key.primary.clone());
-        let beneath = self.beneath().filter(|beneath| beneath.may_have(key) || beneath.may_have(&plain));
-        if beneath.is_some() {
-            self.remove(key);
-            self.invalidate(&plain.primary);
-        }
-        beneath.is_some()
-    }
-
-    /// First of all: what is read from disk from now on must not bring it back.
-    fn forget_beneath(&self, key: &FullKey) {
-        if let Some(beneath) = self.beneath() {
-            beneath.forget(key);
-        }
-    }
-
-    /// Forgets everything that is in memory, and nothing on disk.
-    #[cfg(test)]
-    pub(super) fn forget_all(&self) {
-        self.entries.invalidate_all();
-        self.heads.invalidate_all();
     }
 
     /// Figures for metrics. Brings moka's pending bookkeeping up to date first.

@@ -2,7 +2,7 @@
 
 mod floods;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::super::body::Body;
 use super::super::coded::Workshop;
+use super::keys::MAX_VARIANT_TEXT;
 use super::*;
 use crate::cache::key::Scheme;
 use crate::cache::purge::{Generation, Provenance, Tags};
