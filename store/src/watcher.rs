@@ -87,6 +87,11 @@ pub enum Event<'a> {
         /// In what way.
         why: &'a str,
     },
+    /// Its file system has less room than its capacity. It works on in what there is.
+    LacksRoom {
+        /// How much less, and what can be done.
+        why: &'a str,
+    },
     /// The device refused an operation, which did not change its state by itself.
     Refused {
         /// The operation and what the system said.

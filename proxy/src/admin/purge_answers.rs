@@ -187,7 +187,7 @@ mod tests {
         for (wrong, told) in [
             ("", "EOF"),
             ("{", "EOF"),
-            ("[]", "nothing is named"),
+            ("[]", "a purge is a JSON object"),
             ("{}", "nothing is named"),
             (r#"{"everything": false}"#, "everything is true or absent"),
             (r#"{"everything": "yes"}"#, "everything is neither"),

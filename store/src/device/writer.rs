@@ -165,7 +165,7 @@ fn write(device: &Device, volume: &Volume, writing: &Writing) {
         device.saw(&Event::Reclaimed(reclaimed));
     }
     if let Some(why) = appended.as_ref().ok().and_then(|appended| appended.lacks_room.as_deref()) {
-        device.saw(&Event::Refused { why });
+        device.saw(&Event::LacksRoom { why });
     }
     if appended.as_ref().is_ok_and(|appended| appended.lost_its_pin) {
         device.saw(&Event::PinLost);

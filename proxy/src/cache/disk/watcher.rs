@@ -41,6 +41,7 @@ impl Watcher for Reporter {
                 self.metrics.corrupt(device);
                 log::warn!(device; "a record on disk is damaged and not used: {why}");
             }
+            Event::LacksRoom { why } => log::warn!(device; "{why}"),
             Event::Refused { why } => log::debug!(device; "the device refused: {why}"),
         }
     }

@@ -157,6 +157,10 @@ impl Runner {
             }
             Err(error) => return run.fail(step, [format!("{error:#}")]),
         }
+        if self.mode.is_on_disk() {
+            // So many at a time would fill the queue of a slow disk, and what finds no room there is not written.
+            self.edge.until_written().await;
+        }
         if ask.way == Way::Hit && goes_the_short_way(ask) && !run.failed() {
             // Conditions are no matter of the short way; this one never holds.
             let long = run.request(ask).field("if-none-match", "\"none such\"");

@@ -29,8 +29,8 @@ async fn records(edge: &Edge) -> f64 {
 #[tokio::test]
 async fn file_system_that_is_filled_by_others_is_told_and_what_is_there_is_gone_on_with() {
     let origin = Origin::start().await;
-    let edge = filled(EdgeConfig::to(&origin).on_disk().on_a_file_system_of("80m"), &origin).await;
-    edge.run_inside("head -c 200000000 /dev/zero > \"$1/disk/filler\" 2>/dev/null; test -s \"$1/disk/filler\"");
+    let edge = filled(EdgeConfig::to(&origin).on_disks(&["disk"], "128MiB").on_a_file_system_of("160m"), &origin).await;
+    edge.run_inside("head -c 400000000 /dev/zero > \"$1/disk/filler\" 2>/dev/null; test -s \"$1/disk/filler\"");
     serve_new_things(&edge, &origin, "full").await;
     assert!(edge.stderr_with("the file system has no room for").await.contains("configure less"), "{}", edge.stderr());
     assert!(edge.metric("tidegate_disk_roomless_bytes", &[]).await > 0.0);

@@ -103,7 +103,16 @@ async fn device_that_fails_costs_no_client_anything_and_is_used_again() {
         let is_told = |device: &DeviceFigures| device.state != DeviceState::Working;
         node.until("a device that is told to fail", is_told).await;
         node.io.clear();
-        node.until_working().await;
+        // The next record tells that it can be written again, once a probe has found out that it may be tried.
+        for number in 0.. {
+            miss(&node.rig, get(format!("/again/{number}").leak()), FRESH, "served").await;
+            node.until_written().await;
+            if node.figures().state == DeviceState::Working {
+                break;
+            }
+            assert!(number < 1000, "{on:?} {error}: it is never used again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         node.works("/after").await;
     };
     check(Operation::Write, EIO).await;
